@@ -1,0 +1,1 @@
+"""Image generation as a reproducible pipeline. Start at docs/architecture.md."""

@@ -1,0 +1,1 @@
+"""What goes in: sources, the manifest, its expectations, the splits."""

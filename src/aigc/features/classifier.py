@@ -1,0 +1,56 @@
+"""The pipeline's own feature extractor: a small convolutional classifier, trained on the train split alone.
+
+The features are the activations before the last layer. Judging what a network generates by what another network
+trained on the same pictures sees is fair as long as all methods are judged by the same one, its accuracy on pictures
+that it never saw is high, and its hash stands beside every number.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from aigc import config
+from aigc.methods.contract import MethodConfig, Player, Shape, Trainable
+from aigc.networks import blocks
+
+SHIFT = 2  # pixels; the same digit a little aside is the same digit
+
+
+class ClassifierConfig(MethodConfig):
+    learning_rate: config.Positive
+    width: config.Count
+    features: Annotated[int, Field(ge=2)]
+
+
+class Classifier(Trainable):
+    """image -> features -> class logits."""
+
+    def __init__(self, chosen: ClassifierConfig, shape: Shape) -> None:
+        super().__init__(shape)
+        self.chosen = chosen
+        levels = blocks.widths(chosen.width, shape.size, 4 * chosen.width)
+        layers: list[nn.Module] = []
+        for fine, coarse in zip([shape.channels, *levels[1:]], levels[1:], strict=False):
+            layers += [nn.Conv2d(fine, coarse, 3, padding=1), nn.ReLU(),
+                       nn.Conv2d(coarse, coarse, 4, stride=2, padding=1), nn.GroupNorm(1, coarse), nn.ReLU()]
+        side = shape.size >> (len(levels) - 1)
+        self.trunk = nn.Sequential(*layers, nn.Flatten(), blocks.Linear(levels[-1] * side**2, chosen.features), nn.ReLU())
+        self.head = blocks.Linear(chosen.features, max(2, shape.classes))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """float (B, C, H, W) in [-1, 1] -> features (B, d), logits (B, classes)."""
+        features = self.trunk(images)
+        return features, self.head(features)
+
+    def players(self) -> dict[str, Player]:
+        return {"classifier": Player(list(self.parameters()), self.chosen.learning_rate)}
+
+    def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        rows, columns = torch.randint(-SHIFT, SHIFT + 1, (2,), generator=rng, device=rng.device).tolist()
+        shifted = F.pad(real, (SHIFT + columns, SHIFT - columns, SHIFT + rows, SHIFT - rows), value=-1)
+        shifted = shifted[:, :, SHIFT:-SHIFT, SHIFT:-SHIFT]
+        yield "classifier", F.cross_entropy(self(shifted)[1], labels, label_smoothing=0.05)

@@ -1,0 +1,151 @@
+"""Files that are whole or absent, in bytes that depend on their content alone.
+
+Everything that the project writes goes through `replacing`: a temporary file in the same folder, fsync, rename.
+Not for: knowing where things lie (paths) or what they mean (provenance, model).
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aigc.errors import StorageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+CHUNK = 1 << 20
+METADATA_KEY = "aigc"  # one key only: safetensors writes several in an order that changes with the process
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; what was written there becomes `path` when the block ends well.
+
+    Raises StorageError, naming `path`, when the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _flush_to_disk(temporary)
+        temporary.replace(path)
+        _flush_to_disk(path.parent)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror or error}); "
+                           "make room or give permission there, then run again") from error
+    finally:
+        if os.access(path.parent, os.W_OK):
+            temporary.unlink(missing_ok=True)
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no NaN: equal values, equal text."""
+    return json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as canonical JSON."""
+    write_bytes(path, canonical_json(value).encode())
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that the pipeline wrote. Raises StorageError when it is missing or torn."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise StorageError(f"{path}: missing; `dvc repro` makes it, `dvc checkout` restores it") from None
+    except ValueError as error:
+        raise StorageError(f"{path}: not readable as JSON ({error}); delete it and run `dvc repro`") from None
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file's bytes, read in chunks."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def npy_rows(path: Path, shape: tuple[int, ...], dtype: "np.typing.DTypeLike") -> Iterator[Callable[["np.ndarray"], None]]:
+    """Stream an array to a .npy file a few rows at a time: give a function that appends rows.
+
+    Written through a stream and not a memory map, because a full disk under a map is a SIGBUS and not an error.
+    """
+    import numpy as np
+
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        written = 0
+
+        def append(rows: "np.ndarray") -> None:
+            nonlocal written
+            stream.write(np.ascontiguousarray(rows, dtype=dtype).data)
+            written += len(rows)
+
+        yield append
+        if written != shape[0]:
+            raise StorageError(f"{path}: {written} rows written where {shape[0]} were announced")
+
+
+def write_npy(path: Path, array: "np.ndarray") -> None:
+    """Write one array that fits in memory."""
+    with npy_rows(path, array.shape, array.dtype) as append:
+        append(array)
+
+
+def map_npy(path: Path) -> "np.ndarray":
+    """Open a .npy file memory-mapped and read-only. Pickled arrays are refused."""
+    import numpy as np
+
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise StorageError(f"{path}: missing; `dvc repro` makes it, `dvc checkout` restores it") from None
+    except (ValueError, EOFError) as error:
+        raise StorageError(f"{path}: not a whole .npy file ({error}); delete it and run `dvc repro`") from None
+
+
+def write_tensors(path: Path, tensors: Mapping[str, "torch.Tensor"], metadata: Any = None) -> None:
+    """Write named tensors (and JSON-able metadata) as safetensors."""
+    write_bytes(path, pack_tensors(tensors, metadata))
+
+
+def pack_tensors(tensors: Mapping[str, "torch.Tensor"], metadata: Any = None) -> bytes:
+    """The bytes of a safetensors file; equal tensors and metadata give equal bytes."""
+    from safetensors.torch import save
+
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+                {METADATA_KEY: json.dumps(metadata, sort_keys=True)})
+
+
+def read_tensors(path: Path) -> tuple[dict[str, "torch.Tensor"], Any]:
+    """Read what `write_tensors` wrote: (tensors on the CPU, metadata). Raises StorageError when torn."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as stream:
+            metadata = json.loads((stream.metadata() or {}).get(METADATA_KEY, "null"))
+            return {name: stream.get_tensor(name) for name in stream.keys()}, metadata  # noqa: SIM118
+    except FileNotFoundError:
+        raise StorageError(f"{path}: missing; `dvc repro` makes it, `dvc checkout` restores it") from None
+    except (SafetensorError, ValueError) as error:
+        raise StorageError(f"{path}: not a whole safetensors file ({error}); delete it and run `dvc repro`") from None

@@ -1,0 +1,1 @@
+"""Generative methods, one page each; a method is imported by its name when it is needed."""

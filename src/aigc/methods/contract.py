@@ -1,0 +1,122 @@
+"""What a method is: named players, updates that yield (player, loss), and a sampler. The loop knows no more.
+
+Model space is float32 in [-1, 1], NCHW. Adding a method means adding one file beside this one that holds
+`Config` (a MethodConfig) and `Build` (a Method), and naming it under `methods:` in params.yaml.
+"""
+
+import importlib
+import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from aigc import config, paths
+from aigc.errors import ConfigError
+
+NOT_METHODS = {"contract", "adversarial"}
+
+
+class MethodConfig(config.Section):
+    """What the loop needs to know of every method; a method's own config adds to it."""
+
+    images: config.Count
+    batch_size: config.Count
+    ema_halflife: config.Positive
+    warmup: config.Share
+    decay: config.Share
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The pictures that a model is built for: square, `size` pixels a side, `classes` labels (0 = unlabelled)."""
+
+    channels: int
+    size: int
+    classes: int
+
+    @property
+    def image(self) -> tuple[int, int, int]:
+        """(C, H, W)"""
+        return self.channels, self.size, self.size
+
+
+@dataclass(frozen=True)
+class Player:
+    """A named group of parameters that one Adam optimizer moves."""
+
+    parameters: list[nn.Parameter]
+    learning_rate: float
+    betas: tuple[float, float] = (0.9, 0.999)
+
+
+class Trainable(nn.Module, ABC):
+    """What the loop can train.
+
+    reals_per_update: how many batches of fresh real pictures one call of `updates` is given, stacked.
+    """
+
+    reals_per_update = 1
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+
+    @abstractmethod
+    def players(self) -> dict[str, Player]:
+        """The optimizers' view of the parameters."""
+
+    @abstractmethod
+    def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        """Yield (player, scalar loss); the loop steps that player's optimizer before it resumes the method.
+
+        real: float32 (B * reals_per_update, C, H, W) in [-1, 1]. labels: int64 (B * reals_per_update,), -1 = none.
+        rng: the only source of randomness; equal rng, equal losses.
+        """
+
+
+class Method(Trainable):
+    """A generative method, its networks included. conditional: whether the labels steer what is sampled."""
+
+    conditional = False
+
+    @abstractmethod
+    def sample(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+        """New pictures, one a label: float32 (len(labels), C, H, W) in [-1, 1]. Unconditional methods use its length."""
+
+
+def available() -> list[str]:
+    """Names of the methods that have a page in this folder."""
+    return sorted(page.name for page in pkgutil.iter_modules([_folder_of_pages()]) if page.name not in NOT_METHODS)
+
+
+def _folder_of_pages() -> str:
+    return str(importlib.import_module("aigc.methods").__path__[0])
+
+
+def page(name: str) -> ModuleType:
+    """The page of one method. Raises ConfigError when there is none of that name."""
+    if name not in available():
+        raise ConfigError(f"{paths.PARAMS}: unknown method `{name}` under `methods`"
+                          f"{config.did_you_mean(name, available())}")
+    return importlib.import_module(f"aigc.methods.{name}")
+
+
+def load_config(name: str, content: dict[str, Any] | None = None) -> MethodConfig:
+    """The section of params.yaml that bears the method's name, as that method's own config class."""
+    chosen: MethodConfig = config.section(name, page(name).Config, content)
+    return chosen
+
+
+def build(name: str, chosen: MethodConfig, shape: Shape) -> Method:
+    """A new, untrained model of the method. Initial weights come from torch's default generator: seed it first."""
+    built: Method = page(name).Build(chosen, shape)
+    return built
+
+
+LearningRate = Annotated[float, Field(gt=0, le=1)]

@@ -1,0 +1,1 @@
+"""Pure functions over arrays: numpy and scipy alone."""

@@ -1,0 +1,49 @@
+"""Where things lie, relative to the project's root, which is every stage's working directory."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+REQUIREMENTS = Path("requirements.lock")
+CHECKPOINTS = Path(".checkpoints")
+
+CHECKED = Path("reports/validation/params.json")
+RAW = Path("data/raw")
+VALIDATION = Path("reports/validation/result.json")
+DATA_DOCS = Path("reports/validation/data_docs")
+PROCESSED = Path("data/processed")
+EVALUATOR = Path("models/evaluator")
+EVALUATOR_METRICS = Path("reports/metrics/evaluator.json")
+EVALUATOR_CONFUSION = Path("reports/plots/evaluator/confusion.csv")
+REFERENCE = Path("models/reference")
+REPORT = Path("reports/report.html")
+OVERVIEW = Path("reports/overview.png")
+
+
+def model(method: str) -> Path:
+    """The trained model of one method: weights and config.json."""
+    return Path("models") / method
+
+
+def history(method: str) -> Path:
+    """One row an interval of training: images seen, losses, gradient norms, learning rates."""
+    return Path("reports/plots") / method / "history.csv"
+
+
+def generated(method: str) -> Path:
+    """The samples of one method: images.npy, labels.npy."""
+    return Path("data/generated") / method
+
+
+def grid(method: str) -> Path:
+    """The first samples of one method as one picture."""
+    return Path("reports/plots") / method / "samples.png"
+
+
+def metrics(method: str) -> Path:
+    """The numbers of one method, each with its interval and protocol."""
+    return Path("reports/metrics") / f"{method}.json"
+
+
+def classes(method: str) -> Path:
+    """The classes that the evaluator sees in one method's samples."""
+    return Path("reports/plots") / method / "classes.csv"

@@ -1,0 +1,34 @@
+"""Batches of real pictures as a function of the step: from a memory map on the CPU, from the device elsewhere."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aigc.networks.blocks import as_model_space
+from aigc.runtime import Device
+from aigc.training.randomness import Order
+
+
+class Feed:
+    """Pictures and labels in a seeded endless order.
+
+    images: uint8 (N, C, H, W), memory-mapped or not. labels: int64 (N,), -1 = unlabelled.
+    """
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int, device: Device) -> None:
+        self.order = Order(len(images), seed)
+        self.device = device.torch_device
+        self.images: np.ndarray | Tensor = images
+        self.labels: np.ndarray | Tensor = labels
+        if self.device.type != "cpu":
+            self.images = torch.from_numpy(np.array(images)).to(self.device)
+            self.labels = torch.from_numpy(np.array(labels)).to(self.device)
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """Batch number `step`: float32 (size, C, H, W) in [-1, 1] and int64 (size,)."""
+        chosen = self.order.indices(step * size, size)
+        if isinstance(self.images, Tensor) and isinstance(self.labels, Tensor):
+            chosen = chosen.to(self.device)
+            return as_model_space(self.images[chosen]), self.labels[chosen]
+        rows = chosen.numpy()
+        return as_model_space(torch.from_numpy(self.images[rows])), torch.from_numpy(self.labels[rows])

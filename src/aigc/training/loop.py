@@ -1,0 +1,219 @@
+"""The loop that trains every method. It knows players and losses, and nothing of what they mean.
+
+Its result is a function of the method, the data, the config and the seed: not of when it was interrupted, how often
+it saved, or who watched.
+"""
+
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from aigc import config
+from aigc.errors import DivergedError, Interrupted
+from aigc.methods.contract import Method, MethodConfig, Player, Trainable
+from aigc.process import StopRequest
+from aigc.runtime import Device
+from aigc.training import checkpoint, randomness
+from aigc.training.ema import Average, refresh_batch_statistics
+from aigc.training.feed import Feed
+
+STATISTICS_PASSES = 20
+
+Row = dict[str, float]
+Outcome = tuple[int, str, Tensor, Tensor]  # (step, player, loss, gradient norm)
+
+
+class Observer(Protocol):
+    """Someone who is told of progress, always after the checkpoint that holds it."""
+
+    def __call__(self, history: list[Row], average: nn.Module) -> None:
+        """history: one row an interval so far. average: the EMA of the method, in eval mode."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The length of a run in steps, and where its intervals end."""
+
+    steps: int
+    batch: int
+    interval: int
+    checkpoint: int
+
+    @classmethod
+    def of(cls, chosen: MethodConfig, train: config.Train, reals_per_update: int) -> "Plan":
+        """The number of images is rounded up to whole steps of batch_size * reals_per_update."""
+        batch = chosen.batch_size * reals_per_update
+        steps = math.ceil(chosen.images / batch)
+        interval = math.ceil(steps / train.intervals)
+        return cls(steps, batch, interval, interval * (train.intervals // train.checkpoints))
+
+    def is_due(self, step: int, every: int) -> bool:
+        """Whether something that happens every so many steps, and at the end, happens after `step` steps."""
+        return step % every == 0 or step == self.steps
+
+
+def learning_rate(chosen: MethodConfig, peak: float, progress: float) -> float:
+    """Linear warm-up over the first share `warmup` of the run, linear decay to 0 over its last share `decay`.
+
+    progress: share of the run that is done, in [0, 1).
+    """
+    rising = progress / chosen.warmup if chosen.warmup else 1.0
+    falling = (1 - progress) / chosen.decay if chosen.decay else 1.0
+    return peak * min(1.0, max(rising, 1e-3), falling)
+
+
+class Trainer:
+    """One run: the model, its average, the optimizers, the history; `fit` takes them to the end."""
+
+    def __init__(self, name: str, build: Callable[[], Trainable], feed: Feed, chosen: MethodConfig, train: config.Train,
+                 device: Device, checkpoints: checkpoint.Checkpoints) -> None:
+        self.name, self.feed, self.chosen, self.train, self.device = name, feed, chosen, train, device
+        torch.manual_seed(randomness.stream_seed(train.seed, f"initial weights of {name}"))
+        layout = torch.channels_last if device.channels_last else torch.contiguous_format
+        self.model = build().to(device.torch_device, memory_format=layout)
+        self.average = Average(self.model, chosen.ema_halflife)
+        self.players = self.model.players()
+        self.optimizers = {player: _adam(part, device) for player, part in self.players.items()}
+        self.plan = Plan.of(chosen, train, self.model.reals_per_update)
+        self.checkpoints = checkpoints
+        self.history: list[Row] = []
+        self.pending: list[Outcome] = []
+        self.step = 0
+
+    def fit(self, observe: Observer | None = None) -> Trainable:
+        """Train to the end (from the last checkpoint, if there is one) and return the average, ready to sample.
+
+        Raises DivergedError at the first loss or gradient that is not finite, Interrupted after SIGTERM or SIGINT.
+        """
+        self.resume()
+        if observe and self.history:
+            observe(self.history, self.average.model.eval())
+        with StopRequest() as stop, tqdm(total=self.plan.steps, initial=self.step, desc=f"train {self.name}",
+                                         unit="step", disable=None, file=sys.stderr) as bar:
+            while self.step < self.plan.steps:
+                self.pending += self.advance()
+                bar.update()
+                if self.plan.is_due(self.step, self.plan.interval):
+                    self.history.append(self.summarise())
+                    self.pending.clear()
+                if self.plan.is_due(self.step, self.plan.checkpoint):
+                    self.save()
+                    if observe:
+                        observe(self.history, self.average.model.eval())
+                if stop.signal_number:
+                    self.stop(stop.signal_number)
+        self.finish()
+        return self.average.model
+
+    def advance(self) -> list[Outcome]:
+        """One step of every player; the outcomes stay on the device."""
+        real, labels = self.feed.batch(self.step, self.plan.batch)
+        rng = randomness.generator(self.train.seed, f"train {self.name}", self.step, self.device.torch_device)
+        if self.device.channels_last:
+            real = real.contiguous(memory_format=torch.channels_last)
+        outcomes = []
+        self.model.train()
+        updates = self.model.updates(real, labels, rng)
+        while True:
+            with self.device.autocast():
+                update = next(updates, None)
+            if update is None:
+                break
+            player, loss = update
+            outcomes.append((self.step, player, loss.detach(), self.move(player, loss)))
+        self.step += 1
+        self.average.update(self.model, self.step * self.plan.batch, self.plan.batch)
+        return outcomes
+
+    def move(self, player: str, loss: Tensor) -> Tensor:
+        """Step one player's optimizer down `loss`; returns the norm of the gradient."""
+        parameters, optimizer = self.players[player].parameters, self.optimizers[player]
+        optimizer.param_groups[0]["lr"] = self.rate(player)
+        optimizer.zero_grad()
+        loss.backward(inputs=parameters)
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        optimizer.step()
+        return norm
+
+    def rate(self, player: str) -> float:
+        return learning_rate(self.chosen, self.players[player].learning_rate, self.step / self.plan.steps)
+
+    def summarise(self) -> Row:
+        """One row of history from the outcomes of an interval. Raises DivergedError naming the first bad one."""
+        row: Row = {"step": self.step, "images": self.step * self.plan.batch}
+        numbers = _numbers(self.pending)
+        for (step, player, *_), pair in zip(self.pending, numbers.tolist(), strict=True):
+            for what, value in zip(("loss", "gradient"), pair, strict=True):
+                if not math.isfinite(value):
+                    raise DivergedError(
+                        f"the {what} of player `{player}` became {value} at step {step} of {self.plan.steps}; "
+                        f"a smaller learning rate under `{self.name}` in {config.paths.PARAMS} is the first remedy")
+        for player in self.players:
+            mean = numbers[[who == player for _, who, *_ in self.pending]].mean(0)
+            row[f"loss/{player}"], row[f"gradient_norm/{player}"] = mean.tolist()
+            row[f"learning_rate/{player}"] = self.rate(player)
+        return row
+
+    def save(self) -> None:
+        """Write everything that changes to a checkpoint."""
+        tensors = checkpoint.pack(self._modules(), self.optimizers)
+        columns = list(self.history[0]) if self.history else []
+        tensors["history"] = torch.tensor([[row[column] for column in columns] for row in self.history],
+                                          dtype=torch.float64)
+        tensors["pending"] = _numbers(self.pending)
+        self.checkpoints.save(self.step, tensors, {"step": self.step, "columns": columns,
+                                                   "pending": [outcome[:2] for outcome in self.pending]})
+
+    def resume(self) -> None:
+        """Go back to the newest whole checkpoint, if there is one."""
+        found = self.checkpoints.latest()
+        if found is None:
+            return
+        tensors, metadata = found
+        history, pending = tensors.pop("history").tolist(), tensors.pop("pending")
+        checkpoint.unpack(tensors, self._modules(), self.optimizers)
+        self.step = metadata["step"]
+        self.history = [dict(zip(metadata["columns"], row, strict=True)) for row in history]
+        self.pending = [(step, player, *numbers) for (step, player), numbers in zip(metadata["pending"], pending, strict=True)]
+        print(f"{self.name}: resumed at step {self.step} of {self.plan.steps}", file=sys.stderr)
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"model": self.model, "average": self.average.model}
+
+    def stop(self, signal_number: int) -> None:
+        """Save at this step and leave."""
+        self.save()
+        raise Interrupted(f"stopped by signal {signal_number} at step {self.step} of {self.plan.steps}; "
+                          "run again to go on from there", signal_number)
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Give the average normalisation statistics of its own, and freeze it."""
+        average = self.average.model.eval()
+        if not isinstance(average, Method):
+            return
+        labels = torch.arange(self.chosen.batch_size, device=self.device.torch_device) % max(1, average.shape.classes)
+
+        def sample_once(index: int) -> None:
+            rng = randomness.generator(self.train.seed, f"statistics of {self.name}", index, self.device.torch_device)
+            average.sample(labels, rng)
+
+        refresh_batch_statistics(average, STATISTICS_PASSES, sample_once)
+
+
+def _numbers(outcomes: list[Outcome]) -> Tensor:
+    """(loss, gradient norm) of each outcome: float64 (len(outcomes), 2) on the CPU."""
+    if not outcomes:
+        return torch.empty(0, 2, dtype=torch.float64)
+    return torch.stack([torch.stack([loss, norm]).double() for *_, loss, norm in outcomes]).cpu()
+
+
+def _adam(player: Player, device: Device) -> torch.optim.Optimizer:
+    return torch.optim.Adam(player.parameters, lr=player.learning_rate, betas=player.betas,
+                            fused=device.torch_device.type in ("cpu", "cuda"))

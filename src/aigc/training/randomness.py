@@ -1,0 +1,39 @@
+"""Randomness as a function of (seed, purpose, step): there is no generator state to save.
+
+torch's CPU generator (mt19937) is seeded by 32 bits. Within one (seed, purpose) distinct steps have distinct seeds.
+"""
+
+import hashlib
+
+import torch
+
+
+def stream_seed(seed: int, purpose: str, step: int = 0) -> int:
+    """The 32-bit seed of one stream of random numbers."""
+    base = int.from_bytes(hashlib.sha256(f"{seed}/{purpose}".encode()).digest()[:4], "little")
+    return (base + step) % 2**32
+
+
+def generator(seed: int, purpose: str, step: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
+    """A fresh generator for one purpose at one step."""
+    return torch.Generator(device).manual_seed(stream_seed(seed, purpose, step))
+
+
+class Order:
+    """An endless order over `count` pictures: each epoch is a seeded permutation; any stretch can be asked for."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed = count, seed
+        self._epoch, self._permutation = -1, torch.empty(0, dtype=torch.int64)
+
+    def indices(self, start: int, length: int) -> torch.Tensor:
+        """Positions start..start+length of the order: int64 (length,). The last permutation is kept, not a state."""
+        parts = []
+        while length > 0:
+            epoch, offset = divmod(start, self.count)
+            if epoch != self._epoch:
+                self._epoch = epoch
+                self._permutation = torch.randperm(self.count, generator=generator(self.seed, "order", epoch))
+            parts.append(self._permutation[offset:offset + length])
+            start, length = start + len(parts[-1]), length - len(parts[-1])
+        return torch.cat(parts)
