@@ -15,6 +15,8 @@ EVALUATOR = Path("models/evaluator")
 EVALUATOR_METRICS = Path("reports/metrics/evaluator.json")
 EVALUATOR_CONFUSION = Path("reports/plots/evaluator/confusion.csv")
 REFERENCE = Path("models/reference")
+LOCK = Path("dvc.lock")
+REFERENCE_METRICS = Path("reports/metrics/reference.json")
 REPORT = Path("reports/report.html")
 OVERVIEW = Path("reports/overview.png")
 

@@ -1,0 +1,49 @@
+"""A set of pictures on disk: images.npy, labels.npy and classes.json in one folder. Memory-mapped, never loaded whole."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from aigc import files
+from aigc.errors import DataError
+
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """images: uint8 (N, C, H, W). labels: int64 (N,), -1 = unlabelled. classes: the name of each label."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: list[str]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def check(self, place: object) -> "Pictures":
+        """Raises DataError, naming `place`, when the three parts do not belong together."""
+        if self.images.ndim != 4 or self.images.dtype != np.uint8:
+            raise DataError(f"{place}: images must be uint8 (N, C, H, W), found {self.images.dtype} {self.images.shape}")
+        if self.labels.shape != (len(self.images),) or self.labels.dtype != np.int64:
+            raise DataError(f"{place}: {len(self.images)} images need int64 labels of shape ({len(self.images)},), "
+                            f"found {self.labels.dtype} {self.labels.shape}")
+        outside = np.flatnonzero((self.labels < UNLABELLED) | (self.labels >= len(self.classes)))
+        if len(outside):
+            row = int(outside[0])
+            raise DataError(f"{place}: label {self.labels[row]} of row {row} is out of range: there are "
+                            f"{len(self.classes)} classes (0 to {len(self.classes) - 1}, -1 = unlabelled)")
+        return self
+
+
+def open_folder(folder: Path) -> Pictures:
+    """The pictures of one folder, memory-mapped. Raises StorageError or DataError naming what is wrong."""
+    return Pictures(files.map_npy(folder / "images.npy"), np.array(files.map_npy(folder / "labels.npy")),
+                    files.read_json(folder / "classes.json")).check(folder)
+
+
+def write_labels(folder: Path, labels: np.ndarray, classes: list[str]) -> None:
+    """Write the small parts; images.npy is streamed by whoever makes the images."""
+    files.write_npy(folder / "labels.npy", labels.astype(np.int64))
+    files.write_json(folder / "classes.json", classes)

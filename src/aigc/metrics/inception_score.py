@@ -1,0 +1,13 @@
+"""The Inception Score (Salimans et al. 2016): exp E_x KL(p(y|x) || p(y)), between 1 and the number of classes."""
+
+import numpy as np
+from scipy.special import log_softmax, logsumexp
+
+from aigc.metrics.checks import features
+
+
+def inception_score(logits: np.ndarray) -> float:
+    """IS of class logits (n, classes)."""
+    conditional = log_softmax(features(logits, at_least=1), axis=1)
+    marginal = logsumexp(conditional, axis=0) - np.log(len(conditional))
+    return float(np.exp((np.exp(conditional) * (conditional - marginal)).sum(1).mean()))

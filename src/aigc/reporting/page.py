@@ -1,0 +1,24 @@
+"""reports/report.html: everything a person wants to see of one run, in one file that needs no network."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+TEMPLATE = "page.html"
+
+
+def render(**facts: Any) -> bytes:
+    """The page as UTF-8. facts: what page.html names."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True)
+    environment.filters["embed"] = embed
+    environment.filters["number"] = lambda value: "–" if value is None else f"{value:.4g}"
+    return environment.get_template(TEMPLATE).render(**facts).encode()
+
+
+def embed(png: bytes) -> str:
+    """A PNG as a data URI."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

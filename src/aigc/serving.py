@@ -1,0 +1,62 @@
+"""The model as MLflow loads and serves it: rows of (n, label, seed) in, PNG pictures out. Nothing is unpickled.
+
+MLflow runs this file when it loads the model, in a process whose numeric libraries are loaded already: pictures are
+those of this machine's arithmetic. `aigc generate` is for bytes that any machine makes.
+"""
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.exceptions import MlflowException
+from PIL import Image
+
+from aigc import model, sampling
+from aigc.errors import ConfigError
+
+MOST = 10_000
+
+
+class Sampler(mlflow.pyfunc.PythonModel):
+    """A trained method behind the pyfunc interface."""
+
+    def load_context(self, context: Any) -> None:
+        self.method, self.card = model.read(Path(os.fspath(context.artifacts["model"])))
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """A row asks for `n` pictures of class `label` (default: every class in turn) drawn from `seed` (default 0)."""
+        answers = []
+        for request in model_input.to_dict("records"):
+            count, label, seed = (self._whole(request, *field) for field in (("n", None), ("label", -1), ("seed", 0)))
+            if not 1 <= count <= MOST:
+                raise MlflowException.invalid_parameter_value(f"n must be between 1 and {MOST}, found {count}")
+            labels = sampling.default_labels(self.method, count)
+            if label != sampling.UNLABELLED:
+                labels = labels * 0 + label
+            try:
+                images = [image for block in sampling.blocks(self.method, seed, count, labels) for image in block]
+            except ConfigError as error:
+                raise MlflowException.invalid_parameter_value(str(error)) from None
+            answers += [{"index": index, "label": int(chosen), "png": _png(image.permute(1, 2, 0).numpy())}
+                        for index, (image, chosen) in enumerate(zip(images, labels, strict=True))]
+        return pd.DataFrame(answers)
+
+    @staticmethod
+    def _whole(request: dict[str, Any], field: str, default: int | None) -> int:
+        value = request.get(field, default)
+        value = default if value is None or pd.isna(value) else value
+        if value is None or int(value) != value or not -1 <= value < 2**32:
+            raise MlflowException.invalid_parameter_value(f"{field} must be a whole number from 0 to 2^32 - 1, found {value}")
+        return int(value)
+
+
+def _png(pixels: Any) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+mlflow.models.set_model(Sampler())

@@ -1,0 +1,52 @@
+"""report: the page a person opens, and the picture of it that stands in the README."""
+
+import struct
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aigc import config, files, model, paths
+from aigc.data import pictures, splits
+from aigc.methods import contract
+from aigc.reporting import figures, page
+from aigc.reporting.grid import grid, write_png
+
+SHOWN = 16
+SCALE = 2
+
+
+def run() -> None:
+    content = config.read()
+    found = {name: describe(name) for name in config.methods(content)}
+    ranked = sorted(found.values(), key=lambda method: method["metrics"]["fid"]["value"])
+    reference = files.read_json(paths.REFERENCE_METRICS)
+    real = {name: pictures.open_folder(paths.PROCESSED / name) for name in splits.NAMES}
+    rows = [real["test"].images, *(pictures.open_folder(paths.generated(method["name"])).images for method in ranked)]
+    write_png(paths.OVERVIEW, grid(np.concatenate([images[:SHOWN] for images in rows]), SHOWN), SCALE)
+    ranking = figures.ranking({method["name"]: method["metrics"] for method in ranked})
+    files.write_bytes(paths.REPORT, page.render(
+        methods=ranked, source=content["data"]["source"], counts={name: len(split) for name, split in real.items()},
+        size=real["test"].images.shape[2], channels=real["test"].images.shape[1], classes=real["test"].classes,
+        arithmetic=content["runtime"]["arithmetic"], protocol=reference["protocol"], floor=reference["floor"],
+        ranking=ranking, ranking_height=png_height(ranking), overview=paths.OVERVIEW.read_bytes(), shown=SHOWN,
+        seed=content["generate"]["seed"], validation=files.read_json(paths.VALIDATION)))
+
+
+def describe(name: str) -> dict[str, Any]:
+    """What the page says of one method."""
+    history = pd.read_csv(paths.history(name))
+    card = model.read_card(paths.model(name))
+    weights, _ = files.read_tensors(paths.model(name) / model.WEIGHTS)
+    summary = " ".join((contract.page(name).__doc__ or name).split("\n\n")[0].split())
+    return {
+        "name": name, "metrics": files.read_json(paths.metrics(name)), "summary": summary, "images": int(history["images"].iloc[-1]),
+        "parameters": sum(tensor.numel() for tensor in weights.values()), "config": card.config,
+        "weights_sha256": card.weights_sha256, "grid": paths.grid(name).read_bytes(),
+        "losses": figures.losses(history), "classes": figures.class_shares(pd.read_csv(paths.classes(name))),
+    }
+
+
+def png_height(png: bytes) -> int:
+    """The height in pixels that a PNG's header gives."""
+    return int(struct.unpack(">I", png[20:24])[0])

@@ -1,0 +1,191 @@
+"""What MLflow remembers: one run a trained model. The one importer of mlflow beside serving.py, which MLflow loads.
+
+Durations, throughput and the host live here only. What a run hears of steps comes after the checkpoint that holds
+them, and only what is past the store's last step is sent, so that a resumed run logs no step twice.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from aigc import paths, process, provenance
+from aigc.errors import AigcError, Interrupted
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+os.environ.setdefault("MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING", "false")
+
+import mlflow
+import numpy as np
+from mlflow.data.dataset_source_registry import resolve_dataset_source
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+
+from aigc import views
+
+EXPERIMENT = "aigc"
+TEMPORARY_CHECKOUTS = "/.dvc/tmp/exps/"
+SERVING_PAGE = Path(__file__).with_name("serving.py")
+SYSTEM_METRICS_SECONDS = 5
+SIGNATURE = ModelSignature(
+    inputs=Schema([ColSpec(DataType.long, "n", required=True), ColSpec(DataType.long, "label", required=False),
+                   ColSpec(DataType.long, "seed", required=False)]),
+    outputs=Schema([ColSpec(DataType.long, "index"), ColSpec(DataType.long, "label"), ColSpec(DataType.binary, "png")]))
+
+
+def home() -> Path:
+    """The checkout whose store is used: this one, or the one that started a temporary checkout of DVC's."""
+    return Path(f"{Path.cwd()}/".partition(TEMPORARY_CHECKOUTS)[0])
+
+
+def open_store() -> tuple[mlflow.MlflowClient, str]:
+    """Connect to MLFLOW_TRACKING_URI, or to mlflow.db at home: (client, id of our experiment). Raises AigcError."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+    mlflow.set_tracking_uri(uri)
+    local = None if "MLFLOW_TRACKING_URI" in os.environ else (home() / "mlruns").as_uri()
+    try:
+        # Two processes that both create the database's tables would race.
+        with process.only_writer(home() / paths.CHECKPOINTS / "store.lock"):
+            client = mlflow.MlflowClient(uri)
+            found = client.get_experiment_by_name(EXPERIMENT)
+            if found is None:
+                tags = views.experiment_tags()
+                return client, client.create_experiment(EXPERIMENT, artifact_location=local, tags=tags)
+    except MlflowException as error:
+        raise AigcError(f"the MLflow store {uri} does not answer ({str(error).splitlines()[0]}); "
+                        "check MLFLOW_TRACKING_URI, or unset it to use mlflow.db") from error
+    return client, found.experiment_id
+
+
+class TrainingRun:
+    """The MLflow run of one training, new or continued. Call it with the history whenever a checkpoint was written."""
+
+    def __init__(self, client: mlflow.MlflowClient, run_id: str) -> None:
+        self.client, self.run_id = client, run_id
+        self.last_step = max((point.step for point in client.get_metric_history(run_id, "images")), default=0)
+        spent = client.get_metric_history(run_id, "training_seconds")
+        self.seconds_before = spent[-1].value if spent else 0.0
+        self.started = self.last_time = time.monotonic()
+
+    def log_history(self, history: list[dict[str, float]]) -> None:
+        """Send the rows that the store has not seen, and the pace since the last call."""
+        fresh = [row for row in history if row["step"] > self.last_step]
+        if not fresh:
+            return
+        now, stamp = time.monotonic(), int(time.time() * 1000)
+        images = fresh[-1]["images"] - next((row["images"] for row in history if row["step"] == self.last_step), 0)
+        step = int(fresh[-1]["step"])
+        points = [Metric(name, value, stamp, int(row["step"])) for row in fresh for name, value in row.items() if name != "step"]
+        points += [Metric("images_per_second", images / (now - self.last_time), stamp, step),
+                   Metric("training_seconds", self.seconds_before + now - self.started, stamp, step)]
+        for start in range(0, len(points), 1000):
+            self.client.log_batch(self.run_id, metrics=points[start:start + 1000])
+        self.last_step, self.last_time = step, now
+
+    def log_grid(self, grid: np.ndarray) -> None:
+        """Send a picture of the fixed latents, uint8 (H, W, C), under the last step that was sent, once."""
+        prefix = f"images/samples%step%{self.last_step}%"
+        if not any(item.path.startswith(prefix) for item in self.client.list_artifacts(self.run_id, "images")):
+            self.client.log_image(self.run_id, grid, key="samples", step=self.last_step, synchronous=True)
+
+    def log_model(self, folder: Path, weights_sha256: str) -> None:
+        """Send the model as a pyfunc made of code and safetensors: nothing in it is pickled."""
+        self.client.set_tag(self.run_id, "aigc.weights_sha256", weights_sha256)
+        mlflow.pyfunc.log_model(
+            name="model", python_model=str(SERVING_PAGE), artifacts={"model": str(folder)}, signature=SIGNATURE,
+            code_paths=[str(provenance.PACKAGE)], pip_requirements=str(paths.REQUIREMENTS))
+
+
+@contextmanager
+def training_run(method: str, fingerprint: str, params: Mapping[str, Any], data: Path,
+                 data_sha256: str) -> Iterator[TrainingRun]:
+    """Start the run of `fingerprint`, or go on with the one that was interrupted; end it as the block ends."""
+    client, experiment = open_store()
+    close_abandoned(client, experiment)
+    unfinished = client.search_runs([experiment], f"tags.`aigc.fingerprint` = '{fingerprint}' and attributes.status != 'FINISHED'")
+    mlflow.set_system_metrics_sampling_interval(SYSTEM_METRICS_SECONDS)
+    name = " ".join(filter(None, (method, os.environ.get("DVC_EXP_NAME"))))
+    run_id = unfinished[0].info.run_id if unfinished else None
+    with _status_of_the_end(), mlflow.start_run(run_id, experiment, None if run_id else name, log_system_metrics=True) as active:
+        run = TrainingRun(client, active.info.run_id)
+        if not run_id:
+            _describe(client, active.info.run_id, {"aigc.method": method, "aigc.fingerprint": fingerprint}, params)
+            source = resolve_dataset_source(str(data))
+            mlflow.log_input(MetaDataset(source, name=str(data), digest=data_sha256[:16]), context="training")
+        yield run
+
+
+@contextmanager
+def _status_of_the_end() -> Iterator[None]:
+    """An interrupted run is KILLED, a failed one FAILED; mlflow alone would call both FAILED."""
+    try:
+        yield
+    except (Interrupted, KeyboardInterrupt):
+        if ended := mlflow.last_active_run():
+            mlflow.MlflowClient().set_terminated(ended.info.run_id, "KILLED")
+        raise
+
+
+def _describe(client: mlflow.MlflowClient, run_id: str, tags: Mapping[str, str], params: Mapping[str, Any]) -> None:
+    """Params, and what the run came from: commit, uncommitted changes, machine."""
+    patch = provenance.uncommitted()
+    about = {**tags, "mlflow.source.name": paths.PARAMS.resolve().parent.name, "mlflow.runColor": views.colour(tags["aigc.method"]),
+             "mlflow.source.git.commit": provenance.git("rev-parse", "HEAD").strip(), "aigc.git_dirty": str(bool(patch)).lower(),
+             **{f"machine.{key}": value for key, value in provenance.machine().items()}}
+    client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()],
+                     tags=[RunTag(key, value) for key, value in about.items() if value])
+    for name in (paths.PARAMS, paths.LOCK, paths.REQUIREMENTS):
+        if name.exists():
+            client.log_artifact(run_id, str(name), "source")
+    if patch:
+        client.log_text(run_id, patch, "source/uncommitted.patch")
+
+
+def close_abandoned(client: mlflow.MlflowClient, experiment: str) -> None:
+    """Mark as KILLED each RUNNING run of this host whose writer is gone: its lock is free."""
+    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
+        lock = lock_of(run.data.tags.get("aigc.method", ""), run.data.tags.get("aigc.fingerprint", ""))
+        if lock.exists() and _is_free(lock):
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+def lock_of(method: str, fingerprint: str) -> Path:
+    """The lock that the writer of one training holds."""
+    return paths.CHECKPOINTS / f"{method}-{fingerprint[:16]}" / "lock"
+
+
+def _is_free(lock: Path) -> bool:
+    with lock.open() as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def run_of(client: mlflow.MlflowClient, experiment: str, weights_sha256: str) -> Run | None:
+    """The newest finished run that trained these weights."""
+    found = client.search_runs(
+        [experiment], f"tags.`aigc.weights_sha256` = '{weights_sha256}' and attributes.status = 'FINISHED'",
+        order_by=["attributes.start_time DESC"], max_results=1)
+    return found[0] if found else None
+
+
+def add_metrics(weights_sha256: str, metrics: Mapping[str, float], artifacts: list[Path]) -> bool:
+    """Add final numbers (flat) and files to the run that trained these weights; False when the store has none."""
+    client, experiment = open_store()
+    run = run_of(client, experiment, weights_sha256)
+    if run is None:
+        return False
+    stamp = int(time.time() * 1000)
+    client.log_batch(run.info.run_id, metrics=[Metric(name, value, stamp, 0) for name, value in metrics.items()])
+    for path in artifacts:
+        client.log_artifact(run.info.run_id, str(path), "evaluation")
+    return True

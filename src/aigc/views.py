@@ -1,0 +1,40 @@
+"""How MLflow's UI shows our runs: a note, a colour a method, and a saved view of the table.
+
+The view's format is MLflow's own and undocumented: tests/test_views.py opens it in a real browser.
+"""
+
+import hashlib
+import json
+
+
+NAME = "aigc-comparison"
+COLUMNS = ("metrics.`fid`", "metrics.`is`", "params.`images`", "params.`batch_size`", "params.`train.seed`",
+           "params.`runtime.arithmetic`", "attributes.`Models`")
+COLOURS = ("#2c6e9b", "#d1495b", "#3a7d44", "#edae49", "#7b4fa3", "#00798c", "#8d5524", "#5c6b73")
+NOTE = """\
+One run a trained model. `fid` and `is` are on the pipeline's own evaluator: compare them with each other and with the
+floor in reports/report.html, not with published numbers. The grid of `samples` over training is under *Artifacts* and
+in the chart view's image panel.
+"""
+
+
+def colour(method: str) -> str:
+    """A colour that stays with a method's name."""
+    return COLOURS[int(hashlib.sha256(method.encode()).hexdigest(), 16) % len(COLOURS)]
+
+
+def experiment_tags() -> dict[str, str]:
+    """The tags of the experiment: its note and the saved view."""
+    columns = ["tags.`aigc.method`", *COLUMNS]
+    state = {
+        "searchFilter": "", "orderByKey": "metrics.`fid`", "orderByAsc": True, "startTime": "ALL", "lifecycleFilter": "Active",
+        "datasetsFilter": [], "modelVersionFilter": "All Runs", "selectedColumns": columns, "columnOrder": columns,
+        "columnWidths": {}, "runsHiddenMode": "SHOW_ALL", "groupBy": None, "runsPinned": [],
+    }
+    view = {"name": NAME, "createdAt": 0, "updatedAt": 0, "state": json.dumps(state)}
+    return {"mlflow.note.content": NOTE, f"mlflow.sharedViewState.{NAME}": json.dumps(view)}
+
+
+def address(server: str, experiment: str) -> str:
+    """Where the saved view is, in a browser."""
+    return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={NAME}"
