@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
-from aigc import files
-from aigc.errors import StorageError
+from aigc.core import files
+from aigc.core.errors import StorageError
 from aigc.methods import contract
 from aigc.methods.contract import Method, MethodConfig, Shape
 

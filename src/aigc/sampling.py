@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from aigc.errors import ConfigError
+from aigc.core.errors import ConfigError
 from aigc.methods.contract import Method
 from aigc.networks.blocks import as_bytes
 from aigc.training.randomness import generator

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aigc import config
+from aigc.core import config
 from aigc.data import splits
 
 EXAMPLES = 3

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aigc import files
-from aigc.errors import DataError
+from aigc.core import files
+from aigc.core.errors import DataError
 
 UNLABELLED = -1
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aigc import config
+from aigc.core import config
 from aigc.data.pictures import Pictures
 
 

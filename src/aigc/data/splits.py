@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 
-from aigc import config
+from aigc.core import config
 
 NAMES = ("train", "holdout", "test")
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from aigc import config
+from aigc.core import config
 from aigc.methods.contract import MethodConfig, Player, Shape, Trainable
 from aigc.networks import blocks
 

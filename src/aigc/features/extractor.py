@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from aigc import files, model, paths
+from aigc import model
+from aigc.core import files, paths
+from aigc.core.runtime import Device
 from aigc.features.classifier import Classifier, ClassifierConfig
 from aigc.methods.contract import Shape
 from aigc.networks.blocks import as_model_space
-from aigc.runtime import Device
 
 ROWS = 250
 

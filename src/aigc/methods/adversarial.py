@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from aigc import config
+from aigc.core import config
 from aigc.methods.contract import LearningRate, Method, MethodConfig, Player, Shape
 
 Game = Literal["non_saturating", "hinge", "least_squares", "relativistic"]

@@ -16,8 +16,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from aigc import config, paths
-from aigc.errors import ConfigError
+from aigc.core import config, paths
+from aigc.core.errors import ConfigError
 
 NOT_METHODS = {"contract", "adversarial"}
 

@@ -8,7 +8,7 @@ import itertools
 
 from torch import nn
 
-from aigc import config
+from aigc.core import config
 from aigc.methods.adversarial import Adversarial, AdversarialConfig
 from aigc.methods.contract import Shape
 from aigc.networks import blocks

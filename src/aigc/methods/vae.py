@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from aigc import config
+from aigc.core import config
 from aigc.methods.contract import LearningRate, Method, MethodConfig, Player, Shape
 from aigc.networks import blocks
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from aigc import files
+from aigc.core import files
 
 GAP = 2
 GAP_SHADE = 255

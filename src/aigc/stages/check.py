@@ -1,7 +1,7 @@
 """check: the whole of params.yaml is understood, before anything runs. Narrow params alone would let a misspelt key pass."""
 
-from aigc import config, files, paths
-from aigc.errors import ConfigError
+from aigc.core import config, files, paths
+from aigc.core.errors import ConfigError
 from aigc.methods import contract
 
 

@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from aigc import config, files, model, paths, runtime, tracking
+from aigc import model
+from aigc.core import config, files, paths, runtime
 from aigc.data import pictures
 from aigc.features.extractor import Extractor
 from aigc.metrics import frechet, intervals
 from aigc.metrics.inception_score import inception_score
+from aigc.tracking import runs
 
 
 def run(method: str) -> None:
@@ -44,5 +46,5 @@ def remember(method: str, numbers: dict[str, dict[str, float]]) -> None:
     flat = {name if part == "value" else f"{name}_{part}": value
             for name, number in numbers.items() for part, value in number.items()}
     card = model.read_card(paths.model(method))
-    if not tracking.add_metrics(card.weights_sha256, flat, [paths.metrics(method), paths.grid(method)]):
+    if not runs.add_metrics(card.weights_sha256, flat, [paths.metrics(method), paths.grid(method)]):
         print(f"{method}: the MLflow store has no run of these weights; `aigc sync` makes one")

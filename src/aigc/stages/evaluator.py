@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from aigc import config, files, model, paths, process, provenance, runtime
+from aigc import model
+from aigc.core import config, files, paths, process, provenance, runtime
+from aigc.core.errors import DataError, GateError
 from aigc.data import pictures
-from aigc.errors import DataError, GateError
 from aigc.features.classifier import Classifier, ClassifierConfig
 from aigc.features.extractor import see
-from aigc.metrics.intervals import rounded
 from aigc.methods.contract import Shape
+from aigc.metrics.intervals import rounded
 from aigc.training.checkpoint import Checkpoints
 from aigc.training.feed import Feed
 from aigc.training.loop import Trainer

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from aigc import config, files, model, paths, runtime, sampling
+from aigc import model, sampling
+from aigc.core import config, files, paths, runtime
 from aigc.data import pictures
 from aigc.reporting.grid import grid, write_png
 

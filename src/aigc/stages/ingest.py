@@ -1,6 +1,6 @@
 """ingest: the source, decoded once, with a manifest that says of each picture what it is and which split it is in."""
 
-from aigc import config, files, paths
+from aigc.core import config, files, paths
 from aigc.data import manifest, pictures, sources, splits
 
 

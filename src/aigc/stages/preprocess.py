@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from aigc import config, files, paths
+from aigc.core import config, files, paths
+from aigc.core.errors import DataError
 from aigc.data import pictures, splits
-from aigc.errors import DataError
 
 
 def run() -> None:

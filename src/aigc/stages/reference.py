@@ -1,8 +1,8 @@
 """reference: what every evaluation shares. Features of the real splits, and the floor: real against real."""
 
-from aigc import config, files, paths, runtime
+from aigc.core import config, files, paths, runtime
+from aigc.core.errors import DataError
 from aigc.data import pictures
-from aigc.errors import DataError
 from aigc.features.extractor import Extractor
 from aigc.metrics.frechet import fid
 from aigc.metrics.inception_score import inception_score

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aigc import config, files, model, paths
+from aigc import model
+from aigc.core import config, files, paths
 from aigc.data import pictures, splits
 from aigc.methods import contract
 from aigc.reporting import figures, page

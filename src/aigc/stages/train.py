@@ -5,10 +5,12 @@ import math
 import numpy as np
 import torch
 
-from aigc import config, files, model, paths, process, provenance, runtime, sampling, tracking
+from aigc import model, sampling
+from aigc.core import config, files, paths, process, provenance, runtime
 from aigc.data import pictures
 from aigc.methods import contract
 from aigc.reporting.grid import grid
+from aigc.tracking import runs
 from aigc.training.checkpoint import Checkpoints
 from aigc.training.feed import Feed
 from aigc.training.loop import Row, Trainer
@@ -29,12 +31,12 @@ def run(method: str) -> None:
     params = {**config.flatten(chosen.model_dump()), **config.flatten({"train": train.model_dump(), "runtime": switches.model_dump()})}
     deps = {"images": data_sha256, "labels": provenance.array_sha256(found.labels)}
     fingerprint, identity = provenance.fingerprint({"method": method, **params}, deps)
-    lock = tracking.lock_of(method, fingerprint)
+    lock = runs.lock_of(method, fingerprint)
     with process.only_writer(lock):
         files.write_json(lock.with_name("identity.json"), identity)
         trainer = Trainer(method, lambda: contract.build(method, chosen, shape),
                           Feed(found.images, found.labels, train.seed, device), chosen, train, device, Checkpoints(lock.parent))
-        with tracking.training_run(method, fingerprint, params, paths.PROCESSED / "train", data_sha256) as remembered:
+        with runs.training_run(method, fingerprint, params, paths.PROCESSED / "train", data_sha256) as remembered:
             def observe(history: list[Row], average: torch.nn.Module) -> None:
                 assert isinstance(average, contract.Method)
                 remembered.log_history(history)

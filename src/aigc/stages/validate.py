@@ -4,9 +4,9 @@ import sys
 
 import pandas as pd
 
-from aigc import config, files, paths
+from aigc.core import config, files, paths
+from aigc.core.errors import DataError, GateError
 from aigc.data import expectations, manifest, pictures
-from aigc.errors import DataError, GateError
 
 
 def run() -> None:

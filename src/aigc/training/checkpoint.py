@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aigc import files
-from aigc.errors import StorageError
+from aigc.core import files
+from aigc.core.errors import StorageError
 
 KEPT = 2
 DIGEST_LENGTH = 32

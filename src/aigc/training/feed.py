@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aigc.core.runtime import Device
 from aigc.networks.blocks import as_model_space
-from aigc.runtime import Device
 from aigc.training.randomness import Order
 
 

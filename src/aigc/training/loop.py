@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from aigc import config
-from aigc.errors import DivergedError, Interrupted
+from aigc.core import config
+from aigc.core.errors import DivergedError, Interrupted
+from aigc.core.process import StopRequest
+from aigc.core.runtime import Device
 from aigc.methods.contract import Method, MethodConfig, Player, Trainable
-from aigc.process import StopRequest
-from aigc.runtime import Device
 from aigc.training import checkpoint, randomness
 from aigc.training.ema import Average, refresh_batch_statistics
 from aigc.training.feed import Feed

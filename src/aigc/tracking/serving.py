@@ -15,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from PIL import Image
 
 from aigc import model, sampling
-from aigc.errors import ConfigError
+from aigc.core.errors import ConfigError
 
 MOST = 10_000
 

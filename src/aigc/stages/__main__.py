@@ -1,4 +1,4 @@
-"""Runs one stage of dvc.yaml: `python -m aigc.stage NAME [METHOD]`. DVC is who calls it.
+"""Runs one stage of dvc.yaml: `python -m aigc.stages NAME [METHOD]`. DVC is who calls it.
 
 Caps the arithmetic before the stage's page (and with it numpy and torch) is imported.
 """
@@ -8,14 +8,14 @@ import os
 import sys
 from pathlib import Path
 
-from aigc import config, paths, process, runtime
-from aigc.errors import AigcError, ConfigError
+from aigc.core import config, paths, process, runtime
+from aigc.core.errors import AigcError, ConfigError
 
 
 def main(arguments: list[str]) -> int:
     """Run the stage that `arguments` name and return its exit code."""
     if not arguments:
-        print("usage: python -m aigc.stage NAME [METHOD]", file=sys.stderr)
+        print("usage: python -m aigc.stages NAME [METHOD]", file=sys.stderr)
         return process.USAGE_EXIT_CODE
     process.die_with_parent()
     return process.guarded(lambda: _run(*arguments))

@@ -6,7 +6,6 @@ The view's format is MLflow's own and undocumented: tests/test_views.py opens it
 import hashlib
 import json
 
-
 NAME = "aigc-comparison"
 COLUMNS = ("metrics.`fid`", "metrics.`is`", "params.`images`", "params.`batch_size`", "params.`train.seed`",
            "params.`runtime.arithmetic`", "attributes.`Models`")

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from aigc.errors import ConfigError
+from aigc.core.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigc.errors import StorageError
+from aigc.core.errors import StorageError
 
 if TYPE_CHECKING:
     import numpy as np

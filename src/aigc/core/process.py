@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from aigc.errors import AigcError, StorageError
+from aigc.core.errors import AigcError, StorageError
 
 PR_SET_PDEATHSIG = 1
 USAGE_EXIT_CODE = 2

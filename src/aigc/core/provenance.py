@@ -11,12 +11,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigc import files, paths
+from aigc.core import files, paths
 
 if TYPE_CHECKING:
     import numpy as np
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def array_sha256(array: "np.ndarray") -> str:

@@ -1,6 +1,6 @@
 """The errors that a user is meant to read: one line that names the culprit and the remedy.
 
-Whoever knows the cause raises one of these; `aigc.process` prints it and turns it into an exit code.
+Whoever knows the cause raises one of these; `aigc.core.process` prints it and turns it into an exit code.
 """
 
 

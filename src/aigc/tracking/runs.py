@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aigc import paths, process, provenance
-from aigc.errors import AigcError, Interrupted
+from aigc.core import paths, process, provenance
+from aigc.core.errors import AigcError, Interrupted
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
@@ -28,7 +28,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
-from aigc import views
+from aigc.tracking import views
 
 EXPERIMENT = "aigc"
 TEMPORARY_CHECKOUTS = "/.dvc/tmp/exps/"

@@ -1,0 +1,1 @@
+"""What every other room stands on: configuration, files, processes, hashes, the numeric switches."""

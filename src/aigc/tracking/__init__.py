@@ -1,0 +1,1 @@
+"""What MLflow remembers of a run, shows in its UI and serves. The only room that imports mlflow."""
