@@ -74,7 +74,7 @@ def start_torch(arithmetic: Arithmetic, threads: int) -> Device:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
     # Filling every new tensor with NaN costs a sixth of a training step and guards against what we do not do.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if arithmetic == "portable":
         return Device(torch.device("cpu"), channels_last=True, low_precision=None)
     if torch.cuda.is_available():

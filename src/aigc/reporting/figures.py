@@ -5,6 +5,7 @@ from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
+from cycler import cycler
 from matplotlib.figure import Figure
 
 INK, GRID = "#1d2730", "#d8dee4"
@@ -12,8 +13,10 @@ COLOURS = ["#2c6e9b", "#d1495b", "#3a7d44", "#edae49", "#7b4fa3", "#00798c", "#8
 STYLE: dict[str, Any] = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": INK, "text.color": INK,
     "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.grid": True, "grid.color": GRID,
-    "axes.axisbelow": True, "axes.prop_cycle": mpl.cycler(color=COLOURS), "figure.constrained_layout.use": True,
+    "axes.axisbelow": True, "axes.prop_cycle": cycler(color=COLOURS), "figure.constrained_layout.use": True,
 }
+
+SETTINGS: Any = {**mpl.rcParamsDefault, **STYLE}
 
 
 def _png(figure: Figure) -> bytes:
@@ -24,7 +27,7 @@ def _png(figure: Figure) -> bytes:
 
 def losses(history: pd.DataFrame) -> bytes:
     """The loss of each player against images seen: a PNG."""
-    with mpl.rc_context(mpl.rcParamsDefault | STYLE):
+    with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(4.2, 2.6))
         axes = figure.subplots()
         for column in (name for name in history if name.startswith("loss/")):
@@ -37,7 +40,7 @@ def losses(history: pd.DataFrame) -> bytes:
 
 def class_shares(classes: pd.DataFrame) -> bytes:
     """What share of the samples the evaluator sees as each class, with the uniform share as a line: a PNG."""
-    with mpl.rc_context(mpl.rcParamsDefault | STYLE):
+    with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(4.2, 2.6))
         axes = figure.subplots()
         share = 100 * classes["count"] / classes["count"].sum()
@@ -50,7 +53,7 @@ def class_shares(classes: pd.DataFrame) -> bytes:
 
 def ranking(metrics: dict[str, dict[str, Any]]) -> bytes:
     """FID of each method with its interval, best first, and the floor as a line: a PNG."""
-    with mpl.rc_context(mpl.rcParamsDefault | STYLE):
+    with mpl.rc_context(SETTINGS):
         figure = Figure(figsize=(6.4, 0.9 + 0.34 * len(metrics)))
         axes = figure.subplots()
         order = sorted(metrics, key=lambda name: -metrics[name]["fid"]["value"])

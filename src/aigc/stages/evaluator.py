@@ -1,5 +1,7 @@
 """evaluator: the classifier through which every method is judged. Too inaccurate a one stops the pipeline."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -16,7 +18,7 @@ from aigc.training.feed import Feed
 from aigc.training.loop import Trainer
 
 NAME = "evaluator"
-FIXED = {"ema_halflife": 2000.0, "warmup": 0.05, "decay": 0.5}  # of no interest to turn: it only has to be good enough
+FIXED: dict[str, Any] = {"ema_halflife": 2000.0, "warmup": 0.05, "decay": 0.5}  # of no interest to turn: it only has to be good enough
 
 
 def run() -> None:

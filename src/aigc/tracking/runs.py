@@ -5,8 +5,10 @@ them, and only what is past the store's last step is sent, so that a resumed run
 """
 
 import fcntl
+import logging
 import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,7 @@ from aigc.core.errors import AigcError, Interrupted
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
 os.environ.setdefault("MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING", "false")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
 import numpy as np
@@ -29,6 +32,9 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
 from aigc.tracking import views
+
+logging.getLogger("mlflow").setLevel(logging.WARNING)
+warnings.filterwarnings("ignore", module="mlflow")
 
 EXPERIMENT = "aigc"
 TEMPORARY_CHECKOUTS = "/.dvc/tmp/exps/"
@@ -45,11 +51,17 @@ def home() -> Path:
     return Path(f"{Path.cwd()}/".partition(TEMPORARY_CHECKOUTS)[0])
 
 
+def store_uri() -> str:
+    """MLFLOW_TRACKING_URI, or mlflow.db at home."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+
+
 def open_store() -> tuple[mlflow.MlflowClient, str]:
-    """Connect to MLFLOW_TRACKING_URI, or to mlflow.db at home: (client, id of our experiment). Raises AigcError."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+    """Connect to the store: (client, id of our experiment). Raises AigcError when it does not answer."""
+    uri = store_uri()
     mlflow.set_tracking_uri(uri)
-    local = None if "MLFLOW_TRACKING_URI" in os.environ else (home() / "mlruns").as_uri()
+    # A server keeps artifacts where it likes; beside our own database they go where a plain `mlflow ui` looks.
+    local = (home() / "mlruns").as_uri() if uri == f"sqlite:///{home() / 'mlflow.db'}" else None
     try:
         # Two processes that both create the database's tables would race.
         with process.only_writer(home() / paths.CHECKPOINTS / "store.lock"):
@@ -118,7 +130,8 @@ def training_run(method: str, fingerprint: str, params: Mapping[str, Any], data:
         if not run_id:
             _describe(client, active.info.run_id, {"aigc.method": method, "aigc.fingerprint": fingerprint}, params)
             source = resolve_dataset_source(str(data))
-            mlflow.log_input(MetaDataset(source, name=str(data), digest=data_sha256[:16]), context="training")
+            dataset = MetaDataset(source, name=str(data), digest=data_sha256[:16])  # type: ignore[abstract]
+            mlflow.log_input(dataset, context="training")
         yield run
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
+from mlflow.pyfunc.model import PythonModel
 from PIL import Image
 
 from aigc import model, sampling
@@ -20,7 +21,7 @@ from aigc.core.errors import ConfigError
 MOST = 10_000
 
 
-class Sampler(mlflow.pyfunc.PythonModel):
+class Sampler(PythonModel):
     """A trained method behind the pyfunc interface."""
 
     def load_context(self, context: Any) -> None:

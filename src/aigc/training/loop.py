@@ -76,7 +76,8 @@ class Trainer:
         self.name, self.feed, self.chosen, self.train, self.device = name, feed, chosen, train, device
         torch.manual_seed(randomness.stream_seed(train.seed, f"initial weights of {name}"))
         layout = torch.channels_last if device.channels_last else torch.contiguous_format
-        self.model = build().to(device.torch_device, memory_format=layout)
+        self.model = build().to(device.torch_device)
+        self.model.to(memory_format=layout)
         self.average = Average(self.model, chosen.ema_halflife)
         self.players = self.model.players()
         self.optimizers = {player: _adam(part, device) for player, part in self.players.items()}

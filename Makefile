@@ -1,0 +1,49 @@
+# repro  make everything that changed      test  the fast tests      test-all  the slow ones too
+# ui     MLflow's UI on what was made       lint  ruff and mypy       bench     the figures of benchmarks/
+# Each sets up .venv from the lock first; nothing else needs to be installed but python3 (3.11 or newer), git and make.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+export PATH := $(BIN):$(PATH)
+export PYTHONPATH := src
+
+.PHONY: repro test test-all ui lint bench clean
+.DELETE_ON_ERROR:
+
+repro: $(VENV)/runtime
+	dvc repro
+	python -m aigc record
+
+ui: $(VENV)/runtime
+	python -m aigc ui
+
+test: $(VENV)/dev
+	pytest -m "not slow"
+
+test-all: $(VENV)/dev
+	pytest
+
+lint: $(VENV)/dev
+	ruff check
+	mypy
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+bench: $(VENV)/dev
+	python benchmarks/pipeline.py
+	python benchmarks/linear.py
+
+clean:
+	rm -rf .checkpoints .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/runtime: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11; name another with make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/runtime requirements-dev.lock
+	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,7 @@
+"""`python -m aigc` is `aigc`."""
+
+import sys
+
+from aigc.cli import main
+
+sys.exit(main())
