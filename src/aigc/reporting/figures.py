@@ -54,7 +54,7 @@ def class_shares(classes: pd.DataFrame) -> bytes:
 def ranking(metrics: dict[str, dict[str, Any]]) -> bytes:
     """FID of each method with its interval, best first, and the floor as a line: a PNG."""
     with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(6.4, 0.9 + 0.34 * len(metrics)))
+        figure = Figure(figsize=(5.2, 0.9 + 0.34 * len(metrics)))
         axes = figure.subplots()
         order = sorted(metrics, key=lambda name: -metrics[name]["fid"]["value"])
         for place, name in enumerate(order):

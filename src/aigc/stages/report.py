@@ -23,7 +23,8 @@ def run() -> None:
     ranked = sorted(found.values(), key=lambda method: method["metrics"]["fid"]["value"])
     reference = files.read_json(paths.REFERENCE_METRICS)
     real = {name: pictures.open_folder(paths.PROCESSED / name) for name in splits.NAMES}
-    rows = [real["test"].images, *(pictures.open_folder(paths.generated(method["name"])).images for method in ranked)]
+    every = max(1, len(real["test"]) // SHOWN)  # a source may be sorted by class
+    rows = [real["test"].images[::every], *(pictures.open_folder(paths.generated(method["name"])).images for method in ranked)]
     write_png(paths.OVERVIEW, grid(np.concatenate([images[:SHOWN] for images in rows]), SHOWN), SCALE)
     ranking = figures.ranking({method["name"]: method["metrics"] for method in ranked})
     files.write_bytes(paths.REPORT, page.render(

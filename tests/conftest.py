@@ -1,0 +1,110 @@
+"""The tests compute as the pipeline does: in portable arithmetic, whose caps must stand before numpy is imported."""
+
+from aigc.core import runtime
+
+THREADS = 2
+runtime.cap_environment("portable", THREADS)
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def device() -> runtime.Device:
+    return runtime.start_torch("portable", THREADS)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    from aigc.data import sources
+
+    found = sources.digits()
+    return found.images, found.labels
+
+
+def run_in(folder: Path, *command: object, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user would, in `folder`, with this environment's programs first on the path."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "DVC_", "PYTHONPATH", "AIGC_"))}
+    done = subprocess.run([str(part) for part in command], cwd=folder, env={**clean, "PATH": path, **environment},
+                          capture_output=True, text=True, check=False)
+    assert not check or done.returncode == 0, f"{command}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done
+
+
+TRACER = Path(__file__).with_name("pipeline") / "tracer.py"
+SMALL = {
+    "methods: [vae, gan, dcgan]": "methods: [vae, gan]", "images: 40000 ": "images: 12000 ", "count: 5000": "count: 600",
+    "sample_size: 1000": "sample_size: 300", "min_accuracy: 0.95": "min_accuracy: 0.5", "intervals: 100": "intervals: 10",
+    "checkpoints: 20": "checkpoints: 5",
+}
+
+
+def copy_project(folder: Path) -> Path:
+    """The project's files as they lie here, in a repository of their own, with training cut to seconds."""
+    names = run_in(ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout.split("\0")
+    for name in filter(None, names):
+        if (ROOT / name).is_file() and not name.startswith(("reports/", "dvc.lock")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    params = (folder / "params.yaml").read_text()
+    for before, after in SMALL.items():
+        assert before in params, f"params.yaml no longer says `{before}`"
+        params = params.replace(before, after)
+    sections = params.split("\nvae:")
+    lines = [line if not line.startswith("  images:") else "  images: 3000" for line in sections[1].splitlines()]
+    (folder / "params.yaml").write_text(sections[0] + "\nvae:" + "\n".join(lines) + "\n")
+    shutil.copy(TRACER, folder / "src" / "sitecustomize.py")
+    for command in (("init", "-q"), ("config", "user.name", "test"), ("config", "user.email", "test@example.org"),
+                    ("add", "-A"), ("commit", "-qm", "start")):
+        run_in(folder, "git", *command)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which `dvc repro` has run once. Read it, do not change it."""
+    folder = copy_project(tmp_path_factory.mktemp("finished"))
+    run_in(folder, "dvc", "repro")
+    run_in(folder, "git", "add", "-A")
+    run_in(folder, "git", "commit", "-qm", "results")
+    return folder
+
+
+@pytest.fixture
+def project(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished project to break."""
+    folder = tmp_path / "project"
+    shutil.copytree(finished, folder, symlinks=True, ignore=shutil.ignore_patterns("mlruns", "mlflow.db", ".checkpoints"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser():  # type: ignore[no-untyped-def]
+    """A headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    program = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+    if program is None:
+        pytest.skip("no Chromium on this machine; .ci/run installs one")
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=program, args=quiet)
+        yield opened
+        opened.close()

@@ -1,0 +1,142 @@
+"""The DAG as its user meets it: dvc's own commands on a real, small run."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import run_in
+
+
+def stale(project: Path) -> set[str]:
+    """The stages that `dvc status` says have changed deps of their own."""
+    return set(json.loads(run_in(project, "dvc", "status", "--json").stdout))
+
+
+def edit(path: Path, before: str, after: str) -> None:
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after, 1))
+
+
+def test_a_second_repro_has_nothing_to_do(finished: Path) -> None:
+    assert "up to date" in run_in(finished, "dvc", "repro").stdout
+
+
+def test_the_committed_results_leave_a_clean_tree(finished: Path) -> None:
+    untracked = run_in(finished, "git", "status", "--porcelain").stdout
+    assert not [line for line in untracked.splitlines() if ".trace" not in line]
+
+
+def test_metrics_show_every_method_with_its_floor(finished: Path) -> None:
+    shown = json.loads(run_in(finished, "dvc", "metrics", "show", "--json").stdout)[""]["data"]
+    for method in ("vae", "gan"):
+        fid = shown[f"reports/metrics/{method}.json"]["data"]["fid"]
+        assert fid["low"] <= fid["value"] <= fid["high"]
+        assert fid["floor"] > 0
+
+
+def test_plots_show_writes_curves_grids_and_confusion(finished: Path, tmp_path: Path) -> None:
+    run_in(finished, "dvc", "plots", "show", "--out", tmp_path / "plots")
+    page = (tmp_path / "plots" / "index.html").read_text()
+    assert "loss/critic" in page
+    assert "confusion" in page
+    assert list((tmp_path / "plots" / "static").glob("*samples.png"))
+
+
+def test_a_comment_in_params_reruns_the_check_alone(project: Path) -> None:
+    edit(project / "params.yaml", "methods:", "# a remark\nmethods:")
+    done = run_in(project, "dvc", "repro").stdout
+    assert "Running stage 'check'" in done
+    assert "Running stage 'ingest'" not in done
+
+
+def test_a_change_to_one_method_retrains_that_method_alone(project: Path) -> None:
+    with (project / "src/aigc/methods/gan.py").open("a") as page:
+        page.write("\n# a remark\n")
+    assert {stage for stage in stale(project) if stage.startswith("train")} == {"train@gan"}
+
+
+def test_a_change_to_the_reports_template_reruns_the_report_alone(project: Path) -> None:
+    edit(project / "src/aigc/reporting/page.html", "<main>", "<main >")
+    assert stale(project) == {"report"}
+
+
+@pytest.mark.parametrize(("before", "after", "says"), [
+    ("  threads: 2", "  threds: 2", "unknown key `runtime.threds`; did you mean `threads`?"),
+    ("  threads: 2", "  threads: two", "`runtime.threads`: Input should be a valid integer (found 'two')"),
+    ("methods: [vae, gan]", "methods: [vae, gann]", "unknown method `gann`"),
+    ("  latent: 16", "  latnt: 16", "unknown key `vae.latnt`; did you mean `latent`?"),
+    ("evaluate:", "evaluat:", "unknown key `evaluat`; did you mean `evaluate`?"),
+])
+def test_what_params_cannot_mean_stops_the_first_stage_in_one_line(project: Path, before: str, after: str, says: str) -> None:
+    edit(project / "params.yaml", before, after)
+    # The stage itself, since DVC refuses some of these earlier and in its own words.
+    done = run_in(project, "python", "-m", "aigc.stages", "check", check=False, PYTHONPATH="src")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
+    assert run_in(project, "dvc", "repro", check=False).returncode != 0
+
+
+def test_a_violated_expectation_stops_the_pipeline_and_says_which_rows(project: Path) -> None:
+    edit(project / "params.yaml", "min_ink: 0.005", "min_ink: 0.06")
+    done = run_in(project, "dvc", "repro", check=False)
+    assert done.returncode != 0
+    assert "expect_column_values_to_be_between(ink_fraction" in done.stderr
+    assert "index=" in done.stderr
+    assert "data_docs/index.html" in done.stderr
+    assert (project / "reports/validation/data_docs/index.html").exists()
+    assert "Running stage 'preprocess'" not in done.stdout
+
+
+def test_arrays_that_no_longer_agree_with_the_manifest_are_caught(project: Path) -> None:
+    import numpy as np
+
+    raw = project / "data/raw"
+    copy = project / "copy"
+    shutil.copytree(raw, copy)
+    shutil.rmtree(raw)
+    copy.rename(raw)
+    (raw / "images.npy").chmod(0o644)
+    images = np.load(raw / "images.npy")
+    images[7, 0, 14, 14] ^= 1
+    np.save(raw / "images.npy", images)
+    done = run_in(project, "python", "-m", "aigc.stages", "validate", check=False, PYTHONPATH="src")
+    assert done.returncode == 1
+    assert "agrees_with_arrays" in done.stderr
+    assert "index=7" in done.stderr
+
+
+def test_a_missing_dep_is_named(project: Path) -> None:
+    shutil.rmtree(project / "models/vae")
+    done = run_in(project, "python", "-m", "aigc.stages", "generate", "vae", check=False, PYTHONPATH="src")
+    assert done.returncode == 1
+    assert "models/vae/config.json: missing" in done.stderr
+
+
+def test_a_test_split_smaller_than_the_metric_needs_is_named(project: Path) -> None:
+    edit(project / "params.yaml", "sample_size: 300", "sample_size: 1001")
+    done = run_in(project, "python", "-m", "aigc.stages", "reference", check=False, PYTHONPATH="src")
+    assert done.returncode == 1
+    assert "1000 pictures are fewer than evaluate.sample_size (1001)" in done.stderr
+
+
+def test_an_inaccurate_evaluator_stops_the_pipeline(project: Path) -> None:
+    edit(project / "params.yaml", "min_accuracy: 0.5", "min_accuracy: 1.0")
+    done = run_in(project, "python", "-m", "aigc.stages", "evaluator", check=False, PYTHONPATH="src")
+    assert done.returncode == 1
+    assert "below evaluator.min_accuracy" in done.stderr
+
+
+def test_code_from_outside_the_hashed_tree_is_refused(project: Path, finished: Path) -> None:
+    done = run_in(project, "python", "-m", "aigc.stages", "check", check=False, PYTHONPATH=str(finished / "src"), DVC_ROOT=str(project))
+    assert done.returncode == 1
+    assert "DVC hashed the code under" in done.stderr
+
+
+def test_an_experiment_is_run_and_shown(project: Path) -> None:
+    run_in(project, "dvc", "exp", "run", "-S", "generate.seed=1", "-S", "methods=[vae]", "-n", "other-seed")
+    shown = run_in(project, "dvc", "exp", "show", "--csv").stdout
+    assert "other-seed" in shown
+    assert "vae.json:fid.value" in shown
