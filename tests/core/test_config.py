@@ -1,0 +1,43 @@
+"""params.yaml says only what can be meant."""
+
+from pathlib import Path
+
+import pytest
+
+from aigc.core import config
+from aigc.core.errors import ConfigError
+
+
+def test_the_committed_params_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(Path(__file__).resolve().parents[2])
+    for name, kind in config.SECTIONS.items():
+        config.section(name, kind)
+
+
+@pytest.mark.parametrize(("content", "says"), [
+    ({"seed": 0, "intervals": 100, "checkpoints": 20, "speed": 1}, "unknown key `train.speed`; known here: checkpoints"),
+    ({"seed": 0, "intervals": 100, "checkpoint": 20}, "did you mean `checkpoints`"),
+    ({"seed": -1, "intervals": 100, "checkpoints": 20}, "`train.seed`: Input should be greater than or equal to 0"),
+    ({"seed": True, "intervals": 100, "checkpoints": 20}, "`train.seed`"),
+    ({"seed": 0, "intervals": 100, "checkpoints": 30}, "intervals (100) must be a multiple of checkpoints (30)"),
+    ({"seed": 0, "intervals": 100}, "key `train.checkpoints` is missing"),
+])
+def test_a_wrong_section_is_one_line_that_names_the_key(content: dict[str, object], says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.section("train", config.Train, {"train": content})
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("a: 1e-3\nb: 010\nc: on\n")  # YAML 1.1 would make of these a string, 8 and true
+    assert config.read(path) == {"a": 0.001, "b": 10, "c": "on"}
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "a: 1\na: 2\n"])
+def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"params\.yaml"):
+        config.read(path)

@@ -1,0 +1,34 @@
+"""Hashes name what they are of."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aigc.core import provenance
+from conftest import run_in
+
+
+def test_an_arrays_hash_sees_content_shape_and_type() -> None:
+    base = np.arange(12, dtype=np.int64)
+    others = [base.reshape(3, 4), base.astype(np.float64), base[::-1], np.append(base, 0)]
+    assert len({provenance.array_sha256(array) for array in (base, *others)}) == 5
+    assert provenance.array_sha256(base) == provenance.array_sha256(base.copy())
+
+
+def test_the_patch_of_uncommitted_work_makes_it_again_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start, copy = tmp_path / "start", tmp_path / "copy"
+    start.mkdir()
+    for command in (("init", "-q"), ("config", "user.name", "t"), ("config", "user.email", "t@example.org")):
+        run_in(start, "git", *command)
+    (start / "a.txt").write_text("one\n")
+    run_in(start, "git", "add", "-A")
+    run_in(start, "git", "commit", "-qm", "a")
+    run_in(tmp_path, "git", "clone", "-q", start, copy)
+    (start / "a.txt").write_text("two\n")
+    (start / "new file.bin").write_bytes(bytes(range(256)))
+    monkeypatch.chdir(start)
+    subprocess.run(["git", "apply"], cwd=copy, input=provenance.uncommitted(), text=True, check=True)
+    assert (copy / "a.txt").read_text() == "two\n"
+    assert (copy / "new file.bin").read_bytes() == bytes(range(256))

@@ -1,0 +1,87 @@
+"""Every method trains, samples, saves and loads, and a sample does not depend on how many were asked for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aigc import model, sampling
+from aigc.core import config
+from aigc.core.errors import ConfigError
+from aigc.core.runtime import Device
+from aigc.methods import contract
+from aigc.training.checkpoint import Checkpoints
+from aigc.training.feed import Feed
+from aigc.training.loop import Trainer
+
+ROOT = Path(__file__).resolve().parents[2]
+METHODS = contract.available()
+# Pairwise over side, channels and labels.
+SHAPES = [contract.Shape(1, 28, 10), contract.Shape(3, 16, 0), contract.Shape(3, 32, 10), contract.Shape(1, 64, 0)]
+
+
+def load(method: str, **changes: object) -> contract.MethodConfig:
+    content = config.read(ROOT / "params.yaml")
+    content[method] |= {"images": 64, "batch_size": 32, **changes}
+    return contract.load_config(method, content)
+
+
+def train(method: str, shape: contract.Shape, device: Device, folder: Path) -> torch.nn.Module:
+    chosen = load(method)
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (40, *shape.image), dtype=np.uint8)
+    labels = rng.integers(0, shape.classes, 40) if shape.classes else np.full(40, -1)
+    trainer = Trainer(method, lambda: contract.build(method, chosen, shape), Feed(images, labels, 0, device), chosen,
+                      config.Train(seed=0, intervals=2, checkpoints=1), device, Checkpoints(folder))
+    return trainer.fit()
+
+
+def write(folder: Path, trained: torch.nn.Module, method: str, shape: contract.Shape) -> model.Card:
+    return model.write(folder, trained, method=method, config=load(method).model_dump(), shape=vars(shape),
+                       classes=[str(n) for n in range(shape.classes)], seed=0, data_sha256="")
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_every_method_gives_the_same_bytes_on_every_shape(method: str, shape: contract.Shape, device: Device, tmp_path: Path) -> None:
+    first = write(tmp_path / "a", train(method, shape, device, tmp_path / "c"), method, shape)
+    second = write(tmp_path / "b", train(method, shape, device, tmp_path / "d"), method, shape)
+    assert first.weights_sha256 == second.weights_sha256
+    loaded, card = model.read(tmp_path / "a")
+    assert card == first
+    images = torch.cat(list(sampling.blocks(loaded, 0, 5)))
+    assert images.shape == (5, *shape.image) and images.dtype == torch.uint8
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_sample_is_the_same_however_many_are_asked_for(method: str, device: Device, tmp_path: Path) -> None:
+    shape = contract.Shape(1, 28, 10)
+    trained = train(method, shape, device, tmp_path)
+    assert isinstance(trained, contract.Method)
+    many = torch.cat(list(sampling.blocks(trained, 3, 300)))
+    for count in (1, 127, 129):
+        assert torch.equal(torch.cat(list(sampling.blocks(trained, 3, count))), many[:count])
+    assert not torch.equal(torch.cat(list(sampling.blocks(trained, 4, 128))), many[:128])
+
+
+def test_a_changed_byte_of_the_weights_is_refused_with_the_file_named(device: Device, tmp_path: Path) -> None:
+    shape = contract.Shape(1, 16, 0)
+    write(tmp_path, train("gan", shape, device, tmp_path / "c"), "gan", shape)
+    content = bytearray((tmp_path / model.WEIGHTS).read_bytes())
+    content[-1] ^= 1
+    (tmp_path / model.WEIGHTS).write_bytes(content)
+    with pytest.raises(Exception, match=r"model\.safetensors: sha256 is"):
+        model.read(tmp_path)
+
+
+def test_an_unknown_method_is_named_with_its_neighbour() -> None:
+    with pytest.raises(ConfigError, match="unknown method `dcgann`.*did you mean `dcgan`"):
+        contract.page("dcgann")
+
+
+def test_an_unconditional_method_refuses_a_class(device: Device, tmp_path: Path) -> None:
+    trained = train("gan", contract.Shape(1, 16, 10), device, tmp_path)
+    assert isinstance(trained, contract.Method)
+    with pytest.raises(ConfigError, match="cannot be asked for a class"):
+        next(sampling.blocks(trained, 0, 1, torch.tensor([3])))

@@ -1,0 +1,32 @@
+"""The page as a person opens it: in a real browser, offline, on a desk and on a phone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser
+
+from aigc.reporting.grid import grid
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_fits_shows_every_picture_and_asks_the_network_for_nothing(browser: Browser, finished: Path, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto((finished / "reports/report.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+    text = page.inner_text("main")
+    for words in ("vae", "gan", "floor: real against real", "expectations hold", "How each number was made"):
+        assert words in text
+    page.close()
+
+
+def test_a_grid_puts_pictures_in_reading_order() -> None:
+    images = np.arange(6, dtype=np.uint8)[:, None, None, None].repeat(2, 2).repeat(2, 3)
+    sheet = grid(images, columns=3, gap=1)
+    assert sheet.shape == (7, 10, 1)
+    assert sheet[1::3, 1::3, 0][:2, :3].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert (sheet[0] == 255).all()
