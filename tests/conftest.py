@@ -49,7 +49,7 @@ def run_in(folder: Path, *command: object, check: bool = True, **environment: st
 
 TRACER = Path(__file__).with_name("pipeline") / "tracer.py"
 SMALL = {
-    "methods: [vae, gan, dcgan]": "methods: [vae, gan]", "images: 40000 ": "images: 12000 ", "count: 5000": "count: 600",
+    "methods: [vae, gan, dcgan]": "methods: [vae, gan]", "images: 40000 ": "images: 8000 ", "count: 5000": "count: 600",
     "sample_size: 1000": "sample_size: 300", "min_accuracy: 0.95": "min_accuracy: 0.5", "intervals: 100": "intervals: 10",
     "checkpoints: 20": "checkpoints: 5",
 }
@@ -90,7 +90,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(finished: Path, tmp_path: Path) -> Path:
     """A copy of the finished project to break."""
     folder = tmp_path / "project"
-    shutil.copytree(finished, folder, symlinks=True, ignore=shutil.ignore_patterns("mlruns", "mlflow.db", ".checkpoints"))
+    shutil.copytree(finished, folder, symlinks=True, ignore=shutil.ignore_patterns("mlruns", "mlflow.db"))
     return folder
 
 

@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 STAGES = ["check", "ingest", "validate", "preprocess", "evaluator", "reference", "train@vae", "generate@gan", "evaluate@vae", "report"]
 # Read by the harness (params are tracked as params; git and MLflow's own files are no data of ours).
 NOT_DEPS = ("params.yaml", "dvc.lock", ".git", ".trace", ".checkpoints", "mlruns", "mlflow.db", "src/sitecustomize.py")
+COPIED_BESIDE_THE_MODEL = {"train@vae": ["src/aigc/reporting/page.html"]}  # by MLflow; no out depends on it
 
 
 def is_only_docstring(path: Path) -> bool:
@@ -19,7 +20,8 @@ def is_only_docstring(path: Path) -> bool:
 
 def traced(project: Path, stage: str) -> list[str]:
     paths = json.loads((project / ".trace" / f"{stage}.json").read_text())
-    return [path for path in paths if not path.startswith(NOT_DEPS) and (project / path).is_file()
+    ignored = COPIED_BESIDE_THE_MODEL.get(stage, [])
+    return [path for path in paths if not path.startswith(NOT_DEPS) and path not in ignored and (project / path).is_file()
             and not (path.endswith("__init__.py") and is_only_docstring(project / path))]
 
 

@@ -1,6 +1,7 @@
 """What MLflow remembers of the finished run, read with MLflow alone."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,7 +51,7 @@ def test_samples_over_training_and_sources_are_artifacts_and_nothing_is_pickled(
     assert not [path for path in artifacts if path.endswith(PICKLED)]
     for run in runs_of(finished).values():
         own = [path for path in artifacts if run.info.run_id in path]
-        assert sum("/images/samples%step%" in path and path.endswith(".png") for path in own) == 4
+        assert sum("/images/samples+step+" in path and path.endswith(".png") for path in own) == 4
         assert any(path.endswith("source/params.yaml") for path in own)
         assert any(path.endswith("evaluation/samples.png") for path in own)
 
@@ -96,6 +97,7 @@ def wait_for_checkpoint(project: Path, stage: subprocess.Popen[str]) -> None:
 
 def test_a_terminated_and_a_killed_training_go_on_as_one_run_to_the_same_bytes(project: Path) -> None:
     weights = (project / "models/gan/model.safetensors").read_bytes()
+    shutil.rmtree(project / ".checkpoints")
     stage = start_training(project)
     wait_for_checkpoint(project, stage)
     stage.send_signal(signal.SIGTERM)
@@ -119,6 +121,8 @@ def test_a_terminated_and_a_killed_training_go_on_as_one_run_to_the_same_bytes(p
     client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
     steps = [point.step for point in client.get_metric_history(run.info.run_id, "images")]
     assert steps == sorted(set(steps)) and len(steps) == 8
+    grids = [item.path for item in client.list_artifacts(run.info.run_id, "images") if item.path.endswith(".png")]
+    assert len(grids) == len({path.partition("timestamp")[0] for path in grids}) >= 3
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Convolutional GAN (Radford et al. 2016): transposed convolutions up, strided ones down, normalised where it helps.
 
-Departures from the paper, each measured on digits: a hinge loss and spectral normalisation instead of batch
-normalisation in the critic, narrow layers, and larger learning rates under an average of the weights.
+Departures from the paper: no batch normalisation in the critic but a gradient penalty, narrow layers, and larger
+learning rates under an average of the weights.
 """
 
 import itertools

@@ -47,4 +47,5 @@ def remember(method: str, numbers: dict[str, dict[str, float]]) -> None:
             for name, number in numbers.items() for part, value in number.items()}
     card = model.read_card(paths.model(method))
     if not runs.add_metrics(card.weights_sha256, flat, [paths.metrics(method), paths.grid(method)]):
-        print(f"{method}: the MLflow store has no run of these weights; `aigc sync` makes one")
+        print(f"{method}: the MLflow store has no run of these weights (DVC restored them from its cache); "
+              f"`dvc repro -f -s train@{method} evaluate@{method}` makes one")

@@ -7,6 +7,7 @@ them, and only what is past the store's last step is sent, so that a resumed run
 import fcntl
 import logging
 import os
+import re
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -103,8 +104,8 @@ class TrainingRun:
 
     def log_grid(self, grid: np.ndarray) -> None:
         """Send a picture of the fixed latents, uint8 (H, W, C), under the last step that was sent, once."""
-        prefix = f"images/samples%step%{self.last_step}%"
-        if not any(item.path.startswith(prefix) for item in self.client.list_artifacts(self.run_id, "images")):
+        name = re.compile(rf"images/samples\Wstep\W{self.last_step}\W")  # the separator is MLflow's own affair
+        if not any(name.match(item.path) for item in self.client.list_artifacts(self.run_id, "images")):
             self.client.log_image(self.run_id, grid, key="samples", step=self.last_step, synchronous=True)
 
     def log_model(self, folder: Path, weights_sha256: str) -> None:
