@@ -1,0 +1,92 @@
+"""What a whole run costs: wall time, the share of training in it, peak memory of each stage, a no-op, and `--help`.
+
+    make bench        (or: python benchmarks/pipeline.py [--repeat-noop N])
+
+Runs `dvc repro --force` in a clean clone of HEAD, watches the processes, and prints a table.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+INTERVAL_SECONDS = 0.1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--repeat-noop", type=int, default=5, help="how often the no-op and --help are timed (default 5)")
+    repeats = parser.parse_args().repeat_noop
+    folder = Path(tempfile.mkdtemp(prefix="aigc-bench-"))
+    try:
+        subprocess.run(["git", "clone", "--quiet", ".", folder / "clone"], check=True)
+        report(folder / "clone", repeats)
+    finally:
+        shutil.rmtree(folder)
+
+
+def report(clone: Path, repeats: int) -> None:
+    seconds, stages = watch(clone)
+    training = training_seconds(clone)
+    print(f"{'stage':<18}{'seconds':>9}{'peak MiB':>10}")
+    for name, (took, peak) in stages.items():
+        print(f"{name:<18}{took:>9.1f}{peak / 2**20:>10.0f}")
+    print(f"\ndefault run: {seconds:.0f} s, of which around training {100 * (1 - training / seconds):.0f}%")
+    print(f"no-op `dvc repro`: median {median_of(['dvc', 'repro', '-q'], clone, repeats):.2f} s of {repeats}")
+    print(f"`python -m aigc --help`: median {median_of([sys.executable, '-m', 'aigc', '--help'], clone, repeats):.2f} s of {repeats}")
+
+
+def environment(clone: Path) -> dict[str, str]:
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(clone / "src")}
+
+
+def watch(clone: Path) -> tuple[float, dict[str, tuple[float, int]]]:
+    """Run the pipeline: (wall seconds, {stage: (seconds, peak resident bytes)})."""
+    started = time.monotonic()
+    run = psutil.Popen(["dvc", "repro", "--force"], cwd=clone, env=environment(clone), stdout=subprocess.DEVNULL)
+    seen: dict[str, tuple[float, float, int]] = {}
+    while run.poll() is None:
+        for child in run.children(recursive=True):
+            try:
+                command, memory = child.cmdline(), child.memory_info().rss
+            except psutil.Error:
+                continue
+            if "aigc.stages" in command:
+                name = " ".join(command[command.index("aigc.stages") + 1:])
+                now = time.monotonic()
+                first, _, peak = seen.get(name, (now, now, 0))
+                seen[name] = (first, now, max(peak, memory))
+        time.sleep(INTERVAL_SECONDS)
+    if run.returncode:
+        sys.exit(f"dvc repro failed with exit code {run.returncode}")
+    return time.monotonic() - started, {name: (last - first, peak) for name, (first, last, peak) in seen.items()}
+
+
+def training_seconds(clone: Path) -> float:
+    """The seconds that MLflow recorded inside the methods' training loops."""
+    import mlflow
+
+    client = mlflow.MlflowClient(f"sqlite:///{clone / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("aigc")
+    assert experiment is not None
+    return sum(run.data.metrics["training_seconds"] for run in client.search_runs([experiment.experiment_id]))
+
+
+def median_of(command: list[str], clone: Path, repeats: int) -> float:
+    times = []
+    for _ in range(repeats):
+        started = time.monotonic()
+        subprocess.run(command, cwd=clone, env=environment(clone), check=True, stdout=subprocess.DEVNULL)
+        times.append(time.monotonic() - started)
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()
