@@ -49,7 +49,7 @@ def run_in(folder: Path, *command: object, check: bool = True, **environment: st
 
 TRACER = Path(__file__).with_name("pipeline") / "tracer.py"
 SMALL = {
-    "methods: [vae, gan, dcgan]": "methods: [vae, gan]", "images: 40000 ": "images: 8000 ", "count: 5000": "count: 600",
+    "methods: [autoencoder, vae, gan, wgan_gp, dcgan, cgan, flow]": "methods: [vae, gan]", "images: 40000 ": "images: 8000 ", "count: 5000": "count: 600",
     "sample_size: 1000": "sample_size: 300", "min_accuracy: 0.95": "min_accuracy: 0.5", "intervals: 100": "intervals: 10",
     "checkpoints: 20": "checkpoints: 5",
 }
@@ -66,9 +66,9 @@ def copy_project(folder: Path) -> Path:
     for before, after in SMALL.items():
         assert before in params, f"params.yaml no longer says `{before}`"
         params = params.replace(before, after)
-    sections = params.split("\nvae:")
+    sections = params.split("\nautoencoder:")
     lines = [line if not line.startswith("  images:") else "  images: 3000" for line in sections[1].splitlines()]
-    (folder / "params.yaml").write_text(sections[0] + "\nvae:" + "\n".join(lines) + "\n")
+    (folder / "params.yaml").write_text(sections[0] + "\nautoencoder:" + "\n".join(lines) + "\n")
     shutil.copy(TRACER, folder / "src" / "sitecustomize.py")
     for command in (("init", "-q"), ("config", "user.name", "test"), ("config", "user.email", "test@example.org"),
                     ("add", "-A"), ("commit", "-qm", "start")):

@@ -43,14 +43,14 @@ def linear_game(**changes: object) -> tuple[Adversarial, torch.Tensor]:
 
 def test_r1_of_a_linear_critic_is_exact() -> None:
     game, weight = linear_game(r1=3.0)
-    penalty = game.gradient_penalty(torch.randn(4, 1, 16, 16), torch.Generator().manual_seed(0))
+    penalty = game.gradient_penalty(torch.randn(4, 1, 16, 16), (), torch.Generator().manual_seed(0))
     torch.testing.assert_close(penalty, 3.0 / 2 * weight.square().sum())
 
 
 def test_a_lazy_penalty_is_the_same_on_average() -> None:
     game, weight = linear_game(r1=1.0, r1_every=4)
     rng = torch.Generator().manual_seed(0)
-    mean = sum(game.gradient_penalty(torch.zeros(1, 1, 16, 16), rng).item() for _ in range(800)) / 800
+    mean = sum(game.gradient_penalty(torch.zeros(1, 1, 16, 16), (), rng).item() for _ in range(800)) / 800
     assert mean == pytest.approx(weight.square().sum().item() / 2, rel=0.25)
 
 

@@ -14,9 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(("before", "after", "says"), [
     ("  threads: 2", "  threds: 2", "unknown key `runtime.threds`; did you mean `threads`?"),
     ("  threads: 2", "  threads: two", "`runtime.threads`: Input should be a valid integer"),
-    ("methods: [vae, ", "methods: [vaee, ", "unknown method `vaee`"),
-    ("methods: [vae, ", "methods: [vae, vae, ", "`methods` names one twice"),
-    ("  latent: 16", "  latnt: 16", "unknown key `vae.latnt`; did you mean `latent`?"),
+    ("methods: [autoencoder, vae", "methods: [autoencoder, vaee", "unknown method `vaee`"),
+    ("methods: [autoencoder, vae", "methods: [autoencoder, vae, vae", "`methods` names one twice"),
+    ("  likelihood:", "  liklihood:", "unknown key `vae.liklihood`; did you mean `likelihood`?"),
     ("  likelihood: bernoulli", "  likelihood: poisson", "`vae.likelihood`: Input should be 'bernoulli' or 'gaussian'"),
     ("\nevaluate:", "\nevaluat:", "unknown key `evaluat`; did you mean `evaluate`?"),
     ("    test: 0.2", "    test: 0.9", "holdout + test must stay below 1"),

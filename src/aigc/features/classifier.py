@@ -35,8 +35,8 @@ class Classifier(Trainable):
         levels = blocks.widths(chosen.width, shape.size, 4 * chosen.width)
         layers: list[nn.Module] = []
         for fine, coarse in zip([shape.channels, *levels[1:]], levels[1:], strict=False):
-            layers += [nn.Conv2d(fine, coarse, 3, padding=1), nn.ReLU(),
-                       nn.Conv2d(coarse, coarse, 4, stride=2, padding=1), nn.GroupNorm(1, coarse), nn.ReLU()]
+            layers += [nn.Conv2d(fine, coarse, 4, stride=2, padding=1), nn.ReLU(),
+                       nn.Conv2d(coarse, coarse, 3, padding=1), nn.GroupNorm(1, coarse), nn.ReLU()]
         side = shape.size >> (len(levels) - 1)
         self.trunk = nn.Sequential(*layers, nn.Flatten(), blocks.Linear(levels[-1] * side**2, chosen.features), nn.ReLU())
         self.head = blocks.Linear(chosen.features, max(2, shape.classes))
@@ -53,4 +53,4 @@ class Classifier(Trainable):
         rows, columns = torch.randint(-SHIFT, SHIFT + 1, (2,), generator=rng, device=rng.device).tolist()
         shifted = F.pad(real, (SHIFT + columns, SHIFT - columns, SHIFT + rows, SHIFT - rows), value=-1)
         shifted = shifted[:, :, SHIFT:-SHIFT, SHIFT:-SHIFT]
-        yield "classifier", F.cross_entropy(self(shifted)[1], labels, label_smoothing=0.05)
+        yield "classifier", F.cross_entropy(self(shifted)[1], labels)

@@ -1,6 +1,6 @@
 """What all adversarial methods share, each option once: the game, its losses, penalties and augmentation.
 
-A page (gan, dcgan, ...) brings two networks; this file brings the rules. With D the critic's logits:
+A page (gan, dcgan, cgan) brings two networks; this file brings the rules. With D the critic's logits:
 
     non_saturating  D: softplus(-D(x)) + softplus(D(G(z)))      G: softplus(-D(G(z)))        Goodfellow 2014
     hinge           D: relu(1 - D(x)) + relu(1 + D(G(z)))       G: -D(G(z))                  Lim & Ye 2017
@@ -75,14 +75,19 @@ class Adversarial(Method):
         """z ~ N(0, I): float32 (count, latent)."""
         return torch.randn(count, self.chosen.latent, generator=rng, device=rng.device)
 
+    def given(self, labels: Tensor) -> tuple[Tensor, ...]:
+        """What the networks are told beside their input: the labels where the method is conditional."""
+        return (labels,) if self.conditional else ()
+
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
-        fake = self.generator(self.latents(len(real), rng))
+        given = self.given(labels)
+        fake = self.generator(self.latents(len(real), rng), *given)
         real, fake = self.augment(real, rng), self.augment(fake, rng)
-        loss = CRITIC_LOSSES[self.chosen.loss](self.critic(real), self.critic(fake.detach()))
-        yield "critic", loss + self.gradient_penalty(real, rng)
+        loss = CRITIC_LOSSES[self.chosen.loss](self.critic(real, *given), self.critic(fake.detach(), *given))
+        yield "critic", loss + self.gradient_penalty(real, given, rng)
         with torch.no_grad():
-            real_logits = self.critic(real) if self.chosen.loss == "relativistic" else torch.empty(0)
-        yield "generator", GENERATOR_LOSSES[self.chosen.loss](real_logits, self.critic(fake))
+            real_logits = self.critic(real, *given) if self.chosen.loss == "relativistic" else torch.empty(0)
+        yield "generator", GENERATOR_LOSSES[self.chosen.loss](real_logits, self.critic(fake, *given))
 
     def augment(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """Shift real and generated pictures alike, differentiably (Zhao 2020); new pixels are background (-1)."""
@@ -96,16 +101,16 @@ class Adversarial(Method):
         which = torch.arange(count, device=rng.device)[:, None, None]
         return padded[which, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
-    def gradient_penalty(self, real: Tensor, rng: torch.Generator) -> Tensor:
+    def gradient_penalty(self, real: Tensor, given: tuple[Tensor, ...], rng: torch.Generator) -> Tensor:
         """R1 = gamma/2 E|grad_x D(x)|^2 (Mescheder 2018), on one step in `r1_every`, so much the stronger there."""
         every = self.chosen.r1_every
         if self.chosen.r1 == 0 or int(torch.randint(every, (), generator=rng, device=rng.device)) > 0:
             return real.new_zeros(())
         real = real.detach().float().requires_grad_()
         with torch.autocast(real.device.type, enabled=False):
-            gradient, = torch.autograd.grad(self.critic(real).sum(), real, create_graph=True)
+            gradient, = torch.autograd.grad(self.critic(real, *given).sum(), real, create_graph=True)
         return gradient.square().sum((1, 2, 3)).mean() * (self.chosen.r1 / 2 * every)
 
     def sample(self, labels: Tensor, rng: torch.Generator) -> Tensor:
-        images: Tensor = self.generator(self.latents(len(labels), rng))
+        images: Tensor = self.generator(self.latents(len(labels), rng), *self.given(labels))
         return images

@@ -7,7 +7,7 @@ Model space is float32 in [-1, 1], NCHW. Adding a method means adding one file b
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Annotated, Any
@@ -84,6 +84,9 @@ class Method(Trainable):
     """A generative method, its networks included. conditional: whether the labels steer what is sampled."""
 
     conditional = False
+
+    def conclude(self, batches: Iterable[Tensor], seed: int) -> None:
+        """What is fitted once, after training, under the averaged weights: batches of all training pictures. Default: nothing."""
 
     @abstractmethod
     def sample(self, labels: Tensor, rng: torch.Generator) -> Tensor:

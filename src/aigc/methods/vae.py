@@ -12,11 +12,11 @@ from typing import Annotated, Literal
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from aigc.core import config
 from aigc.methods.contract import LearningRate, Method, MethodConfig, Player, Shape
-from aigc.networks import blocks
+from aigc.networks import trunks
 
 
 class Config(MethodConfig):
@@ -24,7 +24,7 @@ class Config(MethodConfig):
     width: config.Count
     max_width: config.Count
     learning_rate: LearningRate
-    trunk: Literal["convolution", "mlp"]
+    trunk: trunks.Trunk
     likelihood: Literal["bernoulli", "gaussian"]
     beta: Annotated[float, Field(ge=0)]
 
@@ -33,7 +33,8 @@ class Build(Method):
     def __init__(self, chosen: Config, shape: Shape) -> None:
         super().__init__(shape)
         self.chosen = chosen
-        self.encoder, self.decoder = (mlp_trunk if chosen.trunk == "mlp" else convolutional_trunk)(chosen, shape)
+        self.encoder, self.decoder = trunks.pair(chosen.trunk, shape.image, 2 * chosen.latent, chosen.latent, chosen.width,
+                                                 chosen.max_width)
 
     def players(self) -> dict[str, Player]:
         return {"autoencoder": Player(list(self.parameters()), self.chosen.learning_rate)}
@@ -69,22 +70,3 @@ class Build(Method):
 def kl(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL(N(mean, diag exp(log_variance)) || N(0, I)) in nats: (B, d) -> (B,) (Kingma & Welling 2013, appendix B)."""
     return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
-
-
-def mlp_trunk(chosen: Config, shape: Shape) -> tuple[nn.Module, nn.Module]:
-    pixels, width = shape.channels * shape.size**2, chosen.max_width
-    return (nn.Sequential(nn.Flatten(), blocks.mlp([pixels, width, width, 2 * chosen.latent])),
-            nn.Sequential(blocks.mlp([chosen.latent, width, width, pixels]), nn.Unflatten(1, shape.image)))
-
-
-def convolutional_trunk(chosen: Config, shape: Shape) -> tuple[nn.Module, nn.Module]:
-    levels = blocks.widths(chosen.width, shape.size, chosen.max_width)
-    side = shape.size >> (len(levels) - 1)
-    down: list[nn.Module] = []
-    up: list[nn.Module] = []
-    for fine, coarse in zip([shape.channels, *levels[1:]], levels[1:], strict=False):
-        down += [nn.Conv2d(fine, coarse, 4, 2, 1), nn.SiLU()]
-        up = [nn.SiLU(), nn.ConvTranspose2d(coarse, fine, 4, 2, 1), *up]
-    flat = levels[-1] * side**2
-    encoder = nn.Sequential(*down, nn.Flatten(), blocks.Linear(flat, 2 * chosen.latent))
-    return encoder, nn.Sequential(blocks.Linear(chosen.latent, flat), nn.Unflatten(1, (levels[-1], side, side)), *up)

@@ -1,5 +1,7 @@
 """Batches of real pictures as a function of the step: from a memory map on the CPU, from the device elsewhere."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -26,7 +28,14 @@ class Feed:
 
     def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
         """Batch number `step`: float32 (size, C, H, W) in [-1, 1] and int64 (size,)."""
-        chosen = self.order.indices(step * size, size)
+        return self._rows(self.order.indices(step * size, size))
+
+    def all(self, size: int) -> Iterator[Tensor]:
+        """Every picture once, in the order of the array: float32 (up to size, C, H, W)."""
+        for start in range(0, self.order.count, size):
+            yield self._rows(torch.arange(start, min(start + size, self.order.count)))[0]
+
+    def _rows(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
         if isinstance(self.images, Tensor) and isinstance(self.labels, Tensor):
             chosen = chosen.to(self.device)
             return as_model_space(self.images[chosen]), self.labels[chosen]

@@ -195,7 +195,7 @@ class Trainer:
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Give the average normalisation statistics of its own, and freeze it."""
+        """Give the average normalisation statistics of its own, and whatever the method fits after training."""
         average = self.average.model.eval()
         if not isinstance(average, Method):
             return
@@ -206,6 +206,7 @@ class Trainer:
             average.sample(labels, rng)
 
         refresh_batch_statistics(average, STATISTICS_PASSES, sample_once)
+        average.conclude(self.feed.all(self.chosen.batch_size), randomness.stream_seed(self.train.seed, f"conclude {self.name}"))
 
 
 def _numbers(outcomes: list[Outcome]) -> Tensor:

@@ -1,0 +1,127 @@
+"""Flow matching on straight paths (Lipman et al. 2023; Liu et al. 2023): learn the velocity that carries noise to data.
+
+    x_t = (1 - t) x_0 + t x_1,   x_0 ~ N(0, I),  x_1 ~ data       loss = E |v(x_t, t, y) - (x_1 - x_0)|^2
+    sampling: solve dx/dt = v(x, t, y) from t = 0 to 1 by Euler or Heun steps
+
+With labels the class is dropped at times while training, so that v can be guided (Ho & Salimans 2022):
+v = v(none) + guidance (v(y) - v(none)). Times are logit-normal (Esser et al. 2024): the middle is where it is hard.
+"""
+
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aigc.core import config
+from aigc.methods.contract import LearningRate, Method, MethodConfig, Player, Shape
+from aigc.networks.blocks import Linear
+
+GROUPS = 8  # of channels, for normalisation
+LARGEST_SIDE = 16  # patches a side; larger pictures get larger patches
+
+
+class Config(MethodConfig):
+    learning_rate: LearningRate
+    width: config.Count
+    label_dropout: config.Share
+    guidance: config.Positive
+    steps: config.Count
+    solver: Literal["euler", "heun"]
+
+
+class Build(Method):
+    def __init__(self, chosen: Config, shape: Shape) -> None:
+        super().__init__(shape)
+        self.chosen = chosen
+        self.conditional = shape.classes > 1
+        self.velocity = UNet(shape.channels, shape.size, chosen.width, shape.classes if self.conditional else 0)
+
+    def players(self) -> dict[str, Player]:
+        return {"velocity": Player(list(self.velocity.parameters()), self.chosen.learning_rate, betas=(0.9, 0.99))}
+
+    def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        x_1, x_0 = real, torch.randn(real.shape, generator=rng, device=rng.device)
+        t = torch.randn(len(real), generator=rng, device=rng.device).sigmoid()
+        x_t = torch.lerp(x_0, x_1, t[:, None, None, None])
+        dropped = torch.rand(len(real), generator=rng, device=rng.device) < self.chosen.label_dropout
+        labels = torch.where(dropped | (labels < 0), self.shape.classes, labels)
+        yield "velocity", (self.velocity(x_t, t, labels) - (x_1 - x_0)).square().mean()
+
+    def sample(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+        x = torch.randn(len(labels), *self.shape.image, generator=rng, device=rng.device)
+        dt = 1 / self.chosen.steps
+        for step in range(self.chosen.steps):
+            v = self.guided(x, step * dt, labels)
+            if self.chosen.solver == "heun" and step < self.chosen.steps - 1:
+                v = (v + self.guided(x + dt * v, (step + 1) * dt, labels)) / 2
+            x = x + dt * v
+        return x
+
+    def guided(self, x: Tensor, t: float, labels: Tensor) -> Tensor:
+        """The velocity at time t, guided towards the class where there is one and guidance is not 1."""
+        time = torch.full((len(x),), t, device=x.device)
+        velocity: Tensor = self.velocity(x, time, labels)
+        if not self.conditional or self.chosen.guidance == 1:
+            return velocity
+        free = self.velocity(x, time, torch.full_like(labels, self.shape.classes))
+        return torch.lerp(free, velocity, self.chosen.guidance)
+
+
+def time_features(t: Tensor, width: int) -> Tensor:
+    """t in [0, 1], (B,) -> (B, width): sines and cosines at geometric frequencies (Vaswani et al. 2017)."""
+    frequencies = torch.exp(torch.linspace(0, math.log(1000), width // 2, device=t.device))
+    angles = t[:, None] * frequencies
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class Residual(nn.Module):
+    """x + conv(silu(scale, shift (norm(conv(silu(norm(x))))))), scale and shift from the embedding."""
+
+    def __init__(self, fan_in: int, fan_out: int, embedding: int) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = nn.GroupNorm(GROUPS, fan_in), nn.Conv2d(fan_in, fan_out, 3, padding=1)
+        self.norm2, self.conv2 = nn.GroupNorm(GROUPS, fan_out), nn.Conv2d(fan_out, fan_out, 3, padding=1)
+        self.modulate = Linear(embedding, 2 * fan_out)
+        self.skip = nn.Conv2d(fan_in, fan_out, 1) if fan_in != fan_out else nn.Identity()
+        nn.init.zeros_(self.conv2.weight)
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """(B, fan_in, H, W), (B, embedding) -> (B, fan_out, H, W)"""
+        scale, shift = self.modulate(embedding)[:, :, None, None].chunk(2, dim=1)
+        hidden = self.conv1(F.silu(self.norm1(x)))
+        hidden = self.conv2(F.silu(self.norm2(hidden) * (1 + scale) + shift))
+        skipped: Tensor = self.skip(x)
+        return skipped + hidden
+
+
+class UNet(nn.Module):
+    """A small U-Net on patches, of two resolutions: v(x, t, label): (B, C, S, S), (B,), (B,) -> (B, C, S, S). Label `classes` means none."""
+
+    def __init__(self, channels: int, size: int, width: int, classes: int) -> None:
+        super().__init__()
+        self.patch = max(2, size // LARGEST_SIDE)
+        self.width, embedding = width, 4 * width
+        pixels = channels * self.patch**2
+        self.time = nn.Sequential(Linear(width, embedding), nn.SiLU(), Linear(embedding, embedding))
+        self.label = nn.Embedding(classes + 1, embedding) if classes else None
+        self.start = nn.Conv2d(pixels, width, 3, padding=1)
+        self.fine = Residual(width, width, embedding)
+        self.down = nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)
+        self.coarse1, self.coarse2 = Residual(2 * width, 2 * width, embedding), Residual(2 * width, 2 * width, embedding)
+        self.up = nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1)
+        self.merge = Residual(2 * width, width, embedding)
+        self.end = nn.Sequential(nn.GroupNorm(GROUPS, width), nn.SiLU(), nn.Conv2d(width, pixels, 3, padding=1))
+        nn.init.zeros_(self.end[-1].weight)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        embedding = self.time(time_features(t, self.width))
+        if self.label is not None:
+            embedding = embedding + self.label(labels)
+        embedding = F.silu(embedding)
+        fine = self.fine(self.start(F.pixel_unshuffle(x, self.patch)), embedding)
+        coarse = self.coarse2(self.coarse1(self.down(fine), embedding), embedding)
+        merged = self.merge(torch.cat([fine, self.up(coarse)], dim=1), embedding)
+        return F.pixel_shuffle(self.end(merged), self.patch)

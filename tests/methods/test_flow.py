@@ -1,0 +1,54 @@
+"""The solvers, given the exact velocity of a known law, arrive at that law; guidance is linear in the velocity."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from aigc.methods import flow
+from aigc.methods.contract import Shape
+
+CENTRES, SPREAD = torch.tensor([-0.6, 0.5]), 0.1
+
+
+def build(classes: int = 0, **changes: object) -> flow.Build:
+    plain = {"images": 1, "batch_size": 4, "ema_halflife": 1.0, "warmup": 0.0, "decay": 0.0, "learning_rate": 0.1, "width": 8,
+             "label_dropout": 0.1, "guidance": 1.0, "steps": 50, "solver": "heun"}
+    return flow.Build(flow.Config(**{**plain, **changes}), Shape(1, 16, classes))
+
+
+def exact_velocity(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+    """E[x_1 - x_0 | x_t = x] when each pixel of x_1 is drawn from an even mixture of two Gaussians."""
+    t = t[:, None, None, None, None]
+    variance = (1 - t) ** 2 + t**2 * SPREAD**2
+    residual = x[..., None] - t * CENTRES
+    weights = (-(residual**2) / (2 * variance)).softmax(-1)
+    velocity = CENTRES + (t * SPREAD**2 - (1 - t)) / variance * residual
+    return (weights * velocity).sum(-1)
+
+
+@pytest.mark.parametrize(("solver", "steps"), [("heun", 50), ("euler", 200)])
+def test_samples_have_the_moments_of_the_mixture(solver: str, steps: int) -> None:
+    method = build(solver=solver, steps=steps)
+    del method.velocity
+    method.velocity = exact_velocity  # type: ignore[assignment]
+    pixels = method.sample(torch.full((100,), -1), torch.Generator().manual_seed(0)).flatten()
+    assert pixels.mean().item() == pytest.approx(-0.05, abs=0.02)
+    assert pixels.var().item() == pytest.approx(0.55**2 + SPREAD**2, rel=0.03)
+    assert ((pixels > 0).float().mean().item()) == pytest.approx(0.5, abs=0.02)
+
+
+def test_an_untrained_flow_predicts_no_motion_and_its_loss_is_that_of_the_data() -> None:
+    method = build()
+    real = torch.zeros(2000, 1, 16, 16)
+    (player, loss), = method.updates(real, torch.full((2000,), -1), torch.Generator().manual_seed(0))
+    assert player == "velocity"
+    assert loss.item() == pytest.approx(1, abs=0.02)  # E|x_0|^2 a pixel
+
+
+def test_guidance_extrapolates_from_no_class_towards_the_class() -> None:
+    method = build(classes=10, guidance=3.0)
+    torch.nn.init.normal_(method.velocity.end[-1].weight)  # type: ignore[arg-type]
+    x, labels = torch.randn(2, 1, 16, 16), torch.tensor([3, 4])
+    time = torch.full((2,), 0.5)
+    towards, free = method.velocity(x, time, labels), method.velocity(x, time, torch.tensor([10, 10]))
+    torch.testing.assert_close(method.guided(x, 0.5, labels), free + 3 * (towards - free), rtol=1e-4, atol=1e-5)
