@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 METHODS = contract.available()
 NEEDS_LABELS = {"cgan"}
 # Pairwise over side, channels and labels.
-SHAPES = [contract.Shape(1, 28, 10), contract.Shape(3, 16, 0), contract.Shape(3, 32, 10), contract.Shape(1, 64, 0)]
+SHAPES = [contract.Shape(1, 28, 10), contract.Shape(3, 16, 0), contract.Shape(3, 32, 10),
+          pytest.param(contract.Shape(1, 64, 0), marks=pytest.mark.slow), pytest.param(contract.Shape(3, 128, 10), marks=pytest.mark.slow)]
 
 
 def load(method: str, **changes: object) -> contract.MethodConfig:
