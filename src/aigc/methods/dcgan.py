@@ -1,7 +1,7 @@
 """Convolutional GAN (Radford et al. 2016): transposed convolutions up, strided ones down, normalised where it helps.
 
-Departures from the paper: no batch normalisation in the critic but a gradient penalty, narrow layers, and larger
-learning rates under an average of the weights.
+Departures from the paper: no batch normalisation in the critic but a gradient penalty, a critic that sees how much a
+batch varies, narrow layers, and larger learning rates under an average of the weights.
 """
 
 from aigc.core import config
@@ -14,6 +14,7 @@ from aigc.networks.convolutional import Critic, Generator
 class Config(AdversarialConfig):
     width: config.Count
     max_width: config.Count
+    see_batch: bool
 
 
 class Build(Adversarial):
@@ -21,4 +22,4 @@ class Build(Adversarial):
         super().__init__(chosen, shape)
         levels = blocks.widths(chosen.width, shape.size, chosen.max_width)
         side = shape.size >> (len(levels) - 1)
-        self.play(Generator(chosen.latent, levels, side, shape.channels), Critic(shape.channels, levels, side))
+        self.play(Generator(chosen.latent, levels, side, shape.channels), Critic(shape.channels, levels, side, see_batch=chosen.see_batch))

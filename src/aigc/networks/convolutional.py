@@ -2,6 +2,7 @@
 
 import itertools
 
+import torch
 from torch import Tensor, nn
 
 from aigc.networks import blocks
@@ -42,19 +43,32 @@ class Generator(nn.Module):
         return x.tanh()
 
 
+class BatchDeviation(nn.Module):
+    """Appends one channel: how much the pictures of the batch differ, which shows a critic a generator that repeats itself.
+
+    The standard deviation over the batch, averaged over channels and pixels (Karras et al. 2018, section 3).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C + 1, H, W)"""
+        deviation = (x.var(0, unbiased=False) + 1e-8).sqrt().mean()
+        return torch.cat([x, deviation.expand(len(x), 1, *x.shape[2:])], dim=1)
+
+
 class Critic(nn.Module):
     """(B, channels, size, size) [, labels (B,)] -> (B,) scores: strided convolutions, then one linear score.
 
+    see_batch: whether it sees how much a batch varies; not for penalties that are per picture.
     With classes the score gains the inner product of features and the class's embedding (Miyato & Koyama 2018, eq. 3).
     """
 
-    def __init__(self, channels: int, levels: list[int], side: int, classes: int = 0) -> None:
+    def __init__(self, channels: int, levels: list[int], side: int, classes: int = 0, see_batch: bool = False) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for fine, coarse in itertools.pairwise([channels, *levels[1:]]):
             layers += [nn.Conv2d(fine, coarse, 4, 2, 1), nn.LeakyReLU(0.2)]
-        self.trunk = nn.Sequential(*layers, nn.Flatten())
-        features = levels[-1] * side**2
+        self.trunk = nn.Sequential(*layers, *([BatchDeviation()] if see_batch else []), nn.Flatten())
+        features = (levels[-1] + see_batch) * side**2
         self.score = blocks.Linear(features, 1)
         self.embed = nn.Embedding(classes, features) if classes else None
         if self.embed is not None:
