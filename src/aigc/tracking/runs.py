@@ -41,6 +41,7 @@ EXPERIMENT = "aigc"
 TEMPORARY_CHECKOUTS = "/.dvc/tmp/exps/"
 SERVING_PAGE = Path(__file__).with_name("serving.py")
 SYSTEM_METRICS_SECONDS = 5
+SQLITE = "sqlite:///"
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(DataType.long, "n", required=True), ColSpec(DataType.long, "label", required=False),
                    ColSpec(DataType.long, "seed", required=False)]),
@@ -54,15 +55,20 @@ def home() -> Path:
 
 def store_uri() -> str:
     """MLFLOW_TRACKING_URI, or mlflow.db at home."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home() / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{home() / 'mlflow.db'}"
+
+
+def artifact_root(uri: str) -> str | None:
+    """mlruns/ beside a SQLite database, where a plain `mlflow ui` looks; a server keeps artifacts where it likes."""
+    if not uri.startswith(SQLITE):
+        return None
+    return (Path(uri.removeprefix(SQLITE)).resolve().parent / "mlruns").as_uri()
 
 
 def open_store() -> tuple[mlflow.MlflowClient, str]:
     """Connect to the store: (client, id of our experiment). Raises AigcError when it does not answer."""
     uri = store_uri()
     mlflow.set_tracking_uri(uri)
-    # A server keeps artifacts where it likes; beside our own database they go where a plain `mlflow ui` looks.
-    local = (home() / "mlruns").as_uri() if uri == f"sqlite:///{home() / 'mlflow.db'}" else None
     try:
         # Two processes that both create the database's tables would race.
         with process.only_writer(home() / paths.CHECKPOINTS / "store.lock"):
@@ -70,7 +76,7 @@ def open_store() -> tuple[mlflow.MlflowClient, str]:
             found = client.get_experiment_by_name(EXPERIMENT)
             if found is None:
                 tags = views.experiment_tags()
-                return client, client.create_experiment(EXPERIMENT, artifact_location=local, tags=tags)
+                return client, client.create_experiment(EXPERIMENT, artifact_location=artifact_root(uri), tags=tags)
     except MlflowException as error:
         raise AigcError(f"the MLflow store {uri} does not answer ({str(error).splitlines()[0]}); "
                         "check MLFLOW_TRACKING_URI, or unset it to use mlflow.db") from error
