@@ -33,3 +33,14 @@ def test_portable_overrules_a_hostile_environment() -> None:
     answers = {subprocess.run([sys.executable, "-c", STEP], env={"PYTHONPATH": "src", "PATH": os.environ["PATH"], **extra},
                               capture_output=True, text=True, check=True).stdout for extra in ({}, hostile)}
     assert len(answers) == 1
+
+
+FAST = STEP.replace("portable", "fast").replace("torch.manual_seed(0)", "torch.manual_seed(0); print(device.torch_device.type)").replace(
+    'runtime.start_torch("fast", 2)', 'device = runtime.start_torch("fast", 2)')
+
+
+def test_fast_is_deterministic_on_its_own_machine() -> None:
+    answers = {subprocess.run([sys.executable, "-c", FAST], env={"PYTHONPATH": "src", "PATH": os.environ["PATH"]},
+                              capture_output=True, text=True, check=True).stdout for _ in range(2)}
+    assert len(answers) == 1
+    assert answers.pop().split()[0] in ("cuda", "mps", "cpu")

@@ -13,6 +13,8 @@ import mlflow
 import pytest
 from mlflow.entities import Run
 
+from aigc.tracking import runs
+
 from conftest import run_in
 
 PICKLED = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
@@ -26,9 +28,9 @@ def runs_of(project: Path) -> dict[str, Run]:
 
 
 def test_there_is_one_finished_run_a_method_with_all_that_identifies_it(finished: Path) -> None:
-    runs = runs_of(finished)
-    assert set(runs) == {"vae", "gan"}
-    for method, run in runs.items():
+    found = runs_of(finished)
+    assert set(found) == {"vae", "gan"}
+    for method, run in found.items():
         assert run.info.status == "FINISHED"
         assert {"fid", "fid_low", "fid_high", "fid_floor", "is", "images_per_second", "training_seconds"} <= set(run.data.metrics)
         assert run.data.params["train.seed"] == "0" and run.data.params["runtime.arithmetic"] == "portable"
@@ -54,6 +56,11 @@ def test_samples_over_training_and_sources_are_artifacts_and_nothing_is_pickled(
         assert sum("/images/samples+step+" in path and path.endswith(".png") for path in own) == 4
         assert any(path.endswith("source/params.yaml") for path in own)
         assert any(path.endswith("evaluation/samples.png") for path in own)
+
+
+def test_artifacts_lie_beside_the_database_wherever_it_is() -> None:
+    assert runs.artifact_root("sqlite:////store/mlflow.db") == "file:///store/mlruns"
+    assert runs.artifact_root("http://127.0.0.1:5000") is None
 
 
 PREDICT = """
