@@ -14,7 +14,6 @@ import pytest
 from mlflow.entities import Run
 
 from aigc.tracking import runs
-
 from conftest import run_in
 
 PICKLED = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
