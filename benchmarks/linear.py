@@ -15,13 +15,13 @@ ROUNDS, CALLS = 7, 20
 def measure(arithmetic: str) -> None:
     from aigc.core import runtime
 
-    runtime.cap_environment(arithmetic, 2)  # type: ignore[arg-type]
+    runtime.cap_environment(arithmetic, 2)
     import torch
     import torch.nn.functional as F
 
     from aigc.networks.blocks import Linear
 
-    runtime.start_torch(arithmetic, 2)  # type: ignore[arg-type]
+    runtime.start_torch(arithmetic, 2)
     for batch, fan_in, fan_out in SHAPES:
         layer, x = Linear(fan_in, fan_out), torch.randn(batch, fan_in, requires_grad=True)
         candidates = {"ours": lambda: layer(x), "torch": lambda: F.linear(x, layer.weight, layer.bias)}  # noqa: B023

@@ -95,7 +95,7 @@ def project(finished: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def browser():  # type: ignore[no-untyped-def]
+def browser():
     """A headless Chromium."""
     from playwright.sync_api import sync_playwright
 

@@ -42,7 +42,7 @@ def test_each_kind_of_fault_is_caught_with_its_row(tmp_path: Path) -> None:
         table.loc[row, column] = value
     table.loc[1, "sha256"] = table.loc[0, "sha256"]  # one picture in two splits
     verdict = judge(table, tmp_path)
-    failed = {result["column"]: result for result in verdict["results"] if not result["success"]}  # type: ignore[attr-defined]
+    failed = {result["column"]: result for result in verdict["results"] if not result["success"]}
     text = expectations.failures_table(verdict, table)
     for row, column in enumerate(SPOILED, start=10):
         assert failed[column]["example_rows"] == [row], column
@@ -52,7 +52,7 @@ def test_each_kind_of_fault_is_caught_with_its_row(tmp_path: Path) -> None:
 
 def test_disagreement_with_the_arrays_is_caught(tmp_path: Path) -> None:
     verdict = judge(table_of(), tmp_path, np.arange(100) == 41)
-    failed = [result for result in verdict["results"] if not result["success"]]  # type: ignore[attr-defined]
+    failed = [result for result in verdict["results"] if not result["success"]]
     assert [(result["column"], result["example_rows"]) for result in failed] == [("agrees_with_arrays", [41])]
 
 

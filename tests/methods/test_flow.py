@@ -30,7 +30,7 @@ def exact_velocity(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
 def test_samples_have_the_moments_of_the_mixture(solver: str, steps: int) -> None:
     method = build(solver=solver, steps=steps)
     del method.velocity
-    method.velocity = exact_velocity  # type: ignore[assignment]
+    method.velocity = exact_velocity
     pixels = method.sample(torch.full((100,), -1), torch.Generator().manual_seed(0)).flatten()
     assert pixels.mean().item() == pytest.approx(-0.05, abs=0.02)
     assert pixels.var().item() == pytest.approx(0.55**2 + SPREAD**2, rel=0.03)
@@ -47,7 +47,7 @@ def test_an_untrained_flow_predicts_no_motion_and_its_loss_is_that_of_the_data()
 
 def test_guidance_extrapolates_from_no_class_towards_the_class() -> None:
     method = build(classes=10, guidance=3.0)
-    torch.nn.init.normal_(method.velocity.end[-1].weight)  # type: ignore[arg-type]
+    torch.nn.init.normal_(method.velocity.end[-1].weight)
     x, labels = torch.randn(2, 1, 16, 16), torch.tensor([3, 4])
     time = torch.full((2,), 0.5)
     towards, free = method.velocity(x, time, labels), method.velocity(x, time, torch.tensor([10, 10]))

@@ -20,7 +20,7 @@ METHODS = contract.available()
 NEEDS_LABELS = {"cgan"}
 # Pairwise over side, channels and labels.
 SHAPES = [contract.Shape(1, 28, 10), contract.Shape(3, 16, 0)]
-SHAPES += [pytest.param(shape, marks=pytest.mark.slow) for shape in (  # type: ignore[misc]
+SHAPES += [pytest.param(shape, marks=pytest.mark.slow) for shape in (
     contract.Shape(3, 32, 10), contract.Shape(1, 64, 0), contract.Shape(3, 128, 10))]
 
 

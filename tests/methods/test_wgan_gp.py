@@ -16,7 +16,7 @@ def build(n_critic: int = 3) -> wgan_gp.Build:
 def test_the_penalty_of_a_linear_critic_is_its_distance_from_slope_one() -> None:
     game = build()
     linear = nn.Linear(256, 1)
-    game.critic = nn.Sequential(nn.Flatten(), linear)  # type: ignore[assignment]
+    game.critic = nn.Sequential(nn.Flatten(), linear)
     found = game.gradient_penalty(torch.randn(5, 1, 16, 16), torch.randn(5, 1, 16, 16), torch.Generator().manual_seed(0))
     torch.testing.assert_close(found, (linear.weight.norm() - 1) ** 2)
 

@@ -145,7 +145,7 @@ def server(finished: Path) -> Iterator[str]:
 
 
 def test_the_printed_view_shows_method_fid_is_and_params_of_every_run(server: str, browser: "object") -> None:
-    page = browser.new_page(viewport={"width": 1600, "height": 900})  # type: ignore[attr-defined]
+    page = browser.new_page(viewport={"width": 1600, "height": 900})
     page.goto(server)
     page.get_by_role("columnheader", name="fid").first.wait_for(timeout=60_000)
     headers = " ".join(page.get_by_role("columnheader").all_inner_texts())

@@ -46,7 +46,7 @@ class TwoPlayers(Trainable):
 
 
 def trainer(folder: Path, device: Device, build: object = TwoPlayers, seed: int = 0) -> Trainer:
-    return Trainer("two", build, Feed(IMAGES, np.zeros(50, np.int64), seed, device), CHOSEN,  # type: ignore[arg-type]
+    return Trainer("two", build, Feed(IMAGES, np.zeros(50, np.int64), seed, device), CHOSEN,
                    config.Train(seed=seed, intervals=10, checkpoints=5), device, Checkpoints(folder))
 
 
@@ -71,9 +71,9 @@ def test_a_run_stopped_at_any_step_ends_in_the_same_bytes(device: Device, tmp_pa
         def advance_and_signal(run: Trainer = first, go_on: object = real_advance, at: int = stop) -> object:
             if run.step == at:
                 os.kill(os.getpid(), signal.SIGTERM)
-            return go_on()  # type: ignore[operator]
+            return go_on()
 
-        first.advance = advance_and_signal  # type: ignore[method-assign, assignment]
+        first.advance = advance_and_signal
         with pytest.raises(Interrupted, match=f"stopped by signal 15 at step {stop + 1} of 40") as caught:
             first.fit()
         assert caught.value.exit_code == 143
@@ -98,7 +98,7 @@ def test_a_torn_checkpoint_is_passed_over_for_the_one_before(device: Device, tmp
 def test_another_seed_is_another_run(device: Device, tmp_path: Path) -> None:
     one, other = trainer(tmp_path / "a", device), trainer(tmp_path / "b", device, seed=1)
     one.fit(), other.fit()
-    assert not torch.equal(one.model.right.weight, other.model.right.weight)  # type: ignore[union-attr, arg-type]
+    assert not torch.equal(one.model.right.weight, other.model.right.weight)
 
 
 def test_a_diverged_run_names_method_player_and_step(device: Device, tmp_path: Path) -> None:
@@ -109,9 +109,9 @@ def test_a_diverged_run_names_method_player_and_step(device: Device, tmp_path: P
 
 def test_a_player_moves_only_its_own_parameters(device: Device, tmp_path: Path) -> None:
     run = trainer(tmp_path, device)
-    before = run.model.left[1].weight.clone()  # type: ignore[index, union-attr]
-    run.move("right", run.model.right(torch.randn(3, 256)).sum() + run.model.left(torch.randn(3, 1, 16, 16)).sum())  # type: ignore[operator]
-    assert torch.equal(before, run.model.left[1].weight)  # type: ignore[index, union-attr]
+    before = run.model.left[1].weight.clone()
+    run.move("right", run.model.right(torch.randn(3, 256)).sum() + run.model.left(torch.randn(3, 1, 16, 16)).sum())
+    assert torch.equal(before, run.model.left[1].weight)
 
 
 def test_the_learning_rate_rises_stays_and_falls() -> None:
