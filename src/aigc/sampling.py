@@ -10,7 +10,8 @@ from torch import Tensor
 
 from aigc.core.errors import ConfigError
 from aigc.methods.contract import Method
-from aigc.networks.blocks import as_bytes
+from aigc.methods.families.encoding import Encoding
+from aigc.networks.blocks import as_bytes, as_model_space
 from aigc.training.randomness import generator
 
 BLOCK = 128
@@ -34,10 +35,11 @@ def check_labels(method: Method, labels: Tensor) -> None:
 
 
 @torch.inference_mode()
-def blocks(method: Method, seed: int, count: int, labels: Tensor | None = None) -> Iterator[Tensor]:
+def blocks(method: Method, seed: int, count: int, labels: Tensor | None = None, temperature: float = 1.0) -> Iterator[Tensor]:
     """Yield `count` samples as uint8 (b, C, H, W) on the CPU, block by block.
 
-    method: in eval mode, on the device that samples. labels: int64 (count,), default `default_labels`.
+    method: in eval mode, on the device that samples. labels: int64 (count,), default `default_labels`. temperature:
+    of the latents, see Method.latents.
     """
     device = next(method.parameters()).device
     labels = default_labels(method, count) if labels is None else labels
@@ -45,5 +47,26 @@ def blocks(method: Method, seed: int, count: int, labels: Tensor | None = None) 
     for start in range(0, count, BLOCK):
         wanted = labels[start:start + BLOCK]
         padded = torch.cat([wanted, wanted[-1:].expand(BLOCK - len(wanted))]).to(device)
-        images = method.sample(padded, generator(seed, "sample", start // BLOCK, device))
+        images = method.sample(padded, generator(seed, "sample", start // BLOCK, device), temperature)
         yield as_bytes(images)[:len(wanted)].cpu()
+
+
+@torch.inference_mode()
+def interpolations(method: Method, seed: int, rows: int, columns: int) -> Tensor:
+    """`rows` ways from one latent to another in `columns` pictures: uint8 (rows * columns, C, H, W), row by row.
+
+    A conditional method keeps one class a row.
+    """
+    device = next(method.parameters()).device
+    rng = generator(seed, "interpolate", 0, device)
+    start, end = (method.latents(rows, rng).repeat_interleave(columns, 0) for _ in range(2))
+    share = torch.linspace(0, 1, columns, device=device).repeat(rows)
+    labels = default_labels(method, rows).repeat_interleave(columns).to(device)
+    return as_bytes(method.decode(method.between(start, end, share), labels)).cpu()
+
+
+@torch.inference_mode()
+def reconstructions(method: Encoding, images: Tensor) -> Tensor:
+    """Pictures through encoder and decoder: uint8 (N, C, H, W) on the CPU -> the same."""
+    device = next(method.parameters()).device
+    return as_bytes(method.reconstruct(as_model_space(images.to(device)))).cpu()

@@ -52,3 +52,36 @@ def test_guidance_extrapolates_from_no_class_towards_the_class() -> None:
     time = torch.full((2,), 0.5)
     towards, free = method.velocity(x, time, labels), method.velocity(x, time, torch.tensor([10, 10]))
     torch.testing.assert_close(method.guided(x, 0.5, labels), free + 3 * (towards - free), rtol=1e-4, atol=1e-5)
+
+
+def test_a_trained_flow_recovers_the_moments_of_a_two_dimensional_mixture() -> None:
+    torch.manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
+    method = build(steps=20)
+    method.latent_shape, method.velocity = (1, 1, 2), Perceptron()
+    optimizer, steps = torch.optim.Adam(method.velocity.parameters(), 5e-3), 600
+
+    def mixture(count: int) -> Tensor:
+        centre = torch.tensor([[-0.7, 0.3], [0.6, -0.2]])[torch.randint(0, 2, (count,), generator=rng)]
+        return (centre + torch.randn(count, 2, generator=rng) * torch.tensor([0.1, 0.2])).view(count, 1, 1, 2)
+
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = 5e-3 * (1 - step / steps)
+        (_, loss), = method.updates(mixture(256), torch.full((256,), -1), rng)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    drawn, real = method.sample(torch.full((20_000,), -1), rng).detach().flatten(1), mixture(20_000).flatten(1)
+    torch.testing.assert_close(drawn.mean(0), real.mean(0), rtol=0, atol=0.05)
+    torch.testing.assert_close(drawn.T.cov(), real.T.cov(), rtol=0, atol=0.05)
+    assert (drawn[:, 0] > 0).float().mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+class Perceptron(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Linear(3, 64), torch.nn.SiLU(), torch.nn.Linear(64, 64), torch.nn.SiLU(),
+                                          torch.nn.Linear(64, 2))
+
+    def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        return self.layers(torch.cat([x.flatten(1), t[:, None]], 1)).view_as(x)

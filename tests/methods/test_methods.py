@@ -18,6 +18,7 @@ from aigc.training.loop import Trainer
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = contract.available()
 NEEDS_LABELS = {"cgan"}
+FEWER_STEPS = {"flow": {"steps": 2}}
 # Pairwise over side, channels and labels.
 SHAPES = [contract.Shape(1, 28, 10), contract.Shape(3, 16, 0)]
 SHAPES += [pytest.param(shape, marks=pytest.mark.slow) for shape in (
@@ -26,7 +27,7 @@ SHAPES += [pytest.param(shape, marks=pytest.mark.slow) for shape in (
 
 def load(method: str, **changes: object) -> contract.MethodConfig:
     content = config.read(ROOT / "params.yaml")
-    content[method] |= {"images": 64, "batch_size": 32, **changes}
+    content[method] |= {"images": 64, "batch_size": 32, **FEWER_STEPS.get(method, {}), **changes}
     return contract.load_config(method, content)
 
 
@@ -85,6 +86,20 @@ def test_a_changed_byte_of_the_weights_is_refused_with_the_file_named(device: De
 def test_an_unknown_method_is_named_with_its_neighbour() -> None:
     with pytest.raises(ConfigError, match="unknown method `dcgann`.*did you mean `dcgan`"):
         contract.page("dcgann")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_latents_are_colder_below_temperature_one_and_interpolations_start_and_end_at_samples(method: str, device: Device, tmp_path: Path) -> None:
+    trained = train(method, contract.Shape(1, 16, 10), device, tmp_path)
+    assert isinstance(trained, contract.Method)
+    warm, cold = (trained.latents(500, torch.Generator().manual_seed(0), temperature) for temperature in (1.0, 0.1))
+    assert cold.var() < warm.var()
+    between = sampling.interpolations(trained, 0, 2, 5)
+    assert between.shape == (10, 1, 16, 16)
+    assert torch.equal(between, sampling.interpolations(trained, 0, 2, 5))
+    start, end, share = warm[:3], warm[3:6], torch.ones(3)
+    torch.testing.assert_close(trained.between(start, end, 0 * share), start, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(trained.between(start, end, share), end, rtol=1e-4, atol=1e-5)
 
 
 def test_an_unconditional_method_refuses_a_class(device: Device, tmp_path: Path) -> None:

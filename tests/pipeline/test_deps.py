@@ -45,7 +45,6 @@ def test_everything_a_stage_imports_and_opens_is_a_dep(finished: Path, stage: st
 def test_every_code_dep_of_a_stage_is_used(finished: Path, stage: str) -> None:
     deps, _ = declared(finished, stage)
     used = traced(finished, stage)
-    # adversarial.py is listed for every method because a matrix cannot list it for some.
-    idle = [dep for dep in deps if dep.startswith("src/") and not dep.endswith("adversarial.py")
+    idle = [dep for dep in deps if dep.startswith("src/")
             and not any(covers(dep, path) for path in used)]
     assert not idle, f"{stage} lists what it does not use: {idle}"

@@ -17,6 +17,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
 
 
 class Section(BaseModel):
@@ -79,6 +80,9 @@ class Train(Section):
     seed: Seed
     intervals: Count
     checkpoints: Count
+    balanced: bool = False
+    mirror: bool = False
+    shift: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _checkpoints_fall_on_intervals(self) -> "Train":
@@ -90,6 +94,7 @@ class Train(Section):
 class Generate(Section):
     seed: Seed
     count: Count
+    temperature: Positive
 
 
 class Evaluate(Section):

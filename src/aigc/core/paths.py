@@ -42,6 +42,11 @@ def grid(method: str) -> Path:
     return Path("reports/plots") / method / "samples.png"
 
 
+def latents(method: str) -> Path:
+    """Interpolations between latents and, where there is an encoder, real test pictures over their reconstructions."""
+    return Path("reports/plots") / method / "latents.png"
+
+
 def metrics(method: str) -> Path:
     """The numbers of one method, each with its interval and protocol."""
     return Path("reports/metrics") / f"{method}.json"

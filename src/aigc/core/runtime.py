@@ -50,6 +50,11 @@ def cap_environment(arithmetic: Arithmetic, threads: int) -> None:
         os.environ.update(PORTABLE_CAPS)
 
 
+def is_capped() -> bool:
+    """Whether this process computes under the caps of the portable arithmetic."""
+    return os.environ.get("MKL_CBWR") == PORTABLE_CAPS["MKL_CBWR"]
+
+
 @dataclass(frozen=True)
 class Device:
     """Where and how tensors are computed."""

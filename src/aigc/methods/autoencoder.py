@@ -1,76 +1,49 @@
 """Regularised autoencoder with a density fitted to its codes after training (Ghosh et al. 2020).
 
-    loss = -log p(x|z) + decay |z|^2 / 2,   z = encoder(x) + noise e,  e ~ N(0, I)
+    loss = -log p(x|z) + decay_codes |encoder(x)|^2 / 2,   z = encoder(x) + noise e,  e ~ N(0, I)
     afterwards  q(z) = a Gaussian mixture over the codes of the training pictures;   sampling: decode z ~ q
 
 Nothing in training makes the codes follow a known law; the mixture learns the law that they follow.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Literal
 
 import torch
-import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from aigc.core import config
-from aigc.methods.contract import LearningRate, Method, MethodConfig, Player, Shape
-from aigc.networks import trunks
-
-NonNegative = Annotated[float, Field(ge=0)]
+from aigc.methods.contract import Shape
+from aigc.methods.families.encoding import Encoding, EncodingConfig
 
 
-class Config(MethodConfig):
-    latent: config.Count
-    width: config.Count
-    max_width: config.Count
-    learning_rate: LearningRate
-    trunk: trunks.Trunk
-    loss: Literal["bce", "mse"]
-    decay_codes: NonNegative
-    noise: NonNegative
+class Config(EncodingConfig):
+    decay_codes: config.NonNegative
+    noise: config.NonNegative
     components: config.Count
 
 
-class Build(Method):
+class Build(Encoding):
     def __init__(self, chosen: Config, shape: Shape) -> None:
-        super().__init__(shape)
+        super().__init__(chosen, shape)
         self.chosen = chosen
-        self.encoder, self.decoder = trunks.pair(chosen.trunk, shape.image, chosen.latent, chosen.latent, chosen.width,
-                                                 chosen.max_width)
         self.density = Mixture(chosen.components, chosen.latent)
 
-    def players(self) -> dict[str, Player]:
-        return {"autoencoder": Player([*self.encoder.parameters(), *self.decoder.parameters()], self.chosen.learning_rate)}
-
-    def encode(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) in [-1, 1] -> codes (B, latent)."""
-        codes: Tensor = self.encoder(images)
-        return codes
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """(B, latent) -> (B, C, H, W) in [-1, 1]."""
-        images: Tensor = torch.tanh(self.decoder(codes) / 2)  # 2 sigmoid(a) - 1
-        return images
-
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
-        codes = self.encode(real)
-        noisy = codes + self.chosen.noise * torch.randn(codes.shape, generator=rng, device=rng.device)
-        yield "autoencoder", (self.reconstruction(self.decoder(noisy), real) + self.chosen.decay_codes * codes.square().sum(1) / 2).mean()
-
-    def reconstruction(self, logits: Tensor, real: Tensor) -> Tensor:
-        """bce: -log p(x|z) of Bernoulli pixels in nats; mse: half the squared error in [-1, 1]. Summed over pixels: (B,)."""
-        if self.chosen.loss == "bce":
-            return F.binary_cross_entropy_with_logits(logits, (real + 1) / 2, reduction="none").sum((1, 2, 3))
-        return (torch.tanh(logits / 2) - real).square().sum((1, 2, 3)) / 2
+        codes = self.codes(real)
+        logits = self.decoder(codes + self.chosen.noise * torch.randn(codes.shape, generator=rng, device=rng.device))
+        yield "autoencoder", (self.misfit(logits, real) + self.chosen.decay_codes * codes.square().sum(1) / 2).mean()
 
     def conclude(self, batches: Iterable[Tensor], seed: int) -> None:
         """Fit the mixture to the codes of all training pictures."""
-        self.density.fit(torch.cat([self.encode(batch) for batch in batches]), seed)
+        self.density.fit(torch.cat([self.codes(batch) for batch in batches]), seed)
 
-    def sample(self, labels: Tensor, rng: torch.Generator) -> Tensor:
-        return self.decode(self.density.sample(len(labels), rng))
+    def latents(self, count: int, rng: torch.Generator, temperature: float = 1.0) -> Tensor:
+        """z ~ q(z), each Gaussian's deviations multiplied by the temperature: float32 (count, latent)."""
+        return self.density.sample(count, rng, temperature)
+
+    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        """Straight: the codes lie near no sphere."""
+        return torch.lerp(start, end, share[:, None])
 
 
 class Mixture(nn.Module):
@@ -98,8 +71,8 @@ class Mixture(nn.Module):
         self.means[:count] = torch.from_numpy(fitted.means_)
         self.roots[:count] = torch.linalg.cholesky(torch.from_numpy(fitted.covariances_))
 
-    def sample(self, count: int, rng: torch.Generator) -> Tensor:
+    def sample(self, count: int, rng: torch.Generator, temperature: float = 1.0) -> Tensor:
         """Draw points: float32 (count, d)."""
         which = torch.multinomial(self.weights, count, replacement=True, generator=rng)
         noise = torch.randn(count, self.means.shape[1], 1, generator=rng, device=rng.device)
-        return self.means[which] + (self.roots[which] @ noise).squeeze(2)
+        return self.means[which] + temperature * (self.roots[which] @ noise).squeeze(2)

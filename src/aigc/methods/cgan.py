@@ -4,17 +4,15 @@ Mirza & Osindero 2014, in the form of Miyato & Koyama 2018: the class scales and
 activations, and the critic's score gains the inner product of its features with the class's embedding.
 """
 
-
-
 from aigc.core import config
 from aigc.core.errors import ConfigError
-from aigc.methods.adversarial import Adversarial, AdversarialConfig
 from aigc.methods.contract import Shape
+from aigc.methods.families.adversarial import Adversarial, GameConfig
 from aigc.networks import blocks
 from aigc.networks.convolutional import Critic, Generator
 
 
-class Config(AdversarialConfig):
+class Config(GameConfig):
     width: config.Count
     max_width: config.Count
 

@@ -13,13 +13,15 @@ from types import ModuleType
 from typing import Annotated, Any
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
 from aigc.core import config, paths
 from aigc.core.errors import ConfigError
 
-NOT_METHODS = {"contract", "adversarial"}
+NOT_METHODS = {"contract"}
+NEARLY_PARALLEL = 1e-4  # sine of the angle below which the straight line is the arc
 
 
 class MethodConfig(config.Section):
@@ -59,9 +61,11 @@ class Trainable(nn.Module, ABC):
     """What the loop can train.
 
     reals_per_update: how many batches of fresh real pictures one call of `updates` is given, stacked.
+    progress: share of the run that is done, in [0, 1); the loop sets it before it calls `updates`.
     """
 
     reals_per_update = 1
+    progress = 0.0
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -81,21 +85,50 @@ class Trainable(nn.Module, ABC):
 
 
 class Method(Trainable):
-    """A generative method, its networks included. conditional: whether the labels steer what is sampled."""
+    """A generative method, its networks included: latents of a law that is easy to sample, decoded to pictures.
+
+    conditional: whether the labels steer what is made. latent_shape: of one latent, set by the method.
+    """
 
     conditional = False
+    latent_shape: tuple[int, ...]
 
     def conclude(self, batches: Iterable[Tensor], seed: int) -> None:
         """What is fitted once, after training, under the averaged weights: batches of all training pictures. Default: nothing."""
 
+    def latents(self, count: int, rng: torch.Generator, temperature: float = 1.0) -> Tensor:
+        """z ~ N(0, temperature^2 I): float32 (count, *latent_shape). Below 1: likelier pictures that differ less."""
+        return temperature * torch.randn(count, *self.latent_shape, generator=rng, device=rng.device)
+
     @abstractmethod
-    def sample(self, labels: Tensor, rng: torch.Generator) -> Tensor:
-        """New pictures, one a label: float32 (len(labels), C, H, W) in [-1, 1]. Unconditional methods use its length."""
+    def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """The picture of each latent: float32 (B, C, H, W) in [-1, 1]. Unconditional methods ignore the labels."""
+
+    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        """Latents on the way from `start` to `end`, both (B, *latent_shape), at `share` (B,) in [0, 1] of it.
+
+        Spherical, since Gaussian latents lie near a sphere and the straight line leaves it (White 2016).
+        """
+        return slerp(start, end, share)
+
+    def sample(self, labels: Tensor, rng: torch.Generator, temperature: float = 1.0) -> Tensor:
+        """New pictures, one a label: float32 (len(labels), C, H, W) in [-1, 1]."""
+        return self.decode(self.latents(len(labels), rng, temperature), labels)
+
+
+def slerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+    """Spherical linear interpolation (Shoemake 1985) of each pair of (B, ...) at `share` (B,)."""
+    a, b = start.flatten(1), end.flatten(1)
+    angle = torch.arccos(F.cosine_similarity(a, b).clamp(-1, 1))[:, None]
+    share = share[:, None].to(a)
+    on_sphere = (((1 - share) * angle).sin() * a + (share * angle).sin() * b) / angle.sin()
+    return torch.where(angle.sin() > NEARLY_PARALLEL, on_sphere, torch.lerp(a, b, share)).view_as(start)
 
 
 def available() -> list[str]:
     """Names of the methods that have a page in this folder."""
-    return sorted(page.name for page in pkgutil.iter_modules([_folder_of_pages()]) if page.name not in NOT_METHODS)
+    return sorted(page.name for page in pkgutil.iter_modules([_folder_of_pages()])
+                  if not page.ispkg and page.name not in NOT_METHODS)
 
 
 def _folder_of_pages() -> str:

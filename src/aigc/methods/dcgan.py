@@ -5,13 +5,13 @@ batch varies, narrow layers, and larger learning rates under an average of the w
 """
 
 from aigc.core import config
-from aigc.methods.adversarial import Adversarial, AdversarialConfig
 from aigc.methods.contract import Shape
+from aigc.methods.families.adversarial import Adversarial, GameConfig
 from aigc.networks import blocks
 from aigc.networks.convolutional import Critic, Generator
 
 
-class Config(AdversarialConfig):
+class Config(GameConfig):
     width: config.Count
     max_width: config.Count
     see_batch: bool

@@ -37,6 +37,7 @@ class Build(Method):
         super().__init__(shape)
         self.chosen = chosen
         self.conditional = shape.classes > 1
+        self.latent_shape = shape.image
         self.velocity = UNet(shape.channels, shape.size, chosen.width, shape.classes if self.conditional else 0)
 
     def players(self) -> dict[str, Player]:
@@ -50,9 +51,8 @@ class Build(Method):
         labels = torch.where(dropped | (labels < 0), self.shape.classes, labels)
         yield "velocity", (self.velocity(x_t, t, labels) - (x_1 - x_0)).square().mean()
 
-    def sample(self, labels: Tensor, rng: torch.Generator) -> Tensor:
-        x = torch.randn(len(labels), *self.shape.image, generator=rng, device=rng.device)
-        dt = 1 / self.chosen.steps
+    def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
+        x, dt = latents, 1 / self.chosen.steps
         for step in range(self.chosen.steps):
             v = self.guided(x, step * dt, labels)
             if self.chosen.solver == "heun" and step < self.chosen.steps - 1:

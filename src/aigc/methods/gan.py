@@ -3,12 +3,12 @@
 from torch import nn
 
 from aigc.core import config
-from aigc.methods.adversarial import Adversarial, AdversarialConfig
 from aigc.methods.contract import Shape
+from aigc.methods.families.adversarial import Adversarial, GameConfig
 from aigc.networks import blocks
 
 
-class Config(AdversarialConfig):
+class Config(GameConfig):
     width: config.Count
 
 

@@ -1,72 +1,56 @@
 """Variational autoencoder (Kingma & Welling 2013) with the beta of Higgins et al. 2017.
 
-    loss = E_q[-log p(x|z)] + beta KL(q(z|x) || p(z)),    q = N(mu(x), sigma(x)^2),  p(z) = N(0, I)
+    loss = E_q[-log p(x|z)] + beta KL(q(z|x) || p(z)),    q = N(mean(x), exp(log_variance(x))),  p(z) = N(0, I)
 
 Both terms are sums over dimensions and means over pictures: averaging one and summing the other is the commonest
-mistake. p(x|z) is Bernoulli on [0, 1], or Gaussian with one variance learned in closed form (Rybkin et al. 2021).
+mistake. p(x|z) is Bernoulli on [0, 1], or Gaussian on [-1, 1] with a standard deviation that is given or learned in
+closed form (Rybkin et al. 2021). The KL term may rise slowly (Bowman 2016), and a dimension may be left its first
+nats for free (Kingma 2016), so that the decoder learns to use the latents before they are priced.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
-import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
 from aigc.core import config
-from aigc.methods.contract import LearningRate, Method, MethodConfig, Player, Shape
-from aigc.networks import trunks
+from aigc.methods.contract import Shape
+from aigc.methods.families.encoding import Encoding, EncodingConfig
 
 
-class Config(MethodConfig):
-    latent: config.Count
-    width: config.Count
-    max_width: config.Count
-    learning_rate: LearningRate
-    trunk: trunks.Trunk
-    likelihood: Literal["bernoulli", "gaussian"]
-    beta: Annotated[float, Field(ge=0)]
+class Config(EncodingConfig):
+    deviation: config.Positive | Literal["learned"]
+    beta: config.NonNegative
+    kl_warmup: config.Share
+    free_bits: config.NonNegative
 
 
-class Build(Method):
+class Build(Encoding):
     def __init__(self, chosen: Config, shape: Shape) -> None:
-        super().__init__(shape)
+        super().__init__(chosen, shape, outputs=2)
         self.chosen = chosen
-        self.encoder, self.decoder = trunks.pair(chosen.trunk, shape.image, 2 * chosen.latent, chosen.latent, chosen.width,
-                                                 chosen.max_width)
+        self.deviation = None if chosen.deviation == "learned" else chosen.deviation
 
-    def players(self) -> dict[str, Player]:
-        return {"autoencoder": Player(list(self.parameters()), self.chosen.learning_rate)}
-
-    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The mean and log-variance of q(z|x), each float32 (B, latent)."""
         mean, log_variance = self.encoder(images).chunk(2, dim=1)
         return mean, log_variance
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """The mean of p(x|z) in [-1, 1]: (B, C, H, W)."""
-        images: Tensor = torch.tanh(self.decoder(latents) / 2)  # 2 sigmoid(a) - 1
-        return images
+    def codes(self, images: Tensor) -> Tensor:
+        return self.posterior(images)[0]
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
-        mean, log_variance = self.encode(real)
-        noise = torch.randn(mean.shape, generator=rng, device=rng.device)
-        logits = self.decoder(mean + noise * (log_variance / 2).exp())
-        yield "autoencoder", (self.reconstruction(logits, real) + self.chosen.beta * kl(mean, log_variance)).mean()
+        mean, log_variance = self.posterior(real)
+        logits = self.decoder(mean + (log_variance / 2).exp() * self.latents(len(real), rng))
+        price = kl(mean, log_variance).mean(0).clamp(min=self.chosen.free_bits).sum()
+        yield "autoencoder", self.misfit(logits, real, self.deviation).mean() + self.beta() * price
 
-    def reconstruction(self, logits: Tensor, real: Tensor) -> Tensor:
-        """-log p(x|z) in nats, summed over pixels: (B,)."""
-        if self.chosen.likelihood == "bernoulli":
-            return F.binary_cross_entropy_with_logits(logits, (real + 1) / 2, reduction="none").sum((1, 2, 3))
-        error = (torch.tanh(logits / 2) - real).square()
-        # sigma^2* = mean squared error is the maximum-likelihood variance (Rybkin 2021, eq. 5)
-        return error.sum((1, 2, 3)) / (2 * error.mean().detach()) + error[0].numel() / 2 * error.mean().log()
-
-    def sample(self, labels: Tensor, rng: torch.Generator) -> Tensor:
-        return self.decode(torch.randn(len(labels), self.chosen.latent, generator=rng, device=rng.device))
+    def beta(self) -> float:
+        """The weight of the KL term now: rising linearly over the first share `kl_warmup` of the run."""
+        return self.chosen.beta * (min(1.0, self.progress / self.chosen.kl_warmup) if self.chosen.kl_warmup else 1.0)
 
 
 def kl(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, diag exp(log_variance)) || N(0, I)) in nats: (B, d) -> (B,) (Kingma & Welling 2013, appendix B)."""
-    return (mean.square() + log_variance.exp() - 1 - log_variance).sum(1) / 2
+    """KL(N(mean, exp(log_variance)) || N(0, 1)) in nats, a dimension: (B, d) (Kingma & Welling 2013, appendix B)."""
+    return (mean.square() + log_variance.exp() - 1 - log_variance) / 2

@@ -8,65 +8,43 @@ critic: the penalty is on the gradient at one picture, which a normalised batch 
 """
 
 from collections.abc import Iterator
-from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from aigc.core import config
-from aigc.methods.contract import LearningRate, Method, MethodConfig, Player, Shape
+from aigc.methods.contract import Shape
+from aigc.methods.families.adversarial import Adversarial, AdversarialConfig
 from aigc.networks import blocks
 from aigc.networks.convolutional import Critic, Generator
 
 
-class Config(MethodConfig):
-    latent: config.Count
+class Config(AdversarialConfig):
     width: config.Count
     max_width: config.Count
-    generator_lr: LearningRate
-    critic_lr: LearningRate
-    beta1: Annotated[float, Field(ge=0, lt=1)]
-    beta2: Annotated[float, Field(ge=0, lt=1)]
     n_critic: config.Count
-    penalty: config.Positive
+    gradient_penalty: config.Positive
 
 
-class Build(Method):
+class Build(Adversarial):
     def __init__(self, chosen: Config, shape: Shape) -> None:
-        super().__init__(shape)
-        self.chosen = chosen
-        self.reals_per_update = chosen.n_critic
+        super().__init__(chosen, shape)
+        self.n_critic = self.reals_per_update = chosen.n_critic
+        self.strength = chosen.gradient_penalty
         levels = blocks.widths(chosen.width, shape.size, chosen.max_width)
         side = shape.size >> (len(levels) - 1)
-        self.generator = Generator(chosen.latent, levels, side, shape.channels)
-        self.critic = Critic(shape.channels, levels, side)
-
-    def players(self) -> dict[str, Player]:
-        betas = (self.chosen.beta1, self.chosen.beta2)
-        return {"critic": Player(list(self.critic.parameters()), self.chosen.critic_lr, betas),
-                "generator": Player(list(self.generator.parameters()), self.chosen.generator_lr, betas)}
-
-    def latents(self, count: int, rng: torch.Generator) -> Tensor:
-        """z ~ N(0, I): float32 (count, latent)."""
-        return torch.randn(count, self.chosen.latent, generator=rng, device=rng.device)
+        self.play(Generator(chosen.latent, levels, side, shape.channels), Critic(shape.channels, levels, side))
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
-        for batch in real.chunk(self.chosen.n_critic):
+        for batch in real.chunk(self.n_critic):
             with torch.no_grad():
-                fake = self.generator(self.latents(len(batch), rng))
+                fake = self.view(self.generator(self.latents(len(batch), rng)), rng)
+            batch = self.view(batch, rng)
             distance = self.critic(batch).mean() - self.critic(fake).mean()
-            yield "critic", self.chosen.penalty * self.gradient_penalty(batch, fake, rng) - distance
-        yield "generator", -self.critic(self.generator(self.latents(len(batch), rng))).mean()
+            yield "critic", self.off_slope_one(batch, fake, rng) - distance + self.penalty(batch, fake, (), rng)
+        yield "generator", -self.critic(self.view(self.generator(self.latents(len(batch), rng)), rng)).mean()
 
-    def gradient_penalty(self, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-        """E[(|grad D(x^)| - 1)^2] between pairs of real and generated pictures (eq. 3)."""
+    def off_slope_one(self, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+        """lambda E[(|grad D(x^)| - 1)^2] between pairs of real and generated pictures (eq. 3)."""
         e = torch.rand(len(real), 1, 1, 1, generator=rng, device=rng.device)
-        between = (e * real + (1 - e) * fake).detach().float().requires_grad_()
-        with torch.autocast(real.device.type, enabled=False):
-            gradient, = torch.autograd.grad(self.critic(between).sum(), between, create_graph=True)
-        return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
-
-    def sample(self, labels: Tensor, rng: torch.Generator) -> Tensor:
-        images: Tensor = self.generator(self.latents(len(labels), rng))
-        return images
+        return self.strength * (self.slope(torch.lerp(fake, real, e)).norm(dim=1) - 1).square().mean()

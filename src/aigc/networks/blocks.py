@@ -6,18 +6,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aigc.core import runtime
+
 SMALLEST_SIDE = 7
+NARROW = 8  # floats of an AVX2 vector
 
 
 class Linear(nn.Linear):
-    """y = x W^T + b for x of (B, in), computed on the CPU as a convolution of width one over the batch.
+    """y = x W^T + b for x of (B, in); on the CPU, under portable arithmetic, a convolution of width one over the batch.
 
-    The same numbers by another library: under the caps of the portable arithmetic MKL's matrix product is two to
-    three times slower than oneDNN's convolution (benchmarks/linear.py).
+    The same numbers by another library: under the caps of the portable arithmetic MKL's matrix product is about two
+    times slower than oneDNN's convolution; without them it is faster (benchmarks/linear.py). oneDNN pads a narrow
+    output to a multiple of its vector, which makes it the slower one there.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or x.ndim != 2:
+        if x.device.type != "cpu" or x.ndim != 2 or self.out_features < NARROW or not runtime.is_capped():
             return super().forward(x)
         return F.conv1d(x.T.unsqueeze(0), self.weight.unsqueeze(-1), self.bias).squeeze(0).T
 

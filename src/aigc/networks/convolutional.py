@@ -51,7 +51,7 @@ class BatchDeviation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C + 1, H, W)"""
-        deviation = (x.var(0, unbiased=False) + 1e-8).sqrt().mean()
+        deviation = ((x - x.mean(0)).square().mean(0) + 1e-8).sqrt().mean()
         return torch.cat([x, deviation.expand(len(x), 1, *x.shape[2:])], dim=1)
 
 

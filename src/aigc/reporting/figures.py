@@ -7,6 +7,7 @@ import matplotlib as mpl
 import pandas as pd
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 INK, GRID = "#1d2730", "#d8dee4"
 COLOURS = ["#2c6e9b", "#d1495b", "#3a7d44", "#edae49", "#7b4fa3", "#00798c", "#8d5524"]
@@ -64,6 +65,9 @@ def ranking(metrics: dict[str, dict[str, Any]]) -> bytes:
             axes.plot(fid["value"], place, "o", color=COLOURS[0])
         axes.axvline(metrics[order[0]]["fid"]["floor"], color=COLOURS[1], linewidth=1.2, linestyle="--")
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_yticks(range(len(order)), order)
         axes.set_ylim(-0.6, len(order) - 0.4)
         axes.set_xlabel("FID on the pipeline's evaluator, lower is better (dashed: floor)")

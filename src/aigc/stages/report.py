@@ -10,6 +10,7 @@ from aigc import model
 from aigc.core import config, files, paths
 from aigc.data import pictures, splits
 from aigc.methods import contract
+from aigc.methods.families.encoding import Encoding
 from aigc.reporting import figures, page
 from aigc.reporting.grid import grid, write_png
 
@@ -44,7 +45,8 @@ def describe(name: str) -> dict[str, Any]:
     return {
         "name": name, "metrics": files.read_json(paths.metrics(name)), "summary": summary, "images": int(history["images"].iloc[-1]),
         "parameters": sum(tensor.numel() for tensor in weights.values()), "config": card.config,
-        "weights_sha256": card.weights_sha256, "grid": paths.grid(name).read_bytes(),
+        "weights_sha256": card.weights_sha256, "grid": paths.grid(name).read_bytes(), "latents": paths.latents(name).read_bytes(),
+        "encodes": issubclass(contract.page(name).Build, Encoding),
         "losses": figures.losses(history), "classes": figures.class_shares(pd.read_csv(paths.classes(name))),
     }
 

@@ -15,7 +15,8 @@ from aigc.training.checkpoint import Checkpoints
 from aigc.training.feed import Feed
 from aigc.training.loop import Row, Trainer
 
-PREVIEWS = 64
+PREVIEWS = 64  # samples in one picture
+PICTURES = 5  # pictures a run: sampling may cost as much as training
 
 
 def run(method: str) -> None:
@@ -35,12 +36,13 @@ def run(method: str) -> None:
     with process.only_writer(lock):
         files.write_json(lock.with_name("identity.json"), identity)
         trainer = Trainer(method, lambda: contract.build(method, chosen, shape),
-                          Feed(found.images, found.labels, train.seed, device), chosen, train, device, Checkpoints(lock.parent))
+                          Feed(found.images, found.labels, train.seed, device, train.balanced, train.mirror, train.shift), chosen, train, device, Checkpoints(lock.parent))
         with runs.training_run(method, fingerprint, params, paths.PROCESSED / "train", data_sha256) as remembered:
             def observe(history: list[Row], average: torch.nn.Module) -> None:
                 assert isinstance(average, contract.Method)
                 remembered.log_history(history)
-                remembered.log_grid(preview(average))
+                if len(history) % max(1, train.intervals // PICTURES) == 0 or trainer.step == trainer.plan.steps:
+                    remembered.log_grid(preview(average))
 
             average = trainer.fit(observe)
             card = model.write(paths.model(method), average, method=method, config=chosen.model_dump(), shape=vars(shape),

@@ -9,7 +9,8 @@ import json
 NAME = "aigc-comparison"
 COLUMNS = ("metrics.`fid`", "metrics.`is`", "params.`images`", "params.`batch_size`", "params.`train.seed`",
            "params.`runtime.arithmetic`", "attributes.`Models`")
-COLOURS = ("#2c6e9b", "#d1495b", "#3a7d44", "#edae49", "#7b4fa3", "#00798c", "#8d5524", "#5c6b73")
+COLOURS = {"autoencoder": "#8d5524", "vae": "#edae49", "gan": "#5c6b73", "wgan_gp": "#7b4fa3", "dcgan": "#2c6e9b",
+           "cgan": "#3a7d44", "flow": "#d1495b"}
 NOTE = """\
 One run a trained model. `fid` and `is` are on the pipeline's own evaluator: compare them with each other and with the
 floor in reports/report.html, not with published numbers. The grid of `samples` over training is under *Artifacts* and
@@ -19,7 +20,7 @@ in the chart view's image panel.
 
 def colour(method: str) -> str:
     """A colour that stays with a method's name."""
-    return COLOURS[int(hashlib.sha256(method.encode()).hexdigest(), 16) % len(COLOURS)]
+    return COLOURS.get(method, f"#{hashlib.sha256(method.encode()).hexdigest()[:6]}")
 
 
 def experiment_tags() -> dict[str, str]:

@@ -7,18 +7,22 @@ import torch
 from torch import Tensor
 
 from aigc.core.runtime import Device
+from aigc.networks import augment
 from aigc.networks.blocks import as_model_space
-from aigc.training.randomness import Order
+from aigc.training.randomness import BalancedOrder, Order, generator
 
 
 class Feed:
     """Pictures and labels in a seeded endless order.
 
-    images: uint8 (N, C, H, W), memory-mapped or not. labels: int64 (N,), -1 = unlabelled.
+    images: uint8 (N, C, H, W), memory-mapped or not. labels: int64 (N,), -1 = unlabelled. balanced: every class
+    equally often. mirror, shift (pixels): each batch's pictures are changed at random, on the device.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int, device: Device) -> None:
-        self.order = Order(len(images), seed)
+    def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int, device: Device, balanced: bool = False,
+                 mirror: bool = False, shift: int = 0) -> None:
+        self.order = BalancedOrder(torch.from_numpy(np.array(labels)), seed) if balanced else Order(len(images), seed)
+        self.seed, self.mirror, self.shift = seed, mirror, shift
         self.device = device.torch_device
         self.images: np.ndarray | Tensor = images
         self.labels: np.ndarray | Tensor = labels
@@ -28,7 +32,12 @@ class Feed:
 
     def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
         """Batch number `step`: float32 (size, C, H, W) in [-1, 1] and int64 (size,)."""
-        return self._rows(self.order.indices(step * size, size))
+        images, labels = self._rows(self.order.indices(step * size, size))
+        if self.mirror or self.shift:
+            rng = generator(self.seed, "augment", step, self.device)
+            images = augment.mirror(images, rng) if self.mirror else images
+            images = augment.translate(images, self.shift, rng) if self.shift else images
+        return images, labels
 
     def all(self, size: int) -> Iterator[Tensor]:
         """Every picture once, in the order of the array: float32 (up to size, C, H, W)."""

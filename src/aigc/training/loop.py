@@ -120,6 +120,7 @@ class Trainer:
             real = real.contiguous(memory_format=torch.channels_last)
         outcomes = []
         self.model.train()
+        self.model.progress = self.step / self.plan.steps
         updates = self.model.updates(real, labels, rng)
         while True:
             with self.device.autocast():

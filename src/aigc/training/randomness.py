@@ -37,3 +37,25 @@ class Order:
             parts.append(self._permutation[offset:offset + length])
             start, length = start + len(parts[-1]), length - len(parts[-1])
         return torch.cat(parts)
+
+
+class BalancedOrder(Order):
+    """An endless order in which every class is equally frequent: each round holds one picture of each, shuffled."""
+
+    def __init__(self, labels: torch.Tensor, seed: int) -> None:
+        super().__init__(len(labels), seed)
+        self.groups = [torch.nonzero(labels == label).flatten() for label in labels.unique()]
+        self.within = [Order(len(group), stream_seed(seed, "order within a class", index)) for index, group in enumerate(self.groups)]
+        self.between = Order(len(self.groups), stream_seed(seed, "order of the classes"))
+
+    def indices(self, start: int, length: int) -> torch.Tensor:
+        positions = torch.arange(start, start + length)
+        chosen = self.between.indices(start, length)
+        found = torch.empty_like(positions)
+        for index, (group, order) in enumerate(zip(self.groups, self.within, strict=True)):
+            mine = chosen == index
+            rounds = positions[mine] // len(self.groups)
+            if len(rounds):
+                first, last = int(rounds[0]), int(rounds[-1])
+                found[mine] = group[order.indices(first, last - first + 1)[rounds - first]]
+        return found

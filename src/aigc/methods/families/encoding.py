@@ -1,0 +1,66 @@
+"""What methods with an encoder share: the two networks, the likelihood of a picture, reconstruction."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from aigc.core import config
+from aigc.methods.contract import LearningRate, Method, MethodConfig, Player, Shape
+from aigc.networks import trunks
+
+Likelihood = Literal["bernoulli", "gaussian"]
+
+
+class EncodingConfig(MethodConfig):
+    latent: config.Count
+    width: config.Count
+    max_width: config.Count
+    learning_rate: LearningRate
+    trunk: trunks.Trunk
+    likelihood: Likelihood
+
+
+class Encoding(Method):
+    """An encoder image -> `outputs` numbers a latent dimension, and a decoder latents -> logits of the pixels."""
+
+    def __init__(self, chosen: EncodingConfig, shape: Shape, outputs: int = 1) -> None:
+        super().__init__(shape)
+        self.latent_shape = (chosen.latent,)
+        self.learning_rate, self.likelihood = chosen.learning_rate, chosen.likelihood
+        self.encoder, self.decoder = trunks.pair(chosen.trunk, shape.image, outputs * chosen.latent, chosen.latent,
+                                                 chosen.width, chosen.max_width)
+
+    def players(self) -> dict[str, Player]:
+        return {"autoencoder": Player(list(self.parameters()), self.learning_rate)}
+
+    def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """The mean of p(x|z) in [-1, 1]."""
+        return image_of(self.decoder(latents))
+
+    def codes(self, images: Tensor) -> Tensor:
+        """The latents that stand for pictures: (B, C, H, W) in [-1, 1] -> (B, latent)."""
+        codes: Tensor = self.encoder(images)
+        return codes
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Pictures through encoder and decoder: (B, C, H, W) in [-1, 1] -> the same."""
+        return image_of(self.decoder(self.codes(images)))
+
+    def misfit(self, logits: Tensor, real: Tensor, deviation: float | None = None) -> Tensor:
+        """-log p(x|z) in nats, summed over pixels: (B,).
+
+        bernoulli: pixels as probabilities in [0, 1]. gaussian: pixels in [-1, 1] with one standard deviation; None =
+        the likeliest for this batch, sigma^2 = mean squared error (Rybkin 2021, eq. 5).
+        """
+        if self.likelihood == "bernoulli":
+            return F.binary_cross_entropy_with_logits(logits, (real + 1) / 2, reduction="none").sum((1, 2, 3))
+        error = (image_of(logits) - real).square()
+        variance = error.mean().detach() if deviation is None else torch.tensor(deviation**2, device=real.device)
+        return error.sum((1, 2, 3)) / (2 * variance) + real[0].numel() / 2 * (2 * torch.pi * variance).log()
+
+
+def image_of(logits: Tensor) -> Tensor:
+    """Logits -> pixels in [-1, 1]: 2 sigmoid(a) - 1."""
+    return torch.tanh(logits / 2)

@@ -1,0 +1,42 @@
+"""Changes of a picture that a gradient passes through (Zhao et al. 2020, DiffAugment): float (B, C, H, W) in [-1, 1].
+
+Each draws its own strength for every picture from `rng`. New pixels are background, -1.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def translate(images: Tensor, reach: int, rng: torch.Generator) -> Tensor:
+    """Shift each picture by up to `reach` pixels along both axes."""
+    count, _, height, width = images.shape
+    shift = torch.randint(0, 2 * reach + 1, (2, count, 1), generator=rng, device=rng.device)
+    rows = torch.arange(height, device=rng.device) + shift[0]
+    columns = torch.arange(width, device=rng.device) + shift[1]
+    padded = F.pad(images, [reach] * 4, value=-1).permute(0, 2, 3, 1)
+    which = torch.arange(count, device=rng.device)[:, None, None]
+    return padded[which, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def cutout(images: Tensor, side: int, rng: torch.Generator) -> Tensor:
+    """Blank one square of `side` pixels in each picture; its middle lies anywhere in the picture."""
+    count, _, height, width = images.shape
+    inside = []
+    for length in (height, width):
+        middle = torch.randint(0, length, (count, 1), generator=rng, device=rng.device)
+        offset = torch.arange(length, device=rng.device) - middle + side // 2
+        inside.append((offset >= 0) & (offset < side))
+    hole = inside[0][:, None, :, None] & inside[1][:, None, None, :]
+    return torch.where(hole, -1.0, images)
+
+
+def brighten(images: Tensor, reach: float, rng: torch.Generator) -> Tensor:
+    """Add one value from [-reach, reach] to all pixels of a picture."""
+    return images + reach * (2 * torch.rand(len(images), 1, 1, 1, generator=rng, device=rng.device) - 1)
+
+
+def mirror(images: Tensor, rng: torch.Generator) -> Tensor:
+    """Swap left and right in every other picture, on average."""
+    swap = torch.rand(len(images), 1, 1, 1, generator=rng, device=rng.device) < 0.5
+    return torch.where(swap, images.flip(3), images)

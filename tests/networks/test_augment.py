@@ -1,0 +1,46 @@
+"""Each change of a picture stays within its reach, fills with background and draws anew for every picture."""
+
+import torch
+
+from aigc.networks import augment
+
+SEED = 0
+
+
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(SEED)
+
+
+def dotted(count: int) -> torch.Tensor:
+    images = -torch.ones(count, 1, 16, 16)
+    images[:, :, 8, 8] = 1
+    return images
+
+
+def test_translate_shifts_within_reach_and_fills_with_background() -> None:
+    moved = augment.translate(dotted(64), 2, rng())
+    places = (moved[:, 0] == 1).nonzero()
+    assert len(places) == 64
+    assert (places[:, 1:] - 8).abs().max() == 2
+    assert moved.unique().tolist() == [-1, 1]
+
+
+def test_cutout_blanks_one_square_that_the_border_may_cut() -> None:
+    holes = augment.cutout(torch.zeros(200, 3, 16, 16), 5, rng()) == -1
+    assert torch.equal(holes[:, 0], holes[:, 2])
+    areas = holes[:, 0].sum((1, 2))
+    assert areas.max() == 25 and areas.min() > 0 and len(areas.unique()) > 3
+
+
+def test_brighten_adds_one_value_a_picture() -> None:
+    added = augment.brighten(torch.zeros(100, 3, 4, 4), 0.3, rng()).flatten(1)
+    assert (added == added[:, :1]).all()
+    assert 0.2 < added.abs().max() <= 0.3
+
+
+def test_mirror_swaps_left_and_right_of_about_half() -> None:
+    images = torch.arange(4.0).expand(400, 1, 4, 4)
+    mirrored = augment.mirror(images, rng())
+    swapped = (mirrored[:, 0, 0, 0] == 3)
+    assert 150 < swapped.sum() < 250
+    assert torch.equal(mirrored[swapped][0], images[0].flip(2)) and torch.equal(mirrored[~swapped][0], images[0])

@@ -1,0 +1,36 @@
+"""What a method is fed: a function of the step alone, balanced and changed where that was asked for."""
+
+import numpy as np
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aigc.core.runtime import Device
+from aigc.training.feed import Feed
+from aigc.training.randomness import BalancedOrder
+
+LABELS = torch.tensor([0] * 50 + [1] * 5 + [2] * 2)
+
+
+@given(st.integers(0, 200), st.integers(1, 40), st.integers(0, 5))
+def test_any_stretch_of_the_balanced_order_can_be_asked_for(start: int, length: int, seed: int) -> None:
+    whole = BalancedOrder(LABELS, seed).indices(0, 240)
+    assert torch.equal(BalancedOrder(LABELS, seed).indices(start, length), whole[start:start + length])
+
+
+def test_the_balanced_order_shows_every_class_equally_often_and_every_picture_of_a_class() -> None:
+    chosen = BalancedOrder(LABELS, 0).indices(0, 150)
+    assert torch.bincount(LABELS[chosen]).tolist() == [50, 50, 50]
+    assert all((LABELS[chosen[start:start + 3]].sort().values == torch.arange(3)).all() for start in range(0, 150, 3))
+    assert torch.bincount(chosen, minlength=57).tolist() == [1] * 50 + [10] * 5 + [25] * 2
+
+
+def test_mirrored_and_shifted_pictures_are_a_function_of_the_step(device: Device) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (20, 1, 16, 16), dtype=np.uint8)
+    labels = np.arange(20)
+    plain = Feed(images, labels, 0, device)
+    changed = Feed(images, labels, 0, device, mirror=True, shift=2)
+    first, again = changed.batch(3, 8), Feed(images, labels, 0, device, mirror=True, shift=2).batch(3, 8)
+    assert torch.equal(first[0], again[0]) and torch.equal(first[1], plain.batch(3, 8)[1])
+    assert not torch.equal(first[0], plain.batch(3, 8)[0])
+    assert not torch.equal(first[0], changed.batch(4, 8)[0])
