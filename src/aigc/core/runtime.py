@@ -81,7 +81,7 @@ def start_torch(arithmetic: Arithmetic, threads: int) -> Device:
     # Filling every new tensor with NaN costs a sixth of a training step and guards against what we do not do.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if arithmetic == "portable":
-        return Device(torch.device("cpu"), channels_last=True, low_precision=None)
+        return Device(torch.device("cpu"), channels_last=False, low_precision=None)
     if torch.cuda.is_available():
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
