@@ -1,0 +1,199 @@
+"""What the mistakes that introductions print do to the samples: each trained beside its remedy, and photographed.
+
+    PYTHONPATH=src python benchmarks/mistakes.py [NAME ...]
+
+Needs the digits and the evaluator (`dvc repro evaluator reference`). Mistake and remedy share seed, data, order of the
+pictures, number of images and evaluator; the remedy is the method's own page. Writes to docs/pictures:
+mistake_NAME.png (left the mistake, right the remedy, the first samples of each) and mistakes.json. Not a test: nothing
+is asserted.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from aigc.core import runtime
+
+if __name__ == "__main__":
+    runtime.cap_environment("portable", 2)
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aigc import sampling
+from aigc.core import config, files, paths, provenance
+from aigc.data import pictures as data
+from aigc.features.extractor import Extractor
+from aigc.methods import cgan, contract, dcgan, gan, vae, wgan_gp
+from aigc.metrics import frechet, intervals
+from aigc.networks import blocks
+from aigc.networks.convolutional import Critic
+from aigc.training.checkpoint import Checkpoints
+from aigc.training.feed import Feed
+from aigc.training.loop import Trainer
+from pictures import COLUMNS, FOLDER, save, side_by_side
+
+SHARE = 0.15  # of the method's default number of images
+BLOCKS = 3  # of evaluate.sample_size samples, for the interval
+ROWS = 4
+TRAIN = config.Train(seed=0, intervals=20, checkpoints=1)
+
+
+class SigmoidOutput(gan.Build):
+    def __init__(self, chosen: gan.Config, shape: contract.Shape) -> None:
+        super().__init__(chosen, shape)
+        layers = list(self.generator.children())
+        self.generator = nn.Sequential(*(nn.Sigmoid() if isinstance(layer, nn.Tanh) else layer for layer in layers))
+
+
+class UselessTerm(gan.Build):
+    def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        for player, loss in super().updates(real, labels, rng):
+            yield player, loss + F.logsigmoid(self.critic(real)).mean() if player == "generator" else loss
+
+
+class Minimax(gan.Build):
+    def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        yield next(super().updates(real, labels, rng))
+        fake = self.generator(self.latents(len(real), rng))
+        yield "generator", F.logsigmoid(-self.critic(fake)).mean()  # log(1 - D(G(z))) of D = sigmoid(critic)
+
+
+class EpsNotMomentum(dcgan.Build):
+    def __init__(self, chosen: dcgan.Config, shape: contract.Shape) -> None:
+        super().__init__(chosen, shape)
+        self.generator.norms = nn.ModuleList(nn.BatchNorm2d(norm.num_features, 0.8) for norm in self.generator.norms)
+
+
+class SigmoidVariance(vae.Build):
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = super().encode(images)
+        return mean, torch.sigmoid(log_variance)
+
+
+class SumAgainstMean(vae.Build):
+    def reconstruction(self, logits: Tensor, real: Tensor) -> Tensor:
+        """Mean over pixels and batch beside a KL summed over both, divided by the batch, to which Adam is blind."""
+        return super().reconstruction(logits, real) / real.numel()
+
+
+class Overwritten(vae.Build):
+    def __init__(self, chosen: vae.Config, shape: contract.Shape) -> None:
+        super().__init__(chosen, shape)
+        self.encoder = OverwrittenEncoder(shape.channels * shape.size**2, chosen.max_width, chosen.latent)
+
+
+class OverwrittenEncoder(nn.Module):
+    def __init__(self, pixels: int, width: int, latent: int) -> None:
+        super().__init__()
+        self.hidden = nn.Sequential(nn.Flatten(), blocks.mlp([pixels, width, width]), nn.LeakyReLU(0.2))
+        self.head = blocks.Linear(width, latent)  # the mean
+        self.head = blocks.Linear(width, latent)  # the log-variance
+
+    def forward(self, images: Tensor) -> Tensor:
+        hidden = self.hidden(images)
+        return torch.cat([self.head(hidden), self.head(hidden)], dim=1)
+
+
+class UnboundedSigmoid(wgan_gp.Build):
+    def __init__(self, chosen: wgan_gp.Config, shape: contract.Shape) -> None:
+        super().__init__(chosen, shape)
+        self.critic = nn.Sequential(self.critic, nn.Sigmoid())
+
+    def gradient_penalty(self, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+        return real.new_zeros(())
+
+
+class LabelColumn(cgan.Build):
+    def __init__(self, chosen: cgan.Config, shape: contract.Shape) -> None:
+        super().__init__(chosen, shape)
+        self.critic.__class__ = LabelColumnCritic  # the same weights, another forward
+
+
+class LabelColumnCritic(Critic):
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        assert labels is not None
+        features, labels = self.trunk(images), labels.view(-1, 1)
+        match = (self.embed(labels) * features).sum(-1)  # (B, 1, F) * (B, F) -> (B, B)
+        return self.score(features).flatten() + match / features.shape[1]**0.5  # (B,) + (B, B) -> (B, B)
+
+
+MISTAKES: dict[str, tuple[str, type[contract.Method]]] = {
+    "sigmoid_output": ("gan", SigmoidOutput),
+    "batchnorm_eps": ("dcgan", EpsNotMomentum),
+    "sigmoid_variance": ("vae", SigmoidVariance),
+    "sum_against_mean": ("vae", SumAgainstMean),
+    "unbounded_sigmoid": ("wgan_gp", UnboundedSigmoid),
+    "useless_term": ("gan", UselessTerm),
+    "minimax": ("gan", Minimax),
+    "label_column": ("cgan", LabelColumn),
+    "overwritten": ("vae", Overwritten),
+}
+
+
+class Bench:
+    """Trains and judges; a remedy that several mistakes share is trained once."""
+
+    def __init__(self) -> None:
+        self.device = runtime.start_torch("portable", 2)
+        self.train = data.open_folder(paths.PROCESSED / "train")
+        self.extractor = Extractor(self.device)
+        self.real = frechet.fit(files.map_npy(paths.REFERENCE / "test_features.npy"))
+        self.remedies: dict[str, tuple[np.ndarray, dict[str, Any]]] = {}
+
+    def pair(self, method: str, mistake: type[contract.Method]) -> tuple[np.ndarray, dict[str, Any]]:
+        """The picture of both, and their numbers."""
+        if method not in self.remedies:
+            self.remedies[method] = self.judge(method, contract.page(method).Build)
+        left, wrong = self.judge(method, mistake)
+        right, remedied = self.remedies[method]
+        return side_by_side(left, right), {"method": method, "images": self.config_of(method).images, "mistake": wrong, "remedy": remedied}
+
+    def config_of(self, method: str) -> contract.MethodConfig:
+        """The method's section of params.yaml, shortened."""
+        chosen = contract.load_config(method)
+        return chosen.model_copy(update={"images": int(chosen.images * SHARE)})
+
+    def judge(self, method: str, build: type[contract.Method]) -> tuple[np.ndarray, dict[str, Any]]:
+        """The first samples, uint8 (ROWS * COLUMNS, C, H, W), and the numbers of all samples."""
+        chosen, size = self.config_of(method), config.section("evaluate", config.Evaluate).sample_size
+        shape = contract.Shape(self.train.images.shape[1], self.train.images.shape[2], len(self.train.classes))
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = Trainer(method, lambda: build(chosen, shape), Feed(self.train.images, self.train.labels, TRAIN.seed, self.device),
+                              chosen, TRAIN, self.device, Checkpoints(Path(folder)))
+            trained = trainer.fit()
+        assert isinstance(trained, contract.Method)
+        samples = torch.cat(list(sampling.blocks(trained, 0, BLOCKS * size))).numpy()
+        seen = self.extractor.see(samples)
+        numbers: dict[str, Any] = {
+            "samples_sha256": provenance.array_sha256(samples),
+            "fid": intervals.over_blocks(lambda block: frechet.distance(self.real, frechet.fit(block)), seen.features, size),
+            "last_losses": {name.removeprefix("loss/"): intervals.rounded(value)
+                            for name, value in trainer.history[-1].items() if name.startswith("loss/")},
+        }
+        if trained.conditional:
+            asked = sampling.default_labels(trained, len(samples)).numpy()
+            numbers["recognised"] = intervals.rounded(float(np.mean(seen.logits.argmax(1) == asked)))
+        return samples[:ROWS * COLUMNS], numbers
+
+
+def main(names: list[str]) -> None:
+    bench, table = Bench(), FOLDER / "mistakes.json"
+    found = files.read_json(table) if table.exists() else {}
+    for name in names or MISTAKES:
+        picture, numbers = bench.pair(*MISTAKES[name])
+        save(FOLDER / f"mistake_{name}.png", picture)
+        found[name] = numbers
+        found["protocol"] = {**bench.extractor.protocol(), "n": config.section("evaluate", config.Evaluate).sample_size, "seed": TRAIN.seed,
+                             "fid_floor": files.read_json(paths.REFERENCE_METRICS)["floor"]["fid"], "share_of_default_images": SHARE}
+        files.write_json(table, found)
+        print(f"{name:<18} {numbers['method']:<8} FID mistake {numbers['mistake']['fid']['value']:8.1f}  "
+              f"remedy {numbers['remedy']['fid']['value']:8.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,95 @@
+"""The pictures of docs/methods.md that show trained models: samples, reconstructions, walks between latents.
+
+    PYTHONPATH=src python benchmarks/pictures.py
+
+Needs a finished `dvc repro`. Writes docs/pictures/METHOD.png, reconstructions.png and interpolations.png, in 16 greys and small.
+"""
+
+from pathlib import Path
+
+from aigc.core import runtime
+
+if __name__ == "__main__":
+    runtime.cap_environment("portable", 2)
+
+import numpy as np
+import torch
+from PIL import Image
+
+from aigc import model
+from aigc.core import config, files, paths
+from aigc.data import pictures
+from aigc.methods import adversarial, autoencoder, vae, wgan_gp
+from aigc.networks.blocks import as_bytes, as_model_space
+from aigc.reporting.grid import grid
+from aigc.training.randomness import generator
+
+FOLDER = Path("docs/pictures")
+COLUMNS, SCALE, SHADES = 10, 2, 16
+GAP = 12  # pixels between what stands side by side
+
+
+def save(path: Path, pixels: np.ndarray) -> None:
+    """Write uint8 (H, W, C) as a PNG of at most SHADES greys, or colours, enlarged SCALE times."""
+    pixels = pixels.repeat(SCALE, 0).repeat(SCALE, 1)
+    image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+    with files.replacing(path) as temporary:
+        image.quantize(SHADES, dither=Image.Dither.NONE).save(temporary, "PNG", optimize=True)
+
+
+def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Two sets of uint8 (N, C, H, W) as grids of COLUMNS with a gap between them."""
+    sheets = [grid(images, COLUMNS) for images in (left, right)]
+    gap = np.full((sheets[0].shape[0], GAP, sheets[0].shape[2]), 255, np.uint8)
+    return np.concatenate([sheets[0], gap, sheets[1]], axis=1)
+
+
+def spherical(start: torch.Tensor, end: torch.Tensor, steps: int) -> torch.Tensor:
+    """From `start` to `end`, each (d,), along the great circle, the lengths interpolated evenly: (steps, d) (Shoemake 1985)."""
+    lengths = torch.linspace(float(start.norm()), float(end.norm()), steps)[:, None]
+    start, end = start / start.norm(), end / end.norm()
+    angle = torch.arccos((start * end).sum().clamp(-1, 1))
+    share = torch.linspace(0, 1, steps)[:, None]
+    return lengths * (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
+
+
+def samples() -> None:
+    """The first rows of each method's samples, as the pipeline drew them."""
+    for name in config.methods():
+        found = Image.open(paths.grid(name))
+        top = found.crop((0, 0, found.width, found.height // 2 + 1))
+        with files.replacing(FOLDER / f"{name}.png") as temporary:
+            top.quantize(SHADES, dither=Image.Dither.NONE).save(temporary, "PNG", optimize=True)
+
+
+@torch.inference_mode()
+def reconstructions() -> None:
+    """Three rows: pictures of the test split, what the autoencoder makes of them, what the VAE makes of their mean code."""
+    real = np.array(pictures.open_folder(paths.PROCESSED / "test").images[:2 * COLUMNS])
+    rows = [real]
+    for name in ("autoencoder", "vae"):
+        method, _ = model.read(paths.model(name))
+        assert isinstance(method, autoencoder.Build | vae.Build)
+        codes = method.encode(as_model_space(torch.from_numpy(real)))
+        rows.append(as_bytes(method.decode(codes[0] if isinstance(codes, tuple) else codes)).numpy())
+    save(FOLDER / "reconstructions.png", grid(np.concatenate(rows), 2 * COLUMNS))
+
+
+@torch.inference_mode()
+def interpolations() -> None:
+    """A row each for vae, wgan_gp and dcgan: the arc between two draws of z; below it, the straight line between the same two."""
+    rows = []
+    for name in ("vae", "wgan_gp", "dcgan"):
+        method, _ = model.read(paths.model(name))
+        assert isinstance(method, adversarial.Adversarial | wgan_gp.Build | vae.Build)
+        start, end = torch.randn(2, method.chosen.latent, generator=generator(0, f"ends of an interpolation of {name}"))
+        straight = torch.lerp(start, end, torch.linspace(0, 1, 2 * COLUMNS)[:, None])
+        for z in (spherical(start, end, 2 * COLUMNS), straight):
+            rows.append(as_bytes(method.decode(z) if isinstance(method, vae.Build) else method.generator(z)).numpy())
+    save(FOLDER / "interpolations.png", grid(np.concatenate(rows), 2 * COLUMNS))
+
+
+if __name__ == "__main__":
+    samples()
+    reconstructions()
+    interpolations()
