@@ -64,8 +64,9 @@ def samples() -> None:
 
 @torch.inference_mode()
 def reconstructions() -> None:
-    """Three rows: pictures of the test split, what the autoencoder makes of them, what the VAE makes of their mean code."""
-    real = np.array(pictures.open_folder(paths.PROCESSED / "test").images[:2 * COLUMNS])
+    """Three rows: pictures from all over the test split, what the autoencoder makes of them, what the VAE makes of their mean code."""
+    test = pictures.open_folder(paths.PROCESSED / "test").images
+    real = np.array(test[::len(test) // (2 * COLUMNS)][:2 * COLUMNS])
     rows = [real]
     for name in ("autoencoder", "vae"):
         method, _ = model.read(paths.model(name))
