@@ -30,18 +30,27 @@ GAP = 12  # pixels between what stands side by side
 
 
 def save(path: Path, pixels: np.ndarray) -> None:
-    """Write uint8 (H, W, C) as a PNG of at most SHADES greys, or colours, enlarged SCALE times."""
-    pixels = pixels.repeat(SCALE, 0).repeat(SCALE, 1)
-    image = Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+    """Write uint8 (H, W, C) as a PNG in SHADES even greys (colours are reduced to 256)."""
+    if pixels.shape[-1] == 1:
+        step = 255 // (SHADES - 1)
+        nearest = (pixels.squeeze(-1).astype(np.int64) + step // 2) // step * step
+        image = Image.fromarray(nearest.astype(np.uint8)).quantize(SHADES)
+    else:
+        image = Image.fromarray(pixels).quantize()
     with files.replacing(path) as temporary:
-        image.quantize(SHADES, dither=Image.Dither.NONE).save(temporary, "PNG", optimize=True)
+        image.save(temporary, "PNG", optimize=True)
+
+
+def enlarged(pixels: np.ndarray) -> np.ndarray:
+    """Each pixel of (H, W, C) as a square of SCALE."""
+    return pixels.repeat(SCALE, 0).repeat(SCALE, 1)
 
 
 def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Two sets of uint8 (N, C, H, W) as grids of COLUMNS with a gap between them."""
     sheets = [grid(images, COLUMNS) for images in (left, right)]
     gap = np.full((sheets[0].shape[0], GAP, sheets[0].shape[2]), 255, np.uint8)
-    return np.concatenate([sheets[0], gap, sheets[1]], axis=1)
+    return enlarged(np.concatenate([sheets[0], gap, sheets[1]], axis=1))
 
 
 def spherical(start: torch.Tensor, end: torch.Tensor, steps: int) -> torch.Tensor:
@@ -56,10 +65,8 @@ def spherical(start: torch.Tensor, end: torch.Tensor, steps: int) -> torch.Tenso
 def samples() -> None:
     """The first rows of each method's samples, as the pipeline drew them."""
     for name in config.methods():
-        found = Image.open(paths.grid(name))
-        top = found.crop((0, 0, found.width, found.height // 2 + 1))
-        with files.replacing(FOLDER / f"{name}.png") as temporary:
-            top.quantize(SHADES, dither=Image.Dither.NONE).save(temporary, "PNG", optimize=True)
+        found = np.atleast_3d(np.asarray(Image.open(paths.grid(name))))
+        save(FOLDER / f"{name}.png", found[:len(found) // 2 + 1])
 
 
 @torch.inference_mode()
@@ -73,7 +80,7 @@ def reconstructions() -> None:
         assert isinstance(method, autoencoder.Build | vae.Build)
         codes = method.encode(as_model_space(torch.from_numpy(real)))
         rows.append(as_bytes(method.decode(codes[0] if isinstance(codes, tuple) else codes)).numpy())
-    save(FOLDER / "reconstructions.png", grid(np.concatenate(rows), 2 * COLUMNS))
+    save(FOLDER / "reconstructions.png", enlarged(grid(np.concatenate(rows), 2 * COLUMNS)))
 
 
 @torch.inference_mode()
@@ -87,7 +94,7 @@ def interpolations() -> None:
         straight = torch.lerp(start, end, torch.linspace(0, 1, 2 * COLUMNS)[:, None])
         for z in (spherical(start, end, 2 * COLUMNS), straight):
             rows.append(as_bytes(method.decode(z) if isinstance(method, vae.Build) else method.generator(z)).numpy())
-    save(FOLDER / "interpolations.png", grid(np.concatenate(rows), 2 * COLUMNS))
+    save(FOLDER / "interpolations.png", enlarged(grid(np.concatenate(rows), 2 * COLUMNS)))
 
 
 if __name__ == "__main__":
