@@ -17,7 +17,7 @@ from typing import Any
 from aigc.core import runtime
 
 if __name__ == "__main__":
-    runtime.cap_environment("portable", 1)
+    runtime.cap_environment("portable", 2)
 
 import numpy as np
 import torch
@@ -41,11 +41,11 @@ from pictures import COLUMNS, FOLDER, save, side_by_side
 SETTINGS: dict[str, dict[str, int]] = {
     "vae": {"images": 60_000, "max_width": 256},
     "gan": {"images": 48_000, "batch_size": 32, "width": 128},
-    "wgan_gp": {"images": 6_400, "batch_size": 16},
-    "dcgan": {"images": 6_400, "batch_size": 16},
-    "cgan": {"images": 9_600, "batch_size": 16},
+    "wgan_gp": {"images": 20_000, "batch_size": 16},
+    "dcgan": {"images": 20_000, "batch_size": 16},
+    "cgan": {"images": 30_000, "batch_size": 16},
 }
-THREADS = 1  # part of what the bytes depend on
+THREADS = 2  # part of what the bytes depend on
 BLOCKS = 3  # of evaluate.sample_size samples, for the interval
 ROWS = 4
 TRAIN = config.Train(seed=0, intervals=20, checkpoints=1)
@@ -65,10 +65,8 @@ class UselessTerm(gan.Build):
 
 
 class Minimax(gan.Build):
-    def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
-        yield next(super().updates(real, labels, rng))
-        fake = self.generator(self.latents(len(real), rng))
-        yield "generator", F.logsigmoid(-self.critic(fake)).mean()  # log(1 - D(G(z))) of D = sigmoid(critic)
+    def __init__(self, chosen: gan.Config, shape: contract.Shape) -> None:
+        super().__init__(chosen.model_copy(update={"loss": "minimax"}), shape)
 
 
 class EpsNotMomentum(dcgan.Build):
@@ -78,15 +76,15 @@ class EpsNotMomentum(dcgan.Build):
 
 
 class SigmoidVariance(vae.Build):
-    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_variance = super().encode(images)
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = super().posterior(images)
         return mean, torch.sigmoid(log_variance)
 
 
 class SumAgainstMean(vae.Build):
-    def reconstruction(self, logits: Tensor, real: Tensor) -> Tensor:
+    def misfit(self, logits: Tensor, real: Tensor, deviation: float | None = None) -> Tensor:
         """Mean over pixels and batch beside a KL summed over both, divided by the batch, to which Adam is blind."""
-        return super().reconstruction(logits, real) / real.numel()
+        return super().misfit(logits, real, deviation) / real.numel()
 
 
 class Overwritten(vae.Build):
@@ -112,7 +110,7 @@ class UnboundedSigmoid(wgan_gp.Build):
         super().__init__(chosen, shape)
         self.critic = nn.Sequential(self.critic, nn.Sigmoid())
 
-    def gradient_penalty(self, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+    def off_slope_one(self, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
         return real.new_zeros(())
 
 

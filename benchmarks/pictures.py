@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from aigc import model
+from aigc import model, sampling
 from aigc.core import config, files, paths
 from aigc.data import pictures
-from aigc.methods import adversarial, autoencoder, vae, wgan_gp
-from aigc.networks.blocks import as_bytes, as_model_space
+from aigc.methods.contract import slerp
+from aigc.methods.families.encoding import Encoding
+from aigc.networks.blocks import as_bytes
 from aigc.reporting.grid import grid
 from aigc.training.randomness import generator
 
@@ -53,15 +54,6 @@ def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return enlarged(np.concatenate([sheets[0], gap, sheets[1]], axis=1))
 
 
-def spherical(start: torch.Tensor, end: torch.Tensor, steps: int) -> torch.Tensor:
-    """From `start` to `end`, each (d,), along the great circle, the lengths interpolated evenly: (steps, d) (Shoemake 1985)."""
-    lengths = torch.linspace(float(start.norm()), float(end.norm()), steps)[:, None]
-    start, end = start / start.norm(), end / end.norm()
-    angle = torch.arccos((start * end).sum().clamp(-1, 1))
-    share = torch.linspace(0, 1, steps)[:, None]
-    return lengths * (torch.sin((1 - share) * angle) * start + torch.sin(share * angle) * end) / torch.sin(angle)
-
-
 def samples() -> None:
     """The first rows of each method's samples, as the pipeline drew them."""
     for name in config.methods():
@@ -69,7 +61,6 @@ def samples() -> None:
         save(FOLDER / f"{name}.png", found[:len(found) // 2 + 1])
 
 
-@torch.inference_mode()
 def reconstructions() -> None:
     """Three rows: pictures from all over the test split, what the autoencoder makes of them, what the VAE makes of their mean code."""
     test = pictures.open_folder(paths.PROCESSED / "test").images
@@ -77,9 +68,8 @@ def reconstructions() -> None:
     rows = [real]
     for name in ("autoencoder", "vae"):
         method, _ = model.read(paths.model(name))
-        assert isinstance(method, autoencoder.Build | vae.Build)
-        codes = method.encode(as_model_space(torch.from_numpy(real)))
-        rows.append(as_bytes(method.decode(codes[0] if isinstance(codes, tuple) else codes)).numpy())
+        assert isinstance(method, Encoding)
+        rows.append(sampling.reconstructions(method, torch.from_numpy(real)).numpy())
     save(FOLDER / "reconstructions.png", enlarged(grid(np.concatenate(rows), 2 * COLUMNS)))
 
 
@@ -89,11 +79,10 @@ def interpolations() -> None:
     rows = []
     for name in ("vae", "wgan_gp", "dcgan"):
         method, _ = model.read(paths.model(name))
-        assert isinstance(method, adversarial.Adversarial | wgan_gp.Build | vae.Build)
-        start, end = torch.randn(2, method.chosen.latent, generator=generator(0, f"ends of an interpolation of {name}"))
-        straight = torch.lerp(start, end, torch.linspace(0, 1, 2 * COLUMNS)[:, None])
-        for z in (spherical(start, end, 2 * COLUMNS), straight):
-            rows.append(as_bytes(method.decode(z) if isinstance(method, vae.Build) else method.generator(z)).numpy())
+        start, end = method.latents(2, generator(0, f"ends of an interpolation of {name}")).repeat_interleave(2 * COLUMNS, 0).chunk(2)
+        share = torch.linspace(0, 1, 2 * COLUMNS)
+        for z in (slerp(start, end, share), torch.lerp(start, end, share[:, None])):
+            rows.append(as_bytes(method.decode(z, torch.full((len(z),), sampling.UNLABELLED))).numpy())
     save(FOLDER / "interpolations.png", enlarged(grid(np.concatenate(rows), 2 * COLUMNS)))
 
 
