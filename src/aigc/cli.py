@@ -18,6 +18,8 @@ examples:
   dvc exp run -S runtime.arithmetic=fast       use the GPU
   aigc ui                                      MLflow's UI, opened on the comparison of methods
   aigc verify                                  re-make the committed results and compare byte by byte
+  aigc generate dcgan --n 64 --out pictures    pictures that say where they come from
+  aigc whence pictures/*.png                   whether they are what they say
 """
 
 
@@ -51,7 +53,49 @@ def parser() -> argparse.ArgumentParser:
         description="Write lock_origin.json: which machine made the dvc.lock that lies here. `make repro` does it; `aigc verify` "
                     "reads it. Nothing is written when dvc.lock is still the one on record.")
     record.set_defaults(command=_record)
+    _add_pictures(commands)
+    _add_store(commands)
     return root
+
+
+def _add_pictures(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    generate = commands.add_parser(
+        "generate", help="pictures of a trained model, as PNG files that say where they come from",
+        description="Write N pictures of a trained model, and a contact sheet of the first 256, as PNG files whose text chunks name model, "
+                    "method, seed, index, label and training data, and IPTC's digital source type for AI-generated media. Picture i is "
+                    "the same bytes however many are asked for. A file that is another picture is never written over.")
+    generate.add_argument("method", nargs="?", metavar="METHOD", help="a method that was trained; may be left out with --model")
+    generate.add_argument("--n", type=int, required=True, help="how many pictures, 1 or more")
+    generate.add_argument("--seed", type=int, default=0, help="0 to 2^32 - 1 (default 0)")
+    generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; made when missing")
+    generate.add_argument("--class", dest="wanted", metavar="C", help="of one class, by name or index (default: every class in turn)")
+    generate.add_argument("--model", metavar="MODEL", help="a model's folder, an MLflow run id, or models:/… or runs:/… (default: models/METHOD)")
+    generate.set_defaults(command=_generate)
+
+    whence = commands.add_parser(
+        "whence", help="whether a picture is what it says it is, by making it again",
+        description="Read what each picture says of itself, find its model (models/, then MLflow, by its hashes), make the picture again, "
+                    "and say: identical, differs, no such model, metadata stripped, or forged. Exit 0 only when all are identical.")
+    whence.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="PNG files of `aigc generate`")
+    whence.add_argument("--model", metavar="MODEL", help="hold the pictures against this model: a folder, an MLflow run id, or models:/… or runs:/…")
+    whence.add_argument("--json", action="store_true", help="print the verdicts as JSON")
+    whence.set_defaults(command=_whence)
+
+
+def _add_store(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    sync = commands.add_parser(
+        "sync", help="make MLflow's store tell what dvc.lock holds",
+        description="DVC restores a stage from its run cache without running it, so that MLflow hears nothing. For each model of dvc.lock "
+                    "that has no run this makes one, marked as restored, with params, metrics, curves, samples and the model; and a run "
+                    "that a kill left RUNNING, though no process holds its lock, becomes KILLED. Doing it twice changes nothing.")
+    sync.set_defaults(command=_sync)
+
+    relocate = commands.add_parser(
+        "relocate", help="mend MLflow's store after its folder was moved",
+        description="mlflow.db and the MLmodel files in mlruns/ hold absolute paths. In the folder where both lie now, this replaces the "
+                    "place where they lay by the one where they lie, so that the UI and models:/… find their artifacts again.")
+    relocate.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="DIR", help="where mlflow.db lies (default: here)")
+    relocate.set_defaults(command=_relocate)
 
 
 def _ui(arguments: argparse.Namespace) -> int:
@@ -70,6 +114,38 @@ def _record(_: argparse.Namespace) -> int:
     from aigc import verify
 
     return verify.record()
+
+
+def _generate(arguments: argparse.Namespace) -> int:
+    from aigc.core import config, runtime
+
+    switches = config.section("runtime", config.Runtime)
+    runtime.cap_environment(switches.arithmetic, switches.threads)
+    from aigc.commands import generate
+
+    return generate.run(arguments.method, arguments.model, arguments.n, arguments.seed, arguments.out, arguments.wanted, switches)
+
+
+def _whence(arguments: argparse.Namespace) -> int:
+    from aigc.commands import whence
+    from aigc.core import runtime
+
+    findings = whence.read(arguments.images)
+    switches = whence.switches_of(findings)
+    runtime.cap_environment(switches.arithmetic, switches.threads)
+    return whence.run(findings, arguments.model, switches, arguments.json)
+
+
+def _sync(_: argparse.Namespace) -> int:
+    from aigc.commands import sync
+
+    return sync.run()
+
+
+def _relocate(arguments: argparse.Namespace) -> int:
+    from aigc.commands import relocate
+
+    return relocate.run(arguments.folder)
 
 
 def main(argv: list[str] | None = None) -> int:

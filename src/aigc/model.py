@@ -1,5 +1,9 @@
-"""A trained model on disk: model.safetensors and a config.json that says what it is and what its bytes must hash to."""
+"""A trained model on disk: model.safetensors and a config.json that says what it is and what its bytes must hash to.
 
+Against rot and mistakes, not against malice: who can write both files can make them agree.
+"""
+
+import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +17,13 @@ from aigc.methods.contract import Method, MethodConfig, Shape
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
+CARD_SHA256 = "card_sha256"
+RESTORE = "restore it (`dvc checkout --force`), or download the model again"
 
 
 @dataclass(frozen=True)
 class Card:
-    """What config.json says. weights_sha256 joins a model to its MLflow run; data_sha256 names what it learned from."""
+    """What config.json says. data_sha256 names what the model learned from; files: the sha256 of each file beside the card."""
 
     method: str
     config: dict[str, Any]
@@ -25,31 +31,50 @@ class Card:
     classes: list[str]
     seed: int
     data_sha256: str
-    weights_sha256: str
+    files: dict[str, str]
+
+    @property
+    def weights_sha256(self) -> str:
+        """What joins a model to its MLflow run."""
+        return self.files[WEIGHTS]
+
+    @property
+    def sha256(self) -> str:
+        """Names the model whole: how it samples, and through `files` every byte beside the card."""
+        return hashlib.sha256(files.canonical_json(asdict(self)).encode()).hexdigest()
 
 
 def write(folder: Path, model: torch.nn.Module, **facts: Any) -> Card:
-    """Write the weights, then the card that vouches for them. facts: the fields of Card but weights_sha256."""
+    """Write the weights, then the card that vouches for them and for itself. facts: the fields of Card but files."""
     files.write_tensors(folder / WEIGHTS, model.state_dict())
-    card = Card(weights_sha256=files.sha256(folder / WEIGHTS), **facts)
-    files.write_json(folder / CONFIG, asdict(card))
+    card = Card(files={WEIGHTS: files.sha256(folder / WEIGHTS)}, **facts)
+    files.write_json(folder / CONFIG, {**asdict(card), CARD_SHA256: card.sha256})
     return card
 
 
 def read_card(folder: Path) -> Card:
-    """The card of the model in `folder`. Raises StorageError when it is missing or has other fields."""
+    """The card of the model in `folder`. Raises StorageError when it is missing, has other fields or was changed."""
+    path = folder / CONFIG
     try:
-        return Card(**files.read_json(folder / CONFIG))
-    except TypeError as error:
-        raise StorageError(f"{folder / CONFIG}: not the card of a model ({error}); delete it and run `dvc repro`") from None
+        content = dict(files.read_json(path))
+        written = content.pop(CARD_SHA256, "nothing")
+        card = Card(**content)
+        if WEIGHTS not in card.files or any(Path(name).name != name for name in card.files):
+            raise ValueError(f"`files` must list {WEIGHTS} and name no other folder")
+    except (TypeError, ValueError) as error:
+        raise StorageError(f"{path}: not the card of a model ({error}); delete it and run `dvc repro`") from None
+    if card.sha256 != written:
+        raise StorageError(f"{path}: was changed after it was written: its {CARD_SHA256} is {str(written)[:16]}, its content "
+                           f"hashes to {card.sha256[:16]}; {RESTORE}")
+    return card
 
 
 def read_weights(folder: Path, card: Card, model: torch.nn.Module) -> None:
-    """Load the weights into `model` and put it in eval mode. Raises StorageError when a byte differs from the card."""
-    found = files.sha256(folder / WEIGHTS) if (folder / WEIGHTS).exists() else "nothing"
-    if found != card.weights_sha256:
-        raise StorageError(f"{folder / WEIGHTS}: sha256 is {found[:16]}, its config.json says {card.weights_sha256[:16]}; "
-                           "restore it with `dvc checkout`")
+    """Load the weights into `model` and put it in eval mode. Raises StorageError, naming the file, when a byte differs from the card."""
+    for name, expected in card.files.items():
+        found = files.sha256(folder / name) if (folder / name).exists() else "nothing"
+        if found != expected:
+            raise StorageError(f"{folder / name}: sha256 is {found[:16]}, its {CONFIG} says {expected[:16]}; {RESTORE}")
     model.load_state_dict(files.read_tensors(folder / WEIGHTS)[0])
     model.eval().requires_grad_(False)
 

@@ -18,9 +18,12 @@ BLOCK = 128
 UNLABELLED = -1
 
 
-def default_labels(method: Method, count: int) -> Tensor:
-    """Picture i of a conditional method is of class i mod classes; of another method it is unlabelled: int64 (count,)."""
-    index = torch.arange(count)
+def default_labels(method: Method, count: int, first: int = 0) -> Tensor:
+    """Picture i of a conditional method is of class i mod classes; of another method it is unlabelled: int64 (count,).
+
+    first: i of the first label.
+    """
+    index = torch.arange(first, first + count)
     return index % method.shape.classes if method.conditional else torch.full_like(index, UNLABELLED)
 
 
@@ -34,21 +37,25 @@ def check_labels(method: Method, labels: Tensor) -> None:
         raise ConfigError(f"label {int(bad)} is out of range: this model knows 0 to {method.shape.classes - 1}")
 
 
-@torch.inference_mode()
 def blocks(method: Method, seed: int, count: int, labels: Tensor | None = None, temperature: float = 1.0) -> Iterator[Tensor]:
     """Yield `count` samples as uint8 (b, C, H, W) on the CPU, block by block.
 
     method: in eval mode, on the device that samples. labels: int64 (count,), default `default_labels`. temperature:
     of the latents, see Method.latents.
     """
-    device = next(method.parameters()).device
     labels = default_labels(method, count) if labels is None else labels
     check_labels(method, labels)
     for start in range(0, count, BLOCK):
-        wanted = labels[start:start + BLOCK]
-        padded = torch.cat([wanted, wanted[-1:].expand(BLOCK - len(wanted))]).to(device)
-        images = method.sample(padded, generator(seed, "sample", start // BLOCK, device), temperature)
-        yield as_bytes(images)[:len(wanted)].cpu()
+        yield one_block(method, seed, start // BLOCK, labels[start:start + BLOCK], temperature)
+
+
+@torch.inference_mode()
+def one_block(method: Method, seed: int, number: int, labels: Tensor, temperature: float = 1.0) -> Tensor:
+    """The first len(labels) samples of one block as uint8 (len(labels), C, H, W) on the CPU; a row depends on its own label alone."""
+    device = next(method.parameters()).device
+    padded = torch.cat([labels, labels[-1:].expand(BLOCK - len(labels))]).to(device)
+    images = method.sample(padded, generator(seed, "sample", number, device), temperature)
+    return as_bytes(images)[:len(labels)].cpu()
 
 
 @torch.inference_mode()

@@ -8,9 +8,10 @@ import fcntl
 import logging
 import os
 import re
+import socket
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ warnings.filterwarnings("ignore", module="mlflow")
 EXPERIMENT = "aigc"
 TEMPORARY_CHECKOUTS = "/.dvc/tmp/exps/"
 SERVING_PAGE = Path(__file__).with_name("serving.py")
+LOCK_TAG = "aigc.lock"  # host:path of the lock that a run's writer holds
+RESTORED = "restored"  # in place of the fingerprint of a run whose training nobody saw here
 SYSTEM_METRICS_SECONDS = 5
 SQLITE = "sqlite:///"
 SIGNATURE = ModelSignature(
@@ -98,15 +101,20 @@ class TrainingRun:
         fresh = [row for row in history if row["step"] > self.last_step]
         if not fresh:
             return
-        now, stamp = time.monotonic(), int(time.time() * 1000)
+        now, stamp = time.monotonic(), _milliseconds()
         images = fresh[-1]["images"] - next((row["images"] for row in history if row["step"] == self.last_step), 0)
         step = int(fresh[-1]["step"])
-        points = [Metric(name, value, stamp, int(row["step"])) for row in fresh for name, value in row.items() if name != "step"]
-        points += [Metric("images_per_second", images / (now - self.last_time), stamp, step),
-                   Metric("training_seconds", self.seconds_before + now - self.started, stamp, step)]
+        self.log_rows(fresh, [Metric("images_per_second", images / (now - self.last_time), stamp, step),
+                              Metric("training_seconds", self.seconds_before + now - self.started, stamp, step)])
+        self.last_step, self.last_time = step, now
+
+    def log_rows(self, rows: list[dict[str, float]], more: Sequence[Metric] = ()) -> None:
+        """Send every number of `rows` under its step, and `more` with them."""
+        stamp = _milliseconds()
+        points = [Metric(name, value, stamp, int(row["step"])) for row in rows for name, value in row.items() if name != "step"]
+        points += more
         for start in range(0, len(points), 1000):
             self.client.log_batch(self.run_id, metrics=points[start:start + 1000])
-        self.last_step, self.last_time = step, now
 
     def log_grid(self, grid: np.ndarray) -> None:
         """Send a picture of the fixed latents, uint8 (H, W, C), under the last step that was sent, once."""
@@ -132,14 +140,44 @@ def training_run(method: str, fingerprint: str, params: Mapping[str, Any], data:
     mlflow.set_system_metrics_sampling_interval(SYSTEM_METRICS_SECONDS)
     name = " ".join(filter(None, (method, os.environ.get("DVC_EXP_NAME"))))
     run_id = unfinished[0].info.run_id if unfinished else None
-    with _status_of_the_end(), mlflow.start_run(run_id, experiment, None if run_id else name, log_system_metrics=True) as active:
+    holder = _holder(lock_of(method, fingerprint))
+    with _status_of_the_end(), mlflow.start_run(run_id, experiment, None if run_id else name, tags=holder, log_system_metrics=True) as active:
         run = TrainingRun(client, active.info.run_id)
         if not run_id:
-            _describe(client, active.info.run_id, {"aigc.method": method, "aigc.fingerprint": fingerprint}, params)
-            source = resolve_dataset_source(str(data))
-            dataset = MetaDataset(source, name=str(data), digest=data_sha256[:16])  # type: ignore[abstract]
-            mlflow.log_input(dataset, context="training")
+            tags = {"aigc.method": method, "aigc.fingerprint": fingerprint, **machine_tags(provenance.machine())}
+            _describe(client, active.info.run_id, tags, params)
+            _log_data(data, data_sha256)
         yield run
+
+
+@contextmanager
+def restored_run(method: str, params: Mapping[str, Any], data: Path, data_sha256: str,
+                 machine: Mapping[str, str]) -> Iterator[TrainingRun]:
+    """A run for a model that DVC restored: what is known of it, without what only its training knew.
+
+    machine: where it was trained, empty when nobody knows. Hold `lock_of(method, RESTORED)` meanwhile.
+    """
+    client, experiment = open_store()
+    holder = _holder(lock_of(method, RESTORED))
+    with _status_of_the_end(), mlflow.start_run(None, experiment, f"{method} restored", tags=holder, log_system_metrics=False) as active:
+        _describe(client, active.info.run_id, {"aigc.method": method, "aigc.restored": "true", **machine_tags(machine)}, params)
+        _log_data(data, data_sha256)
+        yield TrainingRun(client, active.info.run_id)
+
+
+def machine_tags(machine: Mapping[str, str]) -> dict[str, str]:
+    """provenance.machine() as tags."""
+    return {f"machine.{key}": value for key, value in machine.items()}
+
+
+def _log_data(data: Path, data_sha256: str) -> None:
+    """Name the pictures that the active run learned from."""
+    dataset = MetaDataset(resolve_dataset_source(str(data)), name=str(data), digest=data_sha256[:16])  # type: ignore[abstract]
+    mlflow.log_input(dataset, context="training")
+
+
+def _milliseconds() -> int:
+    return int(time.time() * 1000)
 
 
 @contextmanager
@@ -154,11 +192,10 @@ def _status_of_the_end() -> Iterator[None]:
 
 
 def _describe(client: mlflow.MlflowClient, run_id: str, tags: Mapping[str, str], params: Mapping[str, Any]) -> None:
-    """Params, and what the run came from: commit, uncommitted changes, machine."""
+    """Params, and what the run came from: commit, uncommitted changes."""
     patch = provenance.uncommitted()
     about = {**tags, "mlflow.source.name": paths.PARAMS.resolve().parent.name, "mlflow.runColor": views.colour(tags["aigc.method"]),
-             "mlflow.source.git.commit": provenance.git("rev-parse", "HEAD").strip(), "aigc.git_dirty": str(bool(patch)).lower(),
-             **{f"machine.{key}": value for key, value in provenance.machine().items()}}
+             "mlflow.source.git.commit": provenance.git("rev-parse", "HEAD").strip(), "aigc.git_dirty": str(bool(patch)).lower()}
     client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()],
                      tags=[RunTag(key, value) for key, value in about.items() if value])
     for name in (paths.PARAMS, paths.LOCK, paths.REQUIREMENTS):
@@ -168,12 +205,22 @@ def _describe(client: mlflow.MlflowClient, run_id: str, tags: Mapping[str, str],
         client.log_text(run_id, patch, "source/uncommitted.patch")
 
 
-def close_abandoned(client: mlflow.MlflowClient, experiment: str) -> None:
-    """Mark as KILLED each RUNNING run of this host whose writer is gone: its lock is free."""
+def close_abandoned(client: mlflow.MlflowClient, experiment: str) -> list[Run]:
+    """Mark as KILLED, and return, each RUNNING run of this host whose writer is gone: its lock is free, or no longer there.
+
+    A run tells by a tag on which host and where its lock lies: a store may serve several hosts and checkouts.
+    """
+    gone = []
     for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
-        lock = lock_of(run.data.tags.get("aigc.method", ""), run.data.tags.get("aigc.fingerprint", ""))
-        if lock.exists() and _is_free(lock):
+        host, _, lock = run.data.tags.get(LOCK_TAG, "").partition(":")
+        if host == socket.gethostname() and not (Path(lock).exists() and _is_held(Path(lock))):
             client.set_terminated(run.info.run_id, "KILLED")
+            gone.append(run)
+    return gone
+
+
+def _holder(lock: Path) -> dict[str, str]:
+    return {LOCK_TAG: f"{socket.gethostname()}:{lock.resolve()}"}
 
 
 def lock_of(method: str, fingerprint: str) -> Path:
@@ -181,13 +228,13 @@ def lock_of(method: str, fingerprint: str) -> Path:
     return paths.CHECKPOINTS / f"{method}-{fingerprint[:16]}" / "lock"
 
 
-def _is_free(lock: Path) -> bool:
+def _is_held(lock: Path) -> bool:
     with lock.open() as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return False
-        return True
+            return True
+        return False
 
 
 def run_of(client: mlflow.MlflowClient, experiment: str, weights_sha256: str) -> Run | None:
@@ -204,7 +251,7 @@ def add_metrics(weights_sha256: str, metrics: Mapping[str, float], artifacts: li
     run = run_of(client, experiment, weights_sha256)
     if run is None:
         return False
-    stamp = int(time.time() * 1000)
+    stamp = _milliseconds()
     client.log_batch(run.info.run_id, metrics=[Metric(name, value, stamp, 0) for name, value in metrics.items()])
     for path in artifacts:
         client.log_artifact(run.info.run_id, str(path), "evaluation")

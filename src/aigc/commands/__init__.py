@@ -1,0 +1,1 @@
+"""What the user's commands do with models, pictures and the store. No stage imports this room."""

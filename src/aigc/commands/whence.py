@@ -1,0 +1,105 @@
+"""aigc whence: whether a picture is what it says it is, by making it again.
+
+`read` comes before the arithmetic is chosen, since the pictures say in which one they were made; `run` after.
+"""
+
+import functools
+import json
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from aigc.commands import picture
+from aigc.commands.picture import Claim, Finding
+from aigc.core import config
+from aigc.core.errors import ConfigError, GateError, StorageError
+
+if TYPE_CHECKING:
+    from aigc.commands.again import Models
+
+IDENTICAL, DIFFERS, NO_MODEL, STRIPPED, FORGED = "identical", "differs", "no such model", "metadata stripped", "forged"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is known of one picture. model: where its model was found. claim: None where it says nothing that can be meant."""
+
+    image: str
+    verdict: str
+    detail: str
+    model: str | None
+    claim: Claim | None
+
+
+def read(images: list[Path]) -> dict[Path, Finding]:
+    """Every file's texts and pixels, held against each other. Raises StorageError at the first that is no picture."""
+    findings = {}
+    for path in images:
+        finding = picture.examine(path)
+        if finding is None:
+            raise StorageError(f"{path}: not a whole picture; `aigc whence` reads the PNG files that `aigc generate` writes")
+        findings[path] = finding
+    return findings
+
+
+def switches_of(findings: dict[Path, Finding]) -> config.Runtime:
+    """The arithmetic in which to make the pictures again. Raises ConfigError when they need two."""
+    claims = [finding.claim for finding in findings.values() if finding.claim and finding.is_sound]
+    found = sorted({(claim.arithmetic, int(claim.threads)) for claim in claims})
+    if len(found) > 1:
+        kinds = " and in ".join(f"{arithmetic} arithmetic with {threads} threads" for arithmetic, threads in found)
+        raise ConfigError(f"these pictures were made in {kinds}, and a process has one: ask for each kind on its own")
+    arithmetic, threads = found[0] if found else ("portable", 1)
+    return config.Runtime.model_validate({"arithmetic": arithmetic, "threads": threads})
+
+
+def run(findings: dict[Path, Finding], name: str | None, switches: config.Runtime, as_json: bool) -> int:
+    """Print a verdict for each picture. Raises GateError unless all are identical."""
+    from aigc.commands.again import Models
+
+    with Models(name, switches) as models, tqdm(total=len(findings), desc="whence", unit="picture", disable=None,
+                                               file=sys.stderr) as bar:
+        verdicts = []
+        for path, finding in findings.items():
+            verdicts.append(judge(path, finding, models))
+            bar.update()
+    if as_json:
+        print(json.dumps([asdict(verdict) for verdict in verdicts], indent=1))
+    else:
+        print("\n".join(line(verdict) for verdict in verdicts))
+    wrong = [verdict for verdict in verdicts if verdict.verdict != IDENTICAL]
+    if wrong:
+        raise GateError(f"{len(wrong)} of {len(verdicts)} pictures could not be made again; the first: {wrong[0].image}, {wrong[0].verdict}")
+    return 0
+
+
+def judge(path: Path, finding: Finding, models: "Models") -> Verdict:
+    """The verdict on one picture: first what the file alone shows, then what making it again shows."""
+    verdict = functools.partial(Verdict, str(path))
+    claim = finding.claim
+    if finding.missing:
+        return verdict(STRIPPED, "it holds no text of ours", None, None)
+    if not finding.is_sound or claim is None:
+        what = " and ".join(part for part, changed in (("text", finding.texts_changed), ("pixels", finding.pixels_changed)) if changed)
+        told = "; ".join(filter(None, (finding.texts_changed, finding.pixels_changed and "the pixels are not those of its hash")))
+        return verdict(FORGED, f"{what} changed: {told}", None, claim)
+    if (found := models.find(claim.weights_sha256, claim.model_sha256)) is None:
+        return verdict(NO_MODEL, f"no model with weights {claim.weights_sha256[:16]} {models.looked}", None, claim)
+    if lie := found.lie(claim):
+        return verdict(FORGED, f"text changed: the {lie} of its model is another, though its seal is whole", found.place, claim)
+    if picture.hash_of(found.pixels(claim)) != finding.pixels_sha256:
+        return verdict(DIFFERS, "made again it is another picture: its hashes were forged too, or this machine computes other bytes",
+                       found.place, claim)
+    return verdict(IDENTICAL, "", found.place, claim)
+
+
+def line(verdict: Verdict) -> str:
+    """One verdict as text."""
+    claim = verdict.claim
+    said = f"{claim.method} seed {claim.seed} index {claim.index}" if claim else ""
+    return "  ".join(filter(None, (f"{verdict.image}: {verdict.verdict}", said, verdict.model, verdict.detail)))
+
+

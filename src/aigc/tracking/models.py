@@ -1,0 +1,53 @@
+"""Models that MLflow keeps: found by their weights, or by the name that a user gives; read as files, never executed."""
+
+import re
+from pathlib import Path
+
+from aigc import model
+from aigc.core.errors import AigcError
+from aigc.tracking import runs
+
+import mlflow  # isort: skip  (runs sets MLflow's switches first)
+
+RUN_ID = re.compile(r"[0-9a-f]{32}")
+SCHEMES = ("models:/", "runs:/", "mlflow-artifacts:/")
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` is a run id or a URI of MLflow's, rather than a path."""
+    return bool(RUN_ID.fullmatch(text)) or text.startswith(SCHEMES)
+
+
+def download(name: str, into: Path) -> Path:
+    """The folder (weights and card) of the model that a run id or URI names, copied below `into`. Raises AigcError."""
+    mlflow.set_tracking_uri(runs.store_uri())
+    try:
+        if RUN_ID.fullmatch(name):
+            name = f"models:/{_model_of(mlflow.MlflowClient(), name)}"
+        copied = Path(mlflow.artifacts.download_artifacts(artifact_uri=name, dst_path=str(into)))
+    except (mlflow.exceptions.MlflowException, OSError) as error:
+        raise AigcError(f"{name}: the MLflow store {runs.store_uri()} cannot give it ({str(error).splitlines()[0]})") from error
+    folders = [path.parent for path in copied.rglob(model.CONFIG) if (path.parent / model.WEIGHTS).exists()]
+    if len(folders) != 1:
+        raise AigcError(f"{name}: holds no {model.CONFIG} beside a {model.WEIGHTS}; name a model that `train` logged")
+    return folders[0]
+
+
+def _model_of(client: mlflow.MlflowClient, run_id: str) -> str:
+    """The id of the newest model that a run logged."""
+    outputs = client.get_run(run_id).outputs
+    found = [client.get_logged_model(output.model_id) for output in outputs.model_outputs] if outputs else []
+    if not found:
+        raise AigcError(f"run {run_id} has logged no model; its training did not end")
+    return str(max(found, key=lambda logged: logged.creation_timestamp).model_id)
+
+
+def runs_with(weights_sha256: str) -> list[str]:
+    """Ids of the finished runs that trained these weights, newest first; none when there is no store, and none is made."""
+    uri = runs.store_uri()
+    if uri.startswith(runs.SQLITE) and not Path(uri.removeprefix(runs.SQLITE)).exists():
+        return []
+    client, experiment = runs.open_store()
+    found = client.search_runs([experiment], f"tags.`aigc.weights_sha256` = '{weights_sha256}' and attributes.status = 'FINISHED'",
+                               order_by=["attributes.start_time DESC"])
+    return [run.info.run_id for run in found]
