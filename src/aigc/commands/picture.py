@@ -75,7 +75,7 @@ class Claim:
                  "seed": r"\d{1,10}", "index": rf"{number}(-{number})?", "label": rf"(-1|{number})( (-1|{number}))*",
                  "arithmetic": "portable|fast", "threads": r"\d{1,4}"}
         for name, form in forms.items():
-            if not re.fullmatch(form, getattr(self, name)):
+            if not re.fullmatch(form, getattr(self, name), re.ASCII):
                 return f"{PREFIX}{name}"
         if int(self.seed) >= 2**32:
             return f"{PREFIX}seed"

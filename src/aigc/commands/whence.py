@@ -84,7 +84,7 @@ def judge(path: Path, finding: Finding, models: "Models") -> Verdict:
         return verdict(STRIPPED, "it holds no text of ours", None, None)
     if not finding.is_sound or claim is None:
         what = " and ".join(part for part, changed in (("text", finding.texts_changed), ("pixels", finding.pixels_changed)) if changed)
-        told = "; ".join(filter(None, (finding.texts_changed, finding.pixels_changed and "the pixels are not those of its hash")))
+        told = "; ".join(filter(None, (finding.texts_changed, "the pixels are not those of its hash" if finding.pixels_changed else "")))
         return verdict(FORGED, f"{what} changed: {told}", None, claim)
     if (found := models.find(claim.weights_sha256, claim.model_sha256)) is None:
         return verdict(NO_MODEL, f"no model with weights {claim.weights_sha256[:16]} {models.looked}", None, claim)

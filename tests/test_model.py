@@ -1,0 +1,77 @@
+"""A model is loaded as it was written, or refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from aigc import model
+from aigc.core import paths
+from aigc.core.errors import StorageError
+from aigc.core.runtime import Device
+from aigc.features.classifier import Classifier, ClassifierConfig
+from aigc.features.extractor import Extractor
+from aigc.methods import contract
+from commands.small import write_model
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_model(tmp_path / "models", "gan")
+
+
+def flip(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position % len(content)] ^= 1
+    path.write_bytes(content)
+
+
+def test_the_card_lists_every_file_beside_it(folder: Path) -> None:
+    card = model.read_card(folder)
+    assert set(card.files) == {path.name for path in folder.iterdir()} - {model.CONFIG}
+
+
+@pytest.mark.parametrize("position", [0, 8, 1000, -1])
+def test_a_flipped_bit_of_a_file_is_refused_and_the_file_named(folder: Path, position: int) -> None:
+    flip(folder / model.WEIGHTS, position)
+    with pytest.raises(StorageError, match=f"{folder / model.WEIGHTS}: sha256 is"):
+        model.read(folder)
+
+
+def test_a_missing_file_is_named(folder: Path) -> None:
+    (folder / model.WEIGHTS).unlink()
+    with pytest.raises(StorageError, match=f"{folder / model.WEIGHTS}: sha256 is nothing"):
+        model.read(folder)
+
+
+@pytest.mark.parametrize("field", ["method", "config", "shape", "classes", "seed", "data_sha256", "files", "card_sha256"])
+def test_a_changed_field_of_the_card_is_refused_and_the_card_named(folder: Path, field: str) -> None:
+    content = json.loads((folder / model.CONFIG).read_text())
+    other = {"method": "vae", "config": {**content["config"], "loss": "hinge"}, "shape": {**content["shape"], "classes": 9},
+             "classes": content["classes"][::-1], "seed": 1, "data_sha256": "0" * 64,
+             "files": {model.WEIGHTS: "0" * 64}, "card_sha256": "0" * 64}
+    (folder / model.CONFIG).write_text(json.dumps({**content, field: other[field]}))
+    with pytest.raises(StorageError, match=f"{folder / model.CONFIG}: was changed after it was written"):
+        model.read(folder)
+
+
+@pytest.mark.parametrize("listed", [{}, {model.WEIGHTS: "0" * 64, "../other": "0" * 64}])
+def test_a_card_that_lists_no_weights_or_another_folder_is_no_card(folder: Path, listed: dict[str, str]) -> None:
+    content = json.loads((folder / model.CONFIG).read_text())
+    (folder / model.CONFIG).write_text(json.dumps({**content, "files": listed}))
+    with pytest.raises(StorageError, match="not the card of a model"):
+        model.read_card(folder)
+
+
+def test_a_flipped_bit_of_the_evaluator_is_refused(tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    chosen = ClassifierConfig(images=1, batch_size=1, ema_halflife=1.0, warmup=0.0, decay=0.5, learning_rate=0.1, width=8, features=8)
+    shape = contract.Shape(1, 28, 10)
+    torch.manual_seed(0)
+    model.write(paths.EVALUATOR, Classifier(chosen, shape), method="evaluator", config=chosen.model_dump(), shape=vars(shape),
+                classes=[str(n) for n in range(10)], seed=0, data_sha256="")
+    Extractor(device)
+    flip(paths.EVALUATOR / model.WEIGHTS, -1)
+    with pytest.raises(StorageError, match=r"models/evaluator/model\.safetensors: sha256 is"):
+        Extractor(device)
