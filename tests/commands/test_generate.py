@@ -1,0 +1,206 @@
+"""What `aigc generate` writes, and what `aigc whence` says of it."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from aigc import model, sampling
+from aigc.commands import generate, picture, whence
+from aigc.core import config
+from aigc.core.errors import AigcError, ConfigError, GateError, StorageError
+from commands.small import write_model
+from conftest import ROOT, run_in
+
+SWITCHES = config.Runtime(arithmetic="portable", threads=2)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    for method in ("gan", "cgan"):
+        write_model(folder, method)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def home(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with two models, and no store of MLflow's."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copytree(models, tmp_path / "models")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    return tmp_path
+
+
+def make(method: str | None, count: int, out: str = "out", seed: int = 0, wanted: str | None = None, name: str | None = None) -> list[Path]:
+    generate.run(method, name, count, seed, Path(out), wanted, SWITCHES)
+    return sorted(Path(out).glob("*.png"))
+
+
+def asked(images: list[Path], capsys: pytest.CaptureFixture[str], name: str | None = None) -> list[tuple[str, str]]:
+    """(verdict, detail) of each picture."""
+    capsys.readouterr()
+    findings = whence.read(images)
+    try:
+        code = whence.run(findings, name, whence.switches_of(findings), as_json=True)
+    except GateError:
+        code = 1
+    verdicts = [(entry["verdict"], entry["detail"]) for entry in json.loads(capsys.readouterr().out)]
+    assert code == (0 if {verdict for verdict, _ in verdicts} == {whence.IDENTICAL} else 1)
+    return verdicts
+
+
+def claim(path: Path) -> picture.Claim:
+    found = picture.examine(path)
+    assert found and found.claim
+    return found.claim
+
+
+def test_pictures_and_their_contact_sheet_are_identical(capsys: pytest.CaptureFixture[str]) -> None:
+    images = [*make("gan", 3, seed=5), *make("cgan", 12), *make("cgan", 3, wanted="kind 7")]
+    assert [path.name for path in images[:4]] == [f"gan-seed5-{end}.png" for end in ("000000", "000001", "000002", "sheet")]
+    images = sorted(set(images) | set(Path("out").iterdir()))
+    assert len(images) == 4 + 13 + 4
+    assert {verdict for verdict, _ in asked(images, capsys)} == {whence.IDENTICAL}
+
+
+def test_the_pictures_are_those_of_the_pipeline_beyond_one_block_too() -> None:
+    images = make("gan", sampling.BLOCK + 2)
+    generator, _ = model.read(Path("models/gan"))
+    expected = np.concatenate([block.numpy() for block in sampling.blocks(generator, 0, sampling.BLOCK + 2)])
+    for index in (0, sampling.BLOCK - 1, sampling.BLOCK + 1):
+        assert np.array_equal(np.asarray(Image.open(images[index])), expected[index, 0])
+
+
+def test_a_picture_is_the_same_bytes_however_many_are_asked_for() -> None:
+    assert make("cgan", 1)[0].read_bytes() == make("cgan", 5, "more")[0].read_bytes()
+
+
+def test_colour_and_a_named_model_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_model(tmp_path / "elsewhere", "gan", channels=3)
+    images = make(None, 2, name=str(folder))
+    assert Image.open(images[0]).mode == "RGB"
+    assert asked(images, capsys, str(folder / model.WEIGHTS)) == [(whence.IDENTICAL, "")] * 3
+    assert {verdict for verdict, _ in asked(images, capsys)} == {whence.NO_MODEL}
+
+
+def test_a_class_is_asked_for_by_name_or_index() -> None:
+    assert make("cgan", 1, wanted="kind 3")[0].read_bytes() == make("cgan", 1, "other", wanted="3")[0].read_bytes()
+    assert claim(Path("out/cgan-seed0-class3-000000.png")).label == "3"
+
+
+@pytest.mark.parametrize(("asked_for", "message"), [
+    (("dcgam", 1), "unknown method `dcgam`; did you mean `dcgan`"),
+    (("dcgan", 1), r"models/dcgan: no model yet; `dvc repro train@dcgan` makes it"),
+    (("gan", 0), "--n must be at least 1, found 0"),
+    (("gan", 1, "out", 2**32), "--seed must be between 0 and"),
+    (("gan", 1, "out", 0, "7"), "gan cannot be asked for a class"),
+    (("cgan", 1, "out", 0, "kind 77"), "--class: no class `kind 77`; did you mean `kind 7`"),
+    (("cgan", 1, "out", 0, "10"), "--class: no class `10`"),
+    (("gan", 1, "out", 0, None, "models/cgan"), "models/cgan: is a model of cgan, not of gan"),
+    (("gan", 1, "out", 0, None, "nowhere"), "nowhere: missing; --model takes"),
+    ((None, 1), "name a method"),
+])
+def test_what_cannot_be_made_is_told_in_one_line_and_nothing_is_written(asked_for: tuple, message: str) -> None:
+    with pytest.raises(AigcError, match=message) as told:
+        make(*asked_for)
+    assert "\n" not in str(told.value)
+    assert not Path("out").exists()
+
+
+def test_a_changed_model_is_refused_and_named() -> None:
+    weights = Path("models/gan") / model.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
+    with pytest.raises(StorageError, match=r"models/gan/model\.safetensors: sha256 is"):
+        make("gan", 1)
+
+
+def test_files_of_others_are_never_written_over_and_ones_own_are() -> None:
+    images = make("gan", 3)
+    before = [path.read_bytes() for path in images]
+    images[0].write_bytes(before[0][:-5])
+    images[0].write_bytes(before[0])
+    assert [path.read_bytes() for path in make("gan", 3)] == before
+    for content in (b"a diary", before[1]):
+        images[2].write_bytes(content)
+        with pytest.raises(StorageError, match=r"out/gan-seed0-000002\.png: exists and is another picture"):
+            make("gan", 4)
+        assert images[2].read_bytes() == content and not Path("out/gan-seed0-000003.png").exists()
+
+
+def rewritten(path: Path, pixels: np.ndarray | None = None, keep_hashes: bool = True, **changes: str) -> Path:
+    """The picture with other pixels or other words, its hashes left as they were or made anew."""
+    with Image.open(path) as image:
+        image.load()
+        texts, own = dict(image.text), np.asarray(image)
+    shown = own if pixels is None else pixels
+    if keep_hashes:
+        texts |= {f"{picture.PREFIX}{name}": value for name, value in changes.items()}
+    else:
+        texts = picture.texts_of(replace(claim(path), **changes), picture.hash_of(shown.tobytes()))
+    info = picture.PngImagePlugin.PngInfo()
+    for key, value in texts.items():
+        info.add_itxt(key, value)
+    Image.fromarray(shown).save(path, pnginfo=info)
+    return path
+
+
+def test_every_kind_of_forgery_is_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    images = make("cgan", 8)
+    other = np.asarray(Image.open(images[7])) ^ 1
+    forged = [
+        rewritten(images[0], seed="1"), rewritten(images[1], pixels=other), rewritten(images[2], pixels=other, label="9"),
+        rewritten(images[3], keep_hashes=False, data_sha256="0" * 64), rewritten(images[4], keep_hashes=False, label="10"),
+        rewritten(images[5], keep_hashes=False, seed="1"), rewritten(images[6], keep_hashes=False, pixels=other)]
+    verdicts = asked([*forged, images[7]], capsys)
+    assert [verdict for verdict, _ in verdicts] == [whence.FORGED] * 5 + [whence.DIFFERS] * 2 + [whence.IDENTICAL]
+    starts = ["text changed: the texts are not", "pixels changed: the pixels are not", "text and pixels changed", "text changed: the aigc.data_sha256",
+              "text changed: the aigc.label"]
+    for (_, detail), start in zip(verdicts, starts, strict=False):
+        assert detail.startswith(start)
+
+
+def test_a_stripped_picture_and_one_of_an_unknown_model_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    images = make("gan", 2)
+    with Image.open(images[0]) as image:
+        pixels = np.asarray(image)
+    Image.fromarray(pixels).save(images[0])
+    shutil.rmtree("models/gan")
+    assert [verdict for verdict, _ in asked(images[:2], capsys)] == [whence.STRIPPED, whence.NO_MODEL]
+    assert not Path("mlflow.db").exists(), "asking makes no store"
+
+
+def test_a_retrained_model_does_not_pass_for_the_one_that_made_the_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = make("gan", 1)
+    write_model(tmp_path / "models", "gan", seed=1)
+    assert asked(images, capsys)[0][0] == whence.NO_MODEL
+
+
+def test_what_is_no_picture_is_named() -> None:
+    Path("notes.png").write_text("no picture")
+    with pytest.raises(StorageError, match=r"notes\.png: not a whole picture"):
+        whence.read([Path("notes.png")])
+
+
+def test_pictures_of_two_arithmetics_are_asked_for_apart() -> None:
+    images = make("gan", 2)
+    rewritten(images[0], keep_hashes=False, threads="1")
+    with pytest.raises(ConfigError, match="portable arithmetic with 1 threads and in portable arithmetic with 2 threads"):
+        whence.switches_of(whence.read(images))
+
+
+def test_the_commands_make_the_same_bytes_whatever_the_environment_says(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = make("gan", 2, seed=3)
+    hostile = {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "MKL_CBWR": "AVX512", "TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "5"}
+    run_in(home, "python", "-m", "aigc", "generate", "gan", "--n", 2, "--seed", 3, "--out", "again", **hostile)
+    assert [path.read_bytes() for path in sorted(Path("again").iterdir())] == [path.read_bytes() for path in images]
+    done = run_in(home, "python", "-m", "aigc", "whence", *images, **hostile)
+    assert done.stdout.count(": identical  gan seed 3 index") == 3
+    images[0].write_bytes(images[0].read_bytes()[:-80])
+    done = run_in(home, "python", "-m", "aigc", "whence", images[0], check=False, **hostile)
+    assert done.returncode == 1 and done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1

@@ -1,0 +1,184 @@
+"""MLflow's store after DVC restored models, after a kill, and after a move: seen through MLflow alone."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.entities import Run
+
+from aigc.commands import relocate
+from aigc.commands.sync import flat
+from aigc.core.errors import StorageError
+from conftest import ROOT, run_in
+
+CODE = {"PYTHONPATH": str(ROOT / "src")}
+VARIES = ("images_per_second", "training_seconds", "system/")
+PORT = 5931
+
+
+def client_of(project: Path) -> mlflow.MlflowClient:
+    return mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
+
+
+def runs_of(project: Path) -> dict[str, Run]:
+    client = client_of(project)
+    return {run.data.tags["aigc.method"]: run for run in client.search_runs([client.get_experiment_by_name("aigc").experiment_id])}
+
+
+def curves(project: Path, run: Run) -> dict[str, list[tuple[int, float]]]:
+    client = client_of(project)
+    return {name: sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, name))
+            for name in run.data.metrics if not name.startswith(VARIES)}
+
+
+def test_metrics_are_sent_flat_as_evaluate_sends_them() -> None:
+    assert flat({"fid": {"value": 9, "low": 8.5}, "protocol": {"n": 3}, "words": "x"}) == {"fid": 9.0, "fid_low": 8.5}
+
+
+def test_models_that_dvc_restored_get_a_run_each_that_tells_what_training_told_and_only_once(project: Path, finished: Path) -> None:
+    before = runs_of(finished)
+    done = run_in(project, "python", "-m", "aigc", "sync", **CODE)
+    assert done.stdout.count("made, marked as restored") == len(before)
+    restored = runs_of(project)
+    assert set(restored) == set(before)
+    for method, run in restored.items():
+        assert run.info.status == "FINISHED" and run.data.tags["aigc.restored"] == "true"
+        assert run.data.params == before[method].data.params
+        assert curves(project, run) == curves(finished, before[method])
+        assert run.data.tags["aigc.weights_sha256"] == before[method].data.tags["aigc.weights_sha256"]
+        assert run.inputs.dataset_inputs[0].dataset.digest == before[method].inputs.dataset_inputs[0].dataset.digest
+        assert {item.path for item in client_of(project).list_artifacts(run.info.run_id, "evaluation")} == {
+            "evaluation/samples.png", f"evaluation/{method}.json"}
+    again = run_in(project, "python", "-m", "aigc", "sync", **CODE)
+    assert again.stdout.count("tells of it already") == len(before)
+    assert {run.info.run_id for run in runs_of(project).values()} == {run.info.run_id for run in restored.values()}
+
+    # A picture finds its model there, when models/ holds it no more.
+    run_in(project, "python", "-m", "aigc", "generate", "gan", "--n", 1, "--out", "out", **CODE)
+    shutil.rmtree(project / "models/gan")
+    told = run_in(project, "python", "-m", "aigc", "whence", "out/gan-seed0-000000.png", **CODE).stdout
+    assert ": identical" in told and f"MLflow run {restored['gan'].info.run_id}" in told
+
+    absent = run_in(project, "python", "-m", "aigc", "sync", check=False, **CODE)
+    assert absent.returncode == 1
+    assert absent.stderr.splitlines()[-1] == ("error: models/gan: not what dvc.lock names; `dvc checkout` or `dvc repro`, "
+                                              "then `aigc sync` again")
+
+
+def test_a_run_that_a_kill_left_running_becomes_killed_and_one_whose_writer_lives_does_not(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from aigc.core import process
+    from aigc.tracking import runs
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    client, experiment = runs.open_store()
+    locks = {name: tmp_path / name for name in ("dead", "gone", "alive", "foreign")}
+    locks["dead"].touch()
+    hosts = {name: "elsewhere" if name == "foreign" else socket.gethostname() for name in locks}
+    made = {name: client.create_run(experiment, tags={runs.LOCK_TAG: f"{hosts[name]}:{lock}"}).info.run_id for name, lock in locks.items()}
+    with process.only_writer(locks["alive"]):
+        closed = {run.info.run_id for run in runs.close_abandoned(client, experiment)}
+        assert closed == {made["dead"], made["gone"]}
+        assert {name: client.get_run(made[name]).info.status for name in made} == {
+            "dead": "KILLED", "gone": "KILLED", "alive": "RUNNING", "foreign": "RUNNING"}
+        assert runs.close_abandoned(client, experiment) == []
+
+
+@pytest.mark.parametrize(("before", "after"), [
+    ("file:///old/place/mlruns/1/artifacts", "file:///new%20place/mlruns/1/artifacts"),
+    ("/old/place/mlruns/0", "/new place/mlruns/0"),
+    ("/old/mlruns/project/mlruns", "/new place/mlruns"),
+    ("s3://bucket/mlruns/1", "s3://bucket/mlruns/1"),
+    ("mlflow-artifacts:/1/mlruns", "mlflow-artifacts:/1/mlruns"),
+    ("/old/mlruns-of-others/1", "/old/mlruns-of-others/1"),
+])
+def test_only_what_lay_under_a_local_mlruns_moves(before: str, after: str) -> None:
+    assert relocate.relocated(before, Path("/new place")) == after
+
+
+def test_a_folder_without_a_store_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"mlflow\.db: missing; bring mlflow\.db and mlruns/ together"):
+        relocate.run(tmp_path)
+
+
+@pytest.fixture
+def moved(finished: Path, tmp_path: Path) -> Path:
+    """A store that was used in one folder and then moved to another: nothing lies at the old place."""
+    first, second = tmp_path / "first place", tmp_path / "second place"
+    for folder in (first, second):
+        folder.mkdir()
+    shutil.copy(finished / "mlflow.db", first)
+    shutil.copytree(finished / "mlruns", first / "mlruns")
+    relocate.run(first)
+    model_id = runs_of(first)["gan"].outputs.model_outputs[0].model_id
+    mlflow.set_tracking_uri(f"sqlite:///{first / 'mlflow.db'}")
+    mlflow.register_model(f"models:/{model_id}", "digits")
+    (first / "mlflow.db").rename(second / "mlflow.db")
+    (first / "mlruns").rename(second / "mlruns")
+    return second
+
+
+LOAD = """
+import sys, mlflow, pandas as pd
+mlflow.set_tracking_uri(f"sqlite:///{sys.argv[1]}/mlflow.db")
+for uri in sys.argv[2:]:
+    assert len(mlflow.pyfunc.load_model(uri).predict(pd.DataFrame({"n": [2]}))) == 2
+"""
+
+
+@pytest.fixture
+def server(moved: Path) -> Iterator[str]:
+    """MLflow's own UI, started in the folder of the moved store once `aigc relocate` was there."""
+    done = run_in(moved, "python", "-m", "aigc", "relocate", **CODE)
+    assert "first place, and are here now" in done.stdout
+    assert "names this folder already" in run_in(moved, "python", "-m", "aigc", "relocate", **CODE).stdout
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    ui = subprocess.Popen([sys.executable, "-m", "mlflow", "ui", "--port", str(PORT), "--workers", "1"], cwd=moved, env=environment,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address, deadline = f"http://127.0.0.1:{PORT}", time.monotonic() + 120
+    while True:
+        try:
+            urllib.request.urlopen(f"{address}/health", timeout=2)
+            break
+        except OSError:
+            assert ui.poll() is None and time.monotonic() < deadline
+            time.sleep(0.3)
+    yield address
+    ui.send_signal(signal.SIGTERM)
+    ui.wait(timeout=30)
+
+
+def test_a_moved_store_shows_its_artifacts_in_the_ui_and_its_models_load(moved: Path, server: str, finished: Path) -> None:
+    run = runs_of(moved)["gan"]
+    model_id = run.outputs.model_outputs[0].model_id
+    grid = urllib.request.urlopen(f"{server}/get-artifact?path=evaluation/samples.png&run_uuid={run.info.run_id}").read()
+    assert grid == (finished / "reports/plots/gan/samples.png").read_bytes()
+    listed = json.load(urllib.request.urlopen(f"{server}/ajax-api/2.0/mlflow/logged-models/{model_id}/artifacts/directories"))
+    assert "MLmodel" in {Path(entry["path"]).name for entry in listed["files"]}
+    run_in(moved.parent, sys.executable, "-c", LOAD, moved, f"models:/{model_id}", f"runs:/{run.info.run_id}/model", "models:/digits/1")
+    old = str(moved.parent / "first place").encode(), b"first%20place"
+    assert not [path for path in (moved / "mlruns").rglob("MLmodel") if any(b"artifact_path: " in row and name in row
+                for row in path.read_bytes().splitlines() for name in old)]
+
+
+def test_a_changed_byte_of_a_logged_model_is_refused_when_mlflow_loads_it(moved: Path) -> None:
+    relocate.run(moved)
+    run = runs_of(moved)["gan"]
+    model_id = run.outputs.model_outputs[0].model_id
+    (weights,) = (moved / "mlruns/models" / model_id).rglob("model.safetensors")
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    done = run_in(moved, sys.executable, "-c", LOAD, moved, f"models:/{model_id}", check=False)
+    assert done.returncode != 0
+    assert f"{weights}: sha256 is" in done.stderr
