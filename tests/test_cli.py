@@ -16,7 +16,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["ui", "verify", "record"])
+@pytest.mark.parametrize("command", ["ui", "verify", "record", "generate", "whence", "sync", "relocate"])
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main([command, "--help"])

@@ -1,8 +1,10 @@
 """aigc generate: pictures of a trained model, one PNG each, that say where they come from; and a contact sheet of the first."""
 
+import itertools
 import math
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,20 +36,20 @@ def run(method: str | None, name: str | None, count: int, seed: int, folder: Pat
     with shelf.trained(method, name) as place:
         generator, card = model.read(place, device.torch_device)
     labels = labels_of(generator, card, count, wanted)
-    plan = [claim_of(card, seed, [index], [label], switches) for index, label in enumerate(labels.tolist())]
+    base = claim_of(card, seed, switches)
     shown = min(count, SHEET_MOST)
-    sheet = claim_of(card, seed, list(range(shown)), labels[:shown].tolist(), switches) if count > 1 else None
-    for claim in [*plan, sheet] if sheet else plan:
+    sheet = replace(base, index=f"0-{shown - 1}", label=" ".join(map(str, labels[:shown].tolist())))
+    for claim in itertools.chain(_claims(base, labels), [sheet] if shown > 1 else []):
         _refuse_to_lose(folder / file_name(claim), claim)
 
     first: list[np.ndarray] = []
     with tqdm(total=count, desc=f"generate {card.method}", unit="picture", disable=None, file=sys.stderr) as bar:
-        for claim, image in zip(plan, _samples(generator, seed, count, labels), strict=True):
+        for claim, image in zip(_claims(base, labels), _samples(generator, seed, count, labels), strict=True):
             files.write_bytes(folder / file_name(claim), picture.encode(as_picture(image), claim))
             if len(first) < shown:
                 first.append(image)
             bar.update()
-    if sheet:
+    if shown > 1:
         files.write_bytes(folder / file_name(sheet), picture.encode(as_sheet(np.stack(first)), sheet))
     print(f"{folder}: {count} picture{'s' * (count > 1)} of {card.method}, seed {seed}; `aigc whence` says whether one is still as it was made")
     return 0
@@ -67,11 +69,15 @@ def labels_of(generator: Method, card: model.Card, count: int, wanted: str | Non
     raise ConfigError(f"--class: no class `{wanted}`{config.did_you_mean(wanted, card.classes)}")
 
 
-def claim_of(card: model.Card, seed: int, indices: list[int], labels: list[int], switches: config.Runtime) -> Claim:
-    """What a picture (one index) or a contact sheet (several) says of itself."""
+def claim_of(card: model.Card, seed: int, switches: config.Runtime) -> Claim:
+    """What all pictures of one call say of themselves; index and label are still those of none."""
     return Claim(method=card.method, weights_sha256=card.weights_sha256, model_sha256=card.sha256, data_sha256=card.data_sha256,
-                 seed=str(seed), index=str(indices[0]) if len(indices) == 1 else f"{indices[0]}-{indices[-1]}",
-                 label=" ".join(map(str, labels)), arithmetic=switches.arithmetic, threads=str(switches.threads))
+                 seed=str(seed), index="", label="", arithmetic=switches.arithmetic, threads=str(switches.threads))
+
+
+def _claims(base: Claim, labels: torch.Tensor) -> Iterator[Claim]:
+    """Each picture's own."""
+    return (replace(base, index=str(index), label=str(int(label))) for index, label in enumerate(labels))
 
 
 def file_name(claim: Claim) -> str:
