@@ -91,7 +91,7 @@ def test_colour_and_a_named_model_work(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_a_class_is_asked_for_by_name_or_index() -> None:
     assert make("cgan", 1, wanted="kind 3")[0].read_bytes() == make("cgan", 1, "other", wanted="3")[0].read_bytes()
-    assert claim(Path("out/cgan-seed0-class3-000000.png")).label == "3"
+    assert claim(Path("out/cgan-seed0-000000-class3.png")).label == "3"
 
 
 @pytest.mark.parametrize(("asked_for", "message"), [

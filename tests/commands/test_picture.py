@@ -60,7 +60,7 @@ def texts() -> dict[str, str]:
         return dict(image.text)
 
 
-def test_the_texts_are_tEXt_chunks_of_latin_1_that_name_all_that_the_picture_comes_from() -> None:
+def test_the_texts_are_latin_1_text_chunks_that_name_all_that_the_picture_comes_from() -> None:
     plain = dict(data.split(b"\0", 1) for kind, data in chunks(PNG) if kind == b"tEXt")
     for name, value in asdict(CLAIM).items():
         assert plain[f"aigc.{name}".encode()] == value.encode("latin-1")

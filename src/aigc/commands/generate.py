@@ -81,10 +81,10 @@ def _claims(base: Claim, labels: torch.Tensor) -> Iterator[Claim]:
 
 
 def file_name(claim: Claim) -> str:
-    """METHOD-seedS-INDEX.png, with the class where all have the same one; METHOD-seedS-sheet.png."""
+    """METHOD-seedS-INDEX.png or METHOD-seedS-sheet.png, with the class before the dot where there is one."""
     kinds = set(claim.labels)
     told = f"-class{claim.labels[0]}" if len(kinds) == 1 and sampling.UNLABELLED not in kinds else ""
-    return f"{claim.method}-seed{claim.seed}{told}-{'sheet' if claim.is_sheet else f'{claim.first:06d}'}.png"
+    return f"{claim.method}-seed{claim.seed}-{'sheet' if claim.is_sheet else f'{claim.first:06d}'}{told}.png"
 
 
 def _refuse_to_lose(path: Path, claim: Claim) -> None:
