@@ -45,6 +45,7 @@ def test_metrics_are_sent_flat_as_evaluate_sends_them() -> None:
     assert flat({"fid": {"value": 9, "low": 8.5}, "protocol": {"n": 3}, "words": "x"}) == {"fid": 9.0, "fid_low": 8.5}
 
 
+@pytest.mark.slow
 def test_models_that_dvc_restored_get_a_run_each_that_tells_what_training_told_and_only_once(project: Path, finished: Path) -> None:
     before = runs_of(finished)
     done = run_in(project, "python", "-m", "aigc", "sync", **CODE)
@@ -159,6 +160,7 @@ def server(moved: Path) -> Iterator[str]:
     ui.wait(timeout=30)
 
 
+@pytest.mark.slow
 def test_a_moved_store_shows_its_artifacts_in_the_ui_and_its_models_load(moved: Path, server: str, finished: Path) -> None:
     run = runs_of(moved)["gan"]
     model_id = run.outputs.model_outputs[0].model_id

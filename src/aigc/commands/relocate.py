@@ -40,7 +40,7 @@ def run(folder: Path) -> int:
             connection.commit()
     except sqlite3.Error as error:
         raise StorageError(f"{database}: {error}; end the MLflow UI or server that uses it, and check that it is a store of MLflow's") from error
-    before = sorted({match[1] for value in moved if (match := ROOT.match(value))})
+    before = sorted({match[1] for value in moved if (match := ROOT.match(_path(value)))})
     print(f"{here}: {rows} places and {pages} MLmodel files were under {', '.join(before) or 'another folder'}, and are here now"
           if rows or pages else f"{here}: the store names this folder already")
     return 0
@@ -53,11 +53,11 @@ def relocated(location: str, here: Path) -> str:
         return location
     is_uri, rest = location.startswith("file://"), location[match.end():]
     new = f"{(here / ARTIFACTS).as_uri() if is_uri else here / ARTIFACTS}{rest}"
-    return location if _exists(location) and not _exists(new) else new
+    return location if Path(_path(location)).exists() and not Path(_path(new)).exists() else new
 
 
-def _exists(location: str) -> bool:
-    return Path(unquote(location.removeprefix("file://")) if location.startswith("file://") else location).exists()
+def _path(location: str) -> str:
+    return unquote(location.removeprefix("file://")) if location.startswith("file://") else location
 
 
 def _locations(connection: sqlite3.Connection) -> set[str]:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from aigc import model
 from aigc.core import config, files, paths, process
 from aigc.core.errors import AigcError, StorageError
+from aigc.methods import contract
 from aigc.tracking import runs
 
 TRAIN = "train@"
@@ -56,9 +57,10 @@ def _tell(method: str, params: dict[str, Any], changed: set[str]) -> str:
 
 
 def _restore(method: str, params: dict[str, Any], card: model.Card) -> str:
-    """A run with params from dvc.lock, curves from history.csv and the model; its id."""
-    stage = dict(params[str(paths.PARAMS)])
-    told = {**config.flatten(stage.pop(method)), **config.flatten(stage)}
+    """A run with params from dvc.lock (typed as `train` sends them), curves from history.csv and the model; its id."""
+    content = params[str(paths.PARAMS)]
+    told = {**config.flatten(contract.load_config(method, content).model_dump()),
+            **config.flatten({name: config.section(name, config.SECTIONS[name], content).model_dump() for name in content if name != method})}
     with runs.restored_run(method, told, paths.PROCESSED / "train", card.data_sha256, _machine_of_the_lock()) as restored:
         restored.log_rows(_history(paths.history(method)))
         restored.log_model(paths.model(method), card.weights_sha256)
