@@ -69,7 +69,8 @@ def _add_pictures(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     generate.add_argument("--seed", type=int, default=0, help="0 to 2^32 - 1 (default 0)")
     generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; made when missing")
     generate.add_argument("--class", dest="wanted", metavar="C", help="of one class, by name or index (default: every class in turn)")
-    generate.add_argument("--model", metavar="MODEL", help="a model's folder, an MLflow run id, or models:/… or runs:/… (default: models/METHOD)")
+    generate.add_argument("--model", metavar="MODEL",
+                          help="a model's folder, an MLflow run id, or models:/… or runs:/… (default: models/METHOD)")
     generate.set_defaults(command=_generate)
 
     whence = commands.add_parser(
@@ -77,7 +78,8 @@ def _add_pictures(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         description="Read what each picture says of itself, find its model (models/, then MLflow, by its hashes), make the picture again, "
                     "and say: identical, differs, no such model, metadata stripped, or forged. Exit 0 only when all are identical.")
     whence.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="PNG files of `aigc generate`")
-    whence.add_argument("--model", metavar="MODEL", help="hold the pictures against this model: a folder, an MLflow run id, or models:/… or runs:/…")
+    whence.add_argument("--model", metavar="MODEL",
+                        help="hold the pictures against this model: a folder, an MLflow run id, or models:/… or runs:/…")
     whence.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     whence.set_defaults(command=_whence)
 

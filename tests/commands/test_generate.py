@@ -159,8 +159,8 @@ def test_every_kind_of_forgery_is_told_apart(capsys: pytest.CaptureFixture[str])
         rewritten(images[5], keep_hashes=False, seed="1"), rewritten(images[6], keep_hashes=False, pixels=other)]
     verdicts = asked([*forged, images[7]], capsys)
     assert [verdict for verdict, _ in verdicts] == [whence.FORGED] * 5 + [whence.DIFFERS] * 2 + [whence.IDENTICAL]
-    starts = ["text changed: the texts are not", "pixels changed: the pixels are not", "text and pixels changed", "text changed: the aigc.data_sha256",
-              "text changed: the aigc.label"]
+    starts = ["text changed: the texts are not", "pixels changed: the pixels are not", "text and pixels changed",
+              "text changed: the aigc.data_sha256", "text changed: the aigc.label"]
     for (_, detail), start in zip(verdicts, starts, strict=False):
         assert detail.startswith(start)
 
@@ -196,7 +196,8 @@ def test_pictures_of_two_arithmetics_are_asked_for_apart() -> None:
 
 def test_the_commands_make_the_same_bytes_whatever_the_environment_says(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = make("gan", 2, seed=3)
-    hostile = {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "MKL_CBWR": "AVX512", "TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "5"}
+    hostile = {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "MKL_CBWR": "AVX512",
+               "TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "5"}
     run_in(home, "python", "-m", "aigc", "generate", "gan", "--n", 2, "--seed", 3, "--out", "again", **hostile)
     assert [path.read_bytes() for path in sorted(Path("again").iterdir())] == [path.read_bytes() for path in images]
     done = run_in(home, "python", "-m", "aigc", "whence", *images, **hostile)

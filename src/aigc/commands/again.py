@@ -33,7 +33,8 @@ class Opened:
 
     def pixels(self, claim: Claim) -> bytes:
         """The bytes of the picture or contact sheet that `claim` describes, row by row."""
-        images = torch.stack([self._picture(int(claim.seed), claim.first + offset, label) for offset, label in enumerate(claim.labels)]).numpy()
+        drawn = [self._picture(int(claim.seed), index, label) for index, label in enumerate(claim.labels, claim.first)]
+        images = torch.stack(drawn).numpy()
         return (generate.as_sheet(images) if claim.is_sheet else generate.as_picture(images[0])).tobytes()
 
     def _picture(self, seed: int, index: int, label: int) -> Tensor:

@@ -51,7 +51,8 @@ def run(method: str | None, name: str | None, count: int, seed: int, folder: Pat
             bar.update()
     if shown > 1:
         files.write_bytes(folder / file_name(sheet), picture.encode(as_sheet(np.stack(first)), sheet))
-    print(f"{folder}: {count} picture{'s' * (count > 1)} of {card.method}, seed {seed}; `aigc whence` says whether one is still as it was made")
+    print(f"{folder}: {count} picture{'s' * (count > 1)} of {card.method}, seed {seed}; "
+          "`aigc whence` says whether one is still as it was made")
     return 0
 
 

@@ -39,7 +39,8 @@ def run(folder: Path) -> int:
                        for table, column in COLUMNS for old, new in moved.items())
             connection.commit()
     except sqlite3.Error as error:
-        raise StorageError(f"{database}: {error}; end the MLflow UI or server that uses it, and check that it is a store of MLflow's") from error
+        raise StorageError(f"{database}: {error}; end the MLflow UI or server that uses it, "
+                           "and check that it is a store of MLflow's") from error
     before = sorted({match[1] for value in moved if (match := ROOT.match(_path(value)))})
     print(f"{here}: {rows} places and {pages} MLmodel files were under {', '.join(before) or 'another folder'}, and are here now"
           if rows or pages else f"{here}: the store names this folder already")
@@ -47,7 +48,7 @@ def run(folder: Path) -> int:
 
 
 def relocated(location: str, here: Path) -> str:
-    """A path or file URI under some mlruns/, as it is under the one in `here`; as it is when it is elsewhere, or still there and not here."""
+    """A path or file URI under some mlruns/, as it is under the one in `here`; as it is when it is elsewhere, or not here but there."""
     match = ROOT.match(location)
     if not match:
         return location

@@ -59,8 +59,8 @@ def _tell(method: str, params: dict[str, Any], changed: set[str]) -> str:
 def _restore(method: str, params: dict[str, Any], card: model.Card) -> str:
     """A run with params from dvc.lock (typed as `train` sends them), curves from history.csv and the model; its id."""
     content = params[str(paths.PARAMS)]
-    told = {**config.flatten(contract.load_config(method, content).model_dump()),
-            **config.flatten({name: config.section(name, config.SECTIONS[name], content).model_dump() for name in content if name != method})}
+    shared = {name: config.section(name, config.SECTIONS[name], content).model_dump() for name in content if name != method}
+    told = {**config.flatten(contract.load_config(method, content).model_dump()), **config.flatten(shared)}
     with runs.restored_run(method, told, paths.PROCESSED / "train", card.data_sha256, _machine_of_the_lock()) as restored:
         restored.log_rows(_history(paths.history(method)))
         restored.log_model(paths.model(method), card.weights_sha256)

@@ -91,8 +91,8 @@ def judge(path: Path, finding: Finding, models: "Models") -> Verdict:
     if lie := found.lie(claim):
         return verdict(FORGED, f"text changed: the {lie} of its model is another, though its seal is whole", found.place, claim)
     if picture.hash_of(found.pixels(claim)) != finding.pixels_sha256:
-        return verdict(DIFFERS, "made again it is another picture: its hashes were forged too, or this machine computes other bytes",
-                       found.place, claim)
+        return verdict(DIFFERS, "made again it is another picture: its hashes were forged too, or this machine "
+                                "computes other bytes", found.place, claim)
     return verdict(IDENTICAL, "", found.place, claim)
 
 

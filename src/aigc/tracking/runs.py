@@ -141,7 +141,8 @@ def training_run(method: str, fingerprint: str, params: Mapping[str, Any], data:
     name = " ".join(filter(None, (method, os.environ.get("DVC_EXP_NAME"))))
     run_id = unfinished[0].info.run_id if unfinished else None
     holder = _holder(lock_of(method, fingerprint))
-    with _status_of_the_end(), mlflow.start_run(run_id, experiment, None if run_id else name, tags=holder, log_system_metrics=True) as active:
+    shown = None if run_id else name
+    with _status_of_the_end(), mlflow.start_run(run_id, experiment, shown, tags=holder, log_system_metrics=True) as active:
         run = TrainingRun(client, active.info.run_id)
         if not run_id:
             tags = {"aigc.method": method, "aigc.fingerprint": fingerprint, **machine_tags(provenance.machine())}
