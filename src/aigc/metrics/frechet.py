@@ -1,4 +1,4 @@
-"""The Fréchet distance between two Gaussians fitted to features (Heusel et al. 2017, FID).
+"""The Fréchet distance between two Gaussians fitted to features (Heusel et al. 2017, FID), and its limit for endless samples.
 
     d^2 = |mu_x - mu_y|^2 + tr(S_x) + tr(S_y) - 2 tr((S_x S_y)^(1/2))
 
@@ -10,8 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
+from scipy.linalg import blas
 
 from aigc.metrics.checks import features
+
+SMALLEST_PIVOT = 1e-5    # of the largest: below it the covariance has lost the digits that its factor needs
+TOLERANCE = 1e-9         # of the traces: what eigenvalues may cost in accuracy before singular values are taken instead
+POINTS = 15              # sample sizes of the extrapolation, as in Chong & Forsyth's program
+SMALLEST_SHARE = 0.1     # of the samples, in the smallest of them, as there
 
 
 @dataclass(frozen=True)
@@ -31,18 +37,60 @@ def fit(samples: np.ndarray) -> Gaussian:
     """The Gaussian of samples (n, d), n >= 2. Raises ValueError when they are too few or not finite."""
     samples = features(samples, at_least=2)
     mean = samples.mean(0)
-    root = (samples - mean) / np.sqrt(len(samples) - 1)
-    if len(root) > root.shape[1]:
-        root = linalg.qr(root, mode="r", overwrite_a=True, check_finite=False)[0][:root.shape[1]]
+    centred = samples - mean
+    centred /= np.sqrt(len(samples) - 1)
+    if len(centred) <= centred.shape[1]:
+        return Gaussian(mean, centred)
+    root = _cholesky(centred)
+    if root is None:
+        root = linalg.qr(centred, mode="r", overwrite_a=True, check_finite=False)[0][:centred.shape[1]]
     return Gaussian(mean, root)
 
 
+def _cholesky(centred: np.ndarray) -> np.ndarray | None:
+    """The upper triangular root of centred^T centred, or None where its covariance is too near to singular for one."""
+    upper, failed = linalg.lapack.dpotrf(blas.dsyrk(1.0, centred.T), overwrite_a=True)
+    pivots = np.diag(upper)
+    return None if failed or pivots.min() < SMALLEST_PIVOT * pivots.max() else upper
+
+
 def distance(x: Gaussian, y: Gaussian) -> float:
-    """The squared Fréchet distance between two Gaussians; 0 or more."""
-    overlap = linalg.svdvals(x.root @ y.root.T, check_finite=False).sum()
-    return max(0.0, float(np.square(x.mean - y.mean).sum() + x.variance + y.variance - 2 * overlap))
+    """The squared Fréchet distance between two Gaussians; 0 or more. Raises ValueError when their dimensions differ."""
+    if len(x.mean) != len(y.mean):
+        raise ValueError(f"features of {len(x.mean)} and of {len(y.mean)} columns cannot be compared")
+    spread = x.variance + y.variance
+    return max(0.0, float(np.square(x.mean - y.mean).sum() + spread - 2 * overlap(x.root, y.root, TOLERANCE * spread)))
+
+
+def overlap(x: np.ndarray, y: np.ndarray, tolerance: float) -> float:
+    """The nuclear norm of x y^T: from the eigenvalues of its square where these err by less than `tolerance`, else its
+    singular values, which take thrice as long.
+
+    An eigenvalue errs by about eps times the largest, its root by that over twice the root (and at most by its root).
+    """
+    product = x @ y.T
+    product = product if len(product) <= len(product.T) else product.T
+    eigenvalues = linalg.eigvalsh(product @ product.T, overwrite_a=True, check_finite=False)
+    doubt = np.finfo(np.float64).eps * max(eigenvalues[-1], 0.0)
+    roots = np.sqrt(np.maximum(eigenvalues, doubt))
+    if doubt == 0 or (doubt / roots).sum() <= tolerance:
+        return float(roots.sum())
+    return float(linalg.svdvals(product, check_finite=False).sum())
 
 
 def fid(real: np.ndarray, generated: np.ndarray) -> float:
     """FID between features (n, d) and (m, d). It falls with the sample size: compare at equal sizes only."""
     return distance(fit(real), fit(generated))
+
+
+def fid_infinity(real: Gaussian, generated: np.ndarray, seed: int) -> float:
+    """FID of endless generated samples against this real side (Chong & Forsyth 2020): the intercept of FID over 1/n.
+
+    generated: (n, d), 20 samples or more; each point is a subset drawn without replacement by `seed`. It may fall below 0.
+    The share of the bias that the size of the real side brings is not removed, as in the paper.
+    """
+    generated = features(generated, at_least=20)
+    rng = np.random.default_rng(seed)
+    sizes = np.linspace(SMALLEST_SHARE * len(generated), len(generated), POINTS).astype(int)
+    values = [distance(real, fit(generated[np.sort(rng.permutation(len(generated))[:size])])) for size in sizes]
+    return float(np.polyfit(1 / sizes, values, 1)[1])

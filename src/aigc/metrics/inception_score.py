@@ -11,3 +11,10 @@ def inception_score(logits: np.ndarray) -> float:
     conditional = log_softmax(features(logits, at_least=1), axis=1)
     marginal = logsumexp(conditional, axis=0) - np.log(len(conditional))
     return float(np.exp((np.exp(conditional) * (conditional - marginal)).sum(1).mean()))
+
+
+def over_splits(logits: np.ndarray, splits: int = 10) -> np.ndarray:
+    """IS of each of `splits` equal stretches of logits (n, classes), as published with ten of them: float64 (splits,)."""
+    logits = features(logits, at_least=splits)
+    edges = np.arange(splits + 1) * len(logits) // splits
+    return np.array([inception_score(logits[start:stop]) for start, stop in zip(edges, edges[1:], strict=False)])

@@ -13,8 +13,6 @@ import numpy as np
 from aigc.metrics.checks import features
 from aigc.metrics.chunks import stretches
 
-DEGREE = 3
-
 
 @dataclass(frozen=True)
 class Kid:
@@ -66,7 +64,7 @@ def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     block = x @ y.T
     block /= x.shape[1]
     block += 1
-    return block**DEGREE
+    return block * block * block  # a general power takes ten times as long
 
 
 def _mean_within(sums: np.ndarray) -> float:
