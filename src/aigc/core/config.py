@@ -98,7 +98,14 @@ class Generate(Section):
 
 
 class Evaluate(Section):
-    sample_size: Annotated[int, Field(ge=2)]
+    """neighbours: k of the balls; inception_weights: the file, or "" for torch's own cache."""
+
+    sample_size: Annotated[int, Field(ge=40)]
+    seed: Seed
+    precision_neighbours: Annotated[int, Field(ge=1, le=30)]
+    coverage_neighbours: Annotated[int, Field(ge=1, le=30)]
+    extractor: Literal["classifier", "inception"]
+    inception_weights: str
 
 
 SECTIONS: dict[str, type[Section]] = {

@@ -1,5 +1,7 @@
 """The Inception Score (Salimans et al. 2016): exp E_x KL(p(y|x) || p(y)), between 1 and the number of classes."""
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
@@ -17,4 +19,4 @@ def over_splits(logits: np.ndarray, splits: int = 10) -> np.ndarray:
     """IS of each of `splits` equal stretches of logits (n, classes), as published with ten of them: float64 (splits,)."""
     logits = features(logits, at_least=splits)
     edges = np.arange(splits + 1) * len(logits) // splits
-    return np.array([inception_score(logits[start:stop]) for start, stop in zip(edges, edges[1:], strict=False)])
+    return np.array([inception_score(logits[start:stop]) for start, stop in pairwise(edges)])

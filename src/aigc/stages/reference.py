@@ -1,17 +1,15 @@
-"""reference: what every evaluation shares. Features of the real splits, and the floor: real against real."""
+"""reference: what every evaluation shares. The real side of the metrics; floor, real against real; ceiling, noise against real."""
 
 from aigc.core import config, files, paths, runtime
 from aigc.core.errors import DataError
 from aigc.data import pictures
-from aigc.features.extractor import Extractor
-from aigc.metrics.frechet import fid
-from aigc.metrics.inception_score import inception_score
-from aigc.metrics.intervals import rounded
+from aigc.evaluation import fidelity
+from aigc.features.extractor import open_eye
 
 
 def run() -> None:
     chosen, switches = config.section("evaluate", config.Evaluate), config.section("runtime", config.Runtime)
-    extractor = Extractor(runtime.start_torch(switches.arithmetic, switches.threads))
+    eye = open_eye(chosen, runtime.start_torch(switches.arithmetic, switches.threads))
     size = chosen.sample_size
     seen = {}
     for split in ("holdout", "test"):
@@ -19,9 +17,15 @@ def run() -> None:
         if len(found) < size:
             raise DataError(f"{paths.PROCESSED / split}: {len(found)} pictures are fewer than evaluate.sample_size ({size}); "
                             f"lower it, or raise data.split.{split}")
-        seen[split] = extractor.see(found.images[:size])
+        images = found.images[:size] if split == "test" else found.images
+        seen[split] = fidelity.look(eye, images, str(paths.PROCESSED / split), size)
         files.write_npy(paths.REFERENCE / f"{split}_features.npy", seen[split].features)
-    floor = {"fid": rounded(fid(seen["test"].features, seen["holdout"].features)),
-             "is": rounded(inception_score(seen["holdout"].logits))}
-    protocol = {**extractor.protocol(), "n": size, "floor": "real holdout against real test, same n"}
-    files.write_json(paths.REFERENCE_METRICS, {"floor": floor, "protocol": protocol})
+    real = fidelity.of(seen["test"].features, chosen)
+    real.write(paths.REFERENCE)
+    noise = fidelity.look(eye, fidelity.noise(size, found.images.shape[1:], chosen.seed), "noise", size)
+    protocol = {**eye.protocol(), "n": size, "real_samples": len(real.features), "floor_samples": len(seen["holdout"].features),
+                "floor": "real holdout against real test, same n", "ceiling": "uniform noise against real test, same n",
+                "precision_neighbours": chosen.precision_neighbours, "coverage_neighbours": chosen.coverage_neighbours,
+                "intervals": fidelity.INTERVALS}
+    files.write_json(paths.REFERENCE_METRICS, {
+        "floor": fidelity.measure(real, seen["holdout"], chosen), "ceiling": fidelity.measure(real, noise, chosen), "protocol": protocol})

@@ -1,0 +1,1 @@
+"""What the stages and `aigc evaluate` ask of pictures."""
