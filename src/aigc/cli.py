@@ -17,6 +17,7 @@ examples:
   dvc exp run -S train.seed=1                  try another seed; compare with `dvc exp show`
   dvc exp run -S runtime.arithmetic=fast       use the GPU
   aigc ui                                      MLflow's UI, opened on the comparison of methods
+  aigc evaluate --real A --fake B              judge any pictures
   aigc verify                                  re-make the committed results and compare byte by byte
   aigc generate dcgan --n 64 --out pictures    pictures that say where they come from
   aigc whence pictures/*.png                   whether they are what they say
@@ -47,6 +48,8 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument("--json", action="store_true", help="print the verdict as JSON")
     verify.add_argument("--summary", type=Path, metavar="FILE", help="also append the verdict to FILE as a Markdown table")
     verify.set_defaults(command=_verify)
+
+    _add_evaluate(commands)
 
     record = commands.add_parser(
         "record", help="note on which machine dvc.lock was made",
@@ -100,6 +103,23 @@ def _add_store(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     relocate.set_defaults(command=_relocate)
 
 
+def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    evaluate = commands.add_parser(
+        "evaluate", help="judge any pictures against real ones: FID, KID, IS, precision, recall, density, coverage",
+        description="Judge pictures that any model made. PATH is a folder of pictures (png, jpg, bmp, webp) or a .npy of uint8 "
+                    "(N, C, H, W), (N, H, W, C) or (N, H, W). Prints each metric with its 95% interval and its floor: other real pictures "
+                    "against the same real ones, at the same n. In a folder with params.yaml, its sections `runtime` and `evaluate` hold.")
+    evaluate.add_argument("--real", type=Path, required=True, metavar="PATH", help="real pictures")
+    evaluate.add_argument("--fake", type=Path, required=True, metavar="PATH", help="generated pictures, of the same size")
+    evaluate.add_argument("--extractor", choices=["classifier", "inception"],
+                          help="classifier: this project's models/evaluator | inception: InceptionV3 of the published protocol")
+    evaluate.add_argument("--weights", type=Path, metavar="FILE", help="InceptionV3's weights (default: torch's cache, else a download)")
+    evaluate.add_argument("--n", type=int, metavar="N", help="sample size, 40 or more (default: half of the real pictures, the rest is the "
+                                                             "floor, or all fake ones if these are fewer)")
+    evaluate.add_argument("--json", action="store_true", help="print JSON: metrics and the protocol that repeats them")
+    evaluate.set_defaults(command=_evaluate)
+
+
 def _ui(arguments: argparse.Namespace) -> int:
     from aigc.tracking import ui
 
@@ -110,6 +130,21 @@ def _verify(arguments: argparse.Namespace) -> int:
     from aigc import verify
 
     return verify.run(arguments.strict, arguments.keep, arguments.json, arguments.summary)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from aigc.core import config, paths, runtime
+
+    content = config.read() if paths.PARAMS.exists() else None
+    switches = config.section("runtime", config.Runtime, content) if content else config.Runtime(arithmetic="portable", threads=2)
+    chosen = config.section("evaluate", config.Evaluate, content) if content else None
+    runtime.cap_environment(switches.arithmetic, switches.threads)
+    from aigc.evaluation import judge
+
+    given = {"extractor": arguments.extractor or ("inception" if arguments.weights else None),
+             "inception_weights": str(arguments.weights) if arguments.weights else None}
+    return judge.run(arguments.real, arguments.fake, chosen, runtime.start_torch(switches.arithmetic, switches.threads), arguments.n,
+                     arguments.json, **{key: value for key, value in given.items() if value is not None})
 
 
 def _record(_: argparse.Namespace) -> int:

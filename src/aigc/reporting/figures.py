@@ -70,5 +70,5 @@ def ranking(metrics: dict[str, dict[str, Any]]) -> bytes:
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_yticks(range(len(order)), order)
         axes.set_ylim(-0.6, len(order) - 0.4)
-        axes.set_xlabel("FID on the pipeline's evaluator, lower is better (dashed: floor)")
+        axes.set_xlabel("FID, lower is better (dashed: floor)")
         return _png(figure)

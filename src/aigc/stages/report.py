@@ -16,6 +16,8 @@ from aigc.reporting.grid import grid, write_png
 
 SHOWN = 16
 SCALE = 2
+COLUMNS = (("fid", "FID ↓"), ("fid_infinity", "FID∞ ↓"), ("kid", "KID ↓"), ("precision", "precision ↑"), ("recall", "recall ↑"),
+           ("density", "density ↑"), ("coverage", "coverage ↑"), ("is", "IS ↑"))
 
 
 def run() -> None:
@@ -31,7 +33,8 @@ def run() -> None:
     files.write_bytes(paths.REPORT, page.render(
         methods=ranked, source=content["data"]["source"], counts={name: len(split) for name, split in real.items()},
         size=real["test"].images.shape[2], channels=real["test"].images.shape[1], classes=real["test"].classes,
-        arithmetic=content["runtime"]["arithmetic"], protocol=reference["protocol"], floor=reference["floor"],
+        arithmetic=content["runtime"]["arithmetic"], protocol=reference["protocol"],
+        floor=reference["floor"], ceiling=reference["ceiling"], columns=COLUMNS,
         ranking=ranking, ranking_height=png_height(ranking), overview=paths.OVERVIEW.read_bytes(), shown=SHOWN,
         seed=content["generate"]["seed"], validation=files.read_json(paths.VALIDATION)))
 

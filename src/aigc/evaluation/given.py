@@ -1,0 +1,109 @@
+"""Pictures that somebody else made: a folder of picture files or a uint8 .npy, opened without loading it whole."""
+
+import hashlib
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from aigc.core import files
+from aigc.core.errors import DataError
+from aigc.features.extractor import Stack
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}
+MODES = {"L": "L", "1": "L", "RGB": "RGB", "P": "RGB"}
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The picture files of one folder, in the order of their names; decoded when asked for. shape: that of the first."""
+
+    paths: tuple[Path, ...]
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C, H, W)"""
+        return len(self.paths), *decode(self.paths[0]).shape
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, rows: "slice | np.ndarray", /) -> np.ndarray:
+        indices = np.arange(len(self.paths))[rows]
+        chunk = np.empty((len(indices), *self.shape[1:]), dtype=np.uint8)
+        for place, index in enumerate(indices):
+            picture = decode(self.paths[index])
+            if picture.shape != self.shape[1:]:
+                raise DataError(f"{self.paths[index]}: (channels, height, width) are {picture.shape}, those of {self.paths[0].name} are "
+                                f"{self.shape[1:]}; all pictures must have the same")
+            chunk[place] = picture
+        return chunk
+
+
+@dataclass(frozen=True)
+class Picked:
+    """Some rows of a stack, in a given order: indices int64 (n,)."""
+
+    stack: "Folder | np.ndarray"
+    indices: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, C, H, W)"""
+        return len(self.indices), *self.stack.shape[1:]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, rows: slice, /) -> np.ndarray:
+        return self.stack[self.indices[rows]]
+
+
+def open_pictures(path: Path) -> "Folder | np.ndarray":
+    """A folder of pictures, or a .npy of uint8 (N, C, H, W), (N, H, W, C) or (N, H, W). Raises DataError naming what is wrong."""
+    if path.is_dir():
+        found = tuple(sorted(file for file in path.iterdir() if file.suffix.lower() in FORMATS))
+        if not found:
+            raise DataError(f"{path}: no pictures in it; known endings are {', '.join(FORMATS)}")
+        return Folder(found)
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError(f"{path}: does not exist; give a folder of pictures or a uint8 .npy") from None
+    except (ValueError, EOFError):
+        raise DataError(f"{path}: not a whole .npy of numbers; give a folder of pictures or a uint8 .npy") from None
+    if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
+        raise DataError(f"{path}: must hold uint8, found {getattr(array, 'dtype', 'several arrays')}; scale to 0..255 and round first")
+    if array.ndim == 3:
+        return array[:, None]
+    if array.ndim == 4 and array.shape[1] in (1, 3):
+        return array
+    if array.ndim == 4 and array.shape[3] in (1, 3):
+        return array.transpose(0, 3, 1, 2)
+    raise DataError(f"{path}: must be (N, C, H, W), (N, H, W, C) or (N, H, W) of 1 or 3 channels, found {array.shape}")
+
+
+def decode(path: Path) -> np.ndarray:
+    """One picture file as uint8 (1 or 3, H, W). Raises DataError when it is torn, huge, animated or has transparency."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=[FORMATS[path.suffix.lower()]]) as picture:
+                if picture.mode not in MODES or "transparency" in picture.info:
+                    raise DataError(f"{path}: pictures of mode {picture.mode} are not judged; save it as grey or RGB, 8 bits a channel, "
+                                    "without transparency")
+                pixels = np.asarray(picture.convert(MODES[picture.mode]))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"{path}: not a whole picture ({' '.join(str(error).split())})") from None
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def sha256(path: Path, pictures: Stack) -> str:
+    """Of the .npy's bytes, or of the names and bytes of the folder's pictures."""
+    if not isinstance(pictures, Folder):
+        return files.sha256(path)
+    lines = "".join(f"{files.sha256(file)}  {file.name}\n" for file in pictures.paths)
+    return hashlib.sha256(lines.encode()).hexdigest()
