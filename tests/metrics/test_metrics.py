@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg
 
-from aigc.metrics import frechet, intervals
+from aigc.metrics import frechet, intervals, kernel, neighbours
 from aigc.metrics.inception_score import inception_score
 
 
@@ -73,3 +73,88 @@ def test_a_single_block_has_a_value_and_no_interval() -> None:
 def test_rounding_keeps_six_digits_and_drops_dust() -> None:
     assert intervals.rounded(1234.56789) == 1234.57
     assert intervals.rounded(-1e-12) == 0.0
+
+
+@pytest.mark.parametrize("condition", [1e2, 1e6, 1e10])
+def test_fid_against_the_closed_form_of_commuting_gaussians_at_any_condition(condition: float) -> None:
+    d = 24
+    axes = np.linalg.qr(np.random.default_rng(3).normal(size=(d, d)))[0]
+    x_scales = np.logspace(0, -np.log10(condition) / 2, d)
+    y_scales = x_scales * np.linspace(0.5, 2, d)
+    x = frechet.Gaussian(np.zeros(d), x_scales[:, None] * axes)
+    y = frechet.Gaussian(np.full(d, 0.1), axes.T @ (y_scales[:, None] * axes))
+    assert frechet.distance(x, y) == pytest.approx(0.01 * d + np.square(x_scales - y_scales).sum(), rel=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(2, 80), st.integers(1, 40), st.integers(0, 5))
+def test_fid_is_never_negative_symmetric_and_zero_for_the_same_samples_in_another_order(n: int, d: int, constant: int) -> None:
+    rng = np.random.default_rng(n * 100 + d)
+    x, y = rng.normal(size=(n, d)), rng.normal(size=(n + 3, d))
+    x[:, :constant] = 7
+    assert frechet.fid(x, y) == pytest.approx(frechet.fid(y, x), rel=1e-7)
+    assert frechet.fid(x, y) >= 0
+    assert frechet.fid(x, x[::-1]) <= 1e-9 * max(frechet.fit(x).variance, 1e-6)
+
+
+def test_fid_infinity_takes_the_bias_of_few_samples_away(rng: np.random.Generator) -> None:
+    real = frechet.fit(rng.normal(size=(40_000, 16)))
+    few = rng.normal(size=(600, 16))
+    assert abs(frechet.fid_infinity(real, few, seed=0)) < 0.25 * frechet.distance(real, frechet.fit(few))
+    assert frechet.fid_infinity(real, few, seed=0) == frechet.fid_infinity(real, few, seed=0)
+
+
+def test_kid_of_three_samples_by_hand() -> None:
+    x, y = np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [1.0], [3.0]])
+    kernel_of = [[[(a * b + 1) ** 3 for b in v.ravel()] for a in u.ravel()] for u, v in ((x, x), (y, y), (x, y))]
+    xx, yy, xy = map(np.array, kernel_of)
+    by_hand = (xx.sum() - np.trace(xx)) / 6 + (yy.sum() - np.trace(yy)) / 6 - 2 * xy.mean()
+    assert kernel.kid(x, y).value == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_kids_error_is_the_jackknifes_taken_literally(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(30, 4)), rng.normal(size=(25, 4)) + 0.2
+    without = np.array([kernel.kid(x, np.delete(y, i, axis=0)).value for i in range(25)])
+    assert kernel.kid(x, y).standard_error == pytest.approx(np.sqrt(24 / 25 * np.square(without - without.mean()).sum()), rel=1e-9)
+
+
+def test_neighbours_at_equal_distance_go_to_the_lower_index_however_many_they_are() -> None:
+    pool = np.zeros((500, 3))
+    pool[400] = 1e-3
+    distances, indices = neighbours.nearest(np.full((2, 3), 1e-3), pool, 3)
+    assert indices.tolist() == [[400, 0, 1]] * 2
+    assert distances[0, 0] == 0
+    assert neighbours.nearest(pool, pool, 2, same=True)[1][:3].tolist() == [[1, 2], [0, 2], [0, 1]]
+
+
+def test_a_point_on_the_rim_is_inside_also_far_from_the_origin() -> None:
+    real = np.array([[0.0], [1.0], [2.0]]) + 1e6
+    assert neighbours.held(neighbours.balls(real, 1), real)[0].tolist() == [2, 3, 2]
+
+
+@pytest.mark.parametrize("metric", ["fid", "kid", "precision", "density", "recall", "coverage"])
+def test_every_metric_gets_worse_as_noise_blur_and_lost_modes_grow(metric: str, digits: tuple[np.ndarray, np.ndarray]) -> None:
+    from scipy.ndimage import gaussian_filter
+
+    images, labels = digits
+    order = np.random.default_rng(0).permutation(len(images))
+    images, labels = images[order, 0].astype(float), labels[order]
+
+    def view(pictures: np.ndarray) -> np.ndarray:
+        return pictures.reshape(-1, 7, 4, 7, 4).mean((2, 4)).reshape(-1, 49) / 32
+
+    def quality(pictures: np.ndarray) -> float:
+        real, fake = view(images[:400]), view(pictures)
+        balls = neighbours.balls(real, 5)
+        return {"fid": lambda: -frechet.fid(real, fake), "kid": lambda: -kernel.kid(real, fake).value,
+                "precision": lambda: neighbours.precision(balls, fake), "density": lambda: neighbours.density(balls, fake),
+                "recall": lambda: neighbours.recall(real, neighbours.balls(fake, 5)), "coverage": lambda: neighbours.coverage(balls, fake)}[metric]()
+
+    others, noise = images[400:800], np.random.default_rng(1).normal(size=(400, 28, 28))
+    noisy = [quality(others + scale * noise) for scale in (0, 120, 300)]
+    blurred = [quality(gaussian_filter(others, (0, sigma, sigma))) for sigma in (0, 3, 6)]
+    fewer = [quality(images[400:][labels[400:] < classes][:400]) for classes in (10, 5, 2)]
+    assert noisy == sorted(noisy, reverse=True) and noisy[0] > noisy[-1]
+    assert blurred == sorted(blurred, reverse=True) and blurred[0] > blurred[-1]
+    if metric not in ("precision", "density"):  # these judge fidelity alone: a lost mode is none of their business
+        assert fewer == sorted(fewer, reverse=True) and fewer[0] > fewer[-1]

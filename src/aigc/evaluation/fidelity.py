@@ -23,7 +23,7 @@ from aigc.training.randomness import stream_seed
 
 METRICS = ("fid", "fid_infinity", "kid", "is", "precision", "recall", "density", "coverage")
 INTERVALS = {
-    "fid, is": "Student's over disjoint blocks of n samples; the grouped jackknife where there is one block only",
+    "fid, is": "Student's over disjoint blocks of n samples; the jackknife over groups of samples where there are fewer than four blocks",
     "recall, coverage": "Student's over disjoint blocks of n samples; none where there is one block only",
     "kid": "the jackknife over all samples", "precision": "Wilson's over all samples", "density": "Student's over all samples",
 }
