@@ -33,6 +33,7 @@ lint: $(VENV)/dev
 bench: $(VENV)/dev
 	python benchmarks/pipeline.py
 	python benchmarks/linear.py
+	python benchmarks/frechet.py  # needs its peers, see its first lines
 
 clean:
 	rm -rf .checkpoints .pytest_cache .mypy_cache .ruff_cache .hypothesis

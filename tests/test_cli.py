@@ -10,13 +10,16 @@ from aigc import cli
 HEAVY = ("numpy", "torch", "mlflow", "pandas", "pydantic", "dvc")
 
 
+COMMANDS = sorted(next(action.choices for action in cli.parser()._actions if action.choices))
+
+
 def test_help_imports_nothing_heavy() -> None:
     code = f"import sys; from aigc import cli; cli.parser().format_help(); print([n for n in {HEAVY!r} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "src"}, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["ui", "verify", "record", "generate", "whence", "sync", "relocate"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main([command, "--help"])

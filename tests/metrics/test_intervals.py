@@ -1,0 +1,62 @@
+"""The intervals hold what they say: by simulation, 95% of them contain the metric's expectation, within 3%."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from aigc.core import config
+from aigc.evaluation import fidelity
+from aigc.features.extractor import Seen
+from aigc.metrics import intervals
+
+N, D, CLASSES = 200, 6, 4
+TRIALS, DRAWS = 400, 2000
+CHOSEN = config.Evaluate(sample_size=N, seed=0, precision_neighbours=3, coverage_neighbours=5, extractor="classifier", inception_weights="")
+
+
+def draw(rng: np.random.Generator, count: int, shift: float) -> Seen:
+    """Skewed features, and logits that are some of them."""
+    features = np.maximum(rng.normal(size=(count, D)) + shift, -0.5)
+    return Seen(features, 3 * features[:, :CLASSES])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shift", [0.0, 0.4])
+@pytest.mark.parametrize("blocks", [1, 5])
+@pytest.mark.parametrize("metric", ["fid", "kid", "is", "precision", "recall", "density", "coverage"])
+def test_the_interval_covers_the_expectation_given_the_real_side(metric: str, blocks: int, shift: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fidelity, "METRICS", (metric,))
+    rng = np.random.default_rng(20)
+    real = fidelity.of(draw(rng, N, 0.0).features, CHOSEN)
+    per_block = metric in ("fid", "is", "recall", "coverage")
+    with monkeypatch.context() as patch:  # the truth: the mean of very many, without their intervals
+        patch.setattr(intervals, "FEW_BLOCKS", 0)
+        truth = np.mean([fidelity.measure(real, draw(rng, N, shift), CHOSEN)[metric]["value"] for _ in range(DRAWS)])
+    found = [fidelity.measure(real, draw(rng, N * blocks, shift), CHOSEN)[metric] for _ in range(TRIALS)]
+    if blocks == 1 and metric in ("recall", "coverage"):
+        assert all("low" not in number for number in found)
+        return
+    assert per_block or np.mean([number["value"] for number in found]) == pytest.approx(truth, abs=0.1 * found[0]["high"] - 0.1 * found[0]["low"])
+    assert 0.92 <= np.mean([number["low"] <= truth <= number["high"] for number in found]) <= 0.98
+
+
+def test_no_interval_is_made_of_a_sample_that_was_drawn_twice() -> None:
+    seen: list[np.ndarray] = []
+
+    def spy(block: np.ndarray) -> float:
+        seen.append(block)
+        return float(block.mean())
+
+    for count in (40, 200):
+        intervals.over_blocks(spy, np.arange(float(count))[:, None], 40, smooth=True)
+    assert all(len(np.unique(block)) == len(block) for block in seen)
+
+
+@pytest.mark.parametrize("interval", [lambda x: intervals.over_blocks(lambda block: float(block.mean()), x, 50, smooth=True)])
+def test_with_few_blocks_the_jackknife_of_a_mean_is_its_textbook_error(interval: Callable[[np.ndarray], intervals.Number],
+                                                                     rng: np.random.Generator) -> None:
+    x = rng.normal(size=(100, 1))
+    found = interval(x)
+    textbook = 1.96 * x.std(ddof=1) / 10
+    assert found["high"] - found["value"] == pytest.approx(textbook, rel=0.35)
