@@ -25,8 +25,8 @@ def run(real: Path, fake: Path, chosen: config.Evaluate | None, device: runtime.
     """
     stacks = {"real": given.open_pictures(real), "fake": given.open_pictures(fake)}
     if stacks["real"].shape[1:] != stacks["fake"].shape[1:]:
-        raise DataError(f"{fake}: (channels, height, width) are {stacks['fake'].shape[1:]}, those of {real} are {stacks['real'].shape[1:]}; "
-                        "resize one side as the other was")
+        raise DataError(f"{fake}: (channels, height, width) are {stacks['fake'].shape[1:]}, those of {real} are "
+                        f"{stacks['real'].shape[1:]}; resize one side as the other was")
     n = size or min(len(stacks["real"]) // 2, len(stacks["fake"]))
     if size is not None and size < SMALLEST:
         raise DataError(f"--n {size}: a sample of fewer than {SMALLEST} pictures says nothing; raise it")
@@ -52,11 +52,13 @@ def judge(real: Path, fake: Path, stacks: dict[str, Any], chosen: config.Evaluat
     metrics = fidelity.measure(side, fidelity.look(eye, given.Picked(stacks["fake"], order["fake"]), str(fake), n), chosen)
     rest = order["real"][n:]
     if len(rest) >= n:
-        for name, number in fidelity.measure(side, fidelity.look(eye, given.Picked(stacks["real"], rest), str(real), n), chosen).items():
+        floor = fidelity.measure(side, fidelity.look(eye, given.Picked(stacks["real"], rest), str(real), n), chosen)
+        for name, number in floor.items():
             metrics[name]["floor"] = number["value"]
     protocol = {
         **eye.protocol(), "n": n, "seed": chosen.seed, "precision_neighbours": chosen.precision_neighbours,
-        "coverage_neighbours": chosen.coverage_neighbours, "intervals": fidelity.INTERVALS, "floor_samples": len(rest) if len(rest) >= n else 0,
+        "coverage_neighbours": chosen.coverage_neighbours, "intervals": fidelity.INTERVALS,
+        "floor_samples": len(rest) if len(rest) >= n else 0,
         "real": {"path": str(real), "pictures": len(stacks["real"]), "sha256": given.sha256(real, stacks["real"])},
         "fake": {"path": str(fake), "pictures": len(stacks["fake"]), "sha256": given.sha256(fake, stacks["fake"])},
     }
@@ -72,7 +74,8 @@ def table(verdict: dict[str, Any]) -> str:
     floor = (f"floor: {protocol['floor_samples']} other real pictures against the same real ones" if protocol["floor_samples"]
              else "no floor: it needs twice n real pictures; lower --n")
     return "\n".join([*lines, "", f"n = {protocol['n']} real pictures of {protocol['real']['pictures']}, "
-                      f"{protocol['fake']['pictures']} fake; {floor}.", f"extractor: {protocol['extractor']}, sha256 {protocol['extractor_sha256'][:16]}. "
+                      f"{protocol['fake']['pictures']} fake; {floor}.",
+                      f"extractor: {protocol['extractor']}, sha256 {protocol['extractor_sha256'][:16]}. "
                       "Compare only with numbers through the same extractor at the same n."])
 
 

@@ -20,7 +20,8 @@ def run(method: str) -> None:
     eye = classifier if chosen.extractor == "classifier" else open_eye(chosen, device)
     reference = files.read_json(paths.REFERENCE_METRICS)
     if eye.sha256 != reference["protocol"]["extractor_sha256"]:
-        raise StorageError(f"{paths.REFERENCE_METRICS}: made through the extractor {reference['protocol']['extractor_sha256'][:16]}, this is "
+        known = reference["protocol"]["extractor_sha256"]
+        raise StorageError(f"{paths.REFERENCE_METRICS}: made through the extractor {known[:16]}, this is "
                            f"{eye.sha256[:16]}; numbers through two extractors are not comparable: run `dvc repro reference`")
     samples = pictures.open_folder(paths.generated(method))
     seen = fidelity.look(eye, samples.images, str(paths.generated(method)), chosen.sample_size)
