@@ -32,7 +32,7 @@ def run(method: str) -> None:
     logits = seen.logits if eye is classifier else classifier.see(samples.images).logits
     write_classes(method, logits.argmax(1), samples.classes)
     files.write_json(paths.metrics(method), {**beside, "protocol": protocol})
-    remember(method, numbers)
+    remember(method, beside)
 
 
 def write_classes(method: str, predicted: np.ndarray, classes: list[str]) -> None:
