@@ -11,6 +11,7 @@ from aigc.core import process
 from aigc.core.version import VERSION
 
 DESCRIPTION = "Image generation as a reproducible pipeline. `dvc repro` makes everything; these commands look after it."
+STATED = -1.0  # `--tolerance` without a number
 EXAMPLES = """\
 examples:
   dvc repro                                    make what changed, from the data to reports/report.html
@@ -21,6 +22,7 @@ examples:
   aigc verify                                  re-make the committed results and compare byte by byte
   aigc generate dcgan --n 64 --out pictures    pictures that say where they come from
   aigc whence pictures/*.png                   whether they are what they say
+  aigc reproduce RUN_ID                        re-make one MLflow run from what it recorded, and compare
 """
 
 
@@ -43,13 +45,29 @@ def parser() -> argparse.ArgumentParser:
         description="Clone HEAD into a temporary folder, run `dvc repro --force` there with the clone's own code, and compare "
                     "its dvc.lock with the committed one, stage by stage. Exit 0: identical. On another CPU than the lock was "
                     "made on, differing bytes are a warning and the metrics decide, within stated tolerances.")
-    verify.add_argument("--strict", action="store_true", help="differing bytes fail on any CPU")
-    verify.add_argument("--keep", type=Path, metavar="DIR", help="clone into DIR (must not exist) and leave it there")
-    verify.add_argument("--json", action="store_true", help="print the verdict as JSON")
+    verify.add_argument("--method", action="append", default=[], metavar="NAME", help="only this method's metrics and all that they need")
+    verify.add_argument("--stage", action="append", default=[], metavar="NAME", help="only this stage of dvc.yaml and all that it needs")
     verify.add_argument("--summary", type=Path, metavar="FILE", help="also append the verdict to FILE as a Markdown table")
+    _add_judgement(verify)
     verify.set_defaults(command=_verify)
 
     _add_evaluate(commands)
+
+    reproduce = commands.add_parser(
+        "reproduce", help="re-make one MLflow run and compare weights and metrics",
+        description="Make a git worktree at the commit of an MLflow run, apply the uncommitted changes that the run recorded, put its "
+                    "params there, compare its environment with this one, train again, and compare weights and metrics. The "
+                    "run may be in mlflow.db, in one that came from another machine, or on the server that MLFLOW_TRACKING_URI names.")
+    reproduce.add_argument("run_id", metavar="RUN_ID", help="the id on the run's page in MLflow")
+    _add_judgement(reproduce)
+    reproduce.set_defaults(command=_reproduce)
+
+    mend = commands.add_parser(
+        "mend", help="clear what a kill or a power cut left of DVC's own files",
+        description="Drop locks in .dvc/tmp/rwlock whose process is gone (or the file, if it was cut), restore a dvc.lock that was cut "
+                    "while it was written, remove half-written temporary files, and mark runs as KILLED whose process is gone. "
+                    "Touches nothing while a dvc is at work here. `make repro` does it first.")
+    mend.set_defaults(command=_mend)
 
     record = commands.add_parser(
         "record", help="note on which machine dvc.lock was made",
@@ -120,6 +138,17 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate.set_defaults(command=_evaluate)
 
 
+def _add_judgement(command: argparse.ArgumentParser) -> None:
+    """What verify and reproduce share: how to judge, where to work, how to print."""
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("--strict", action="store_true", help="differing bytes fail on any CPU")
+    how.add_argument("--tolerance", type=float, nargs="?", const=STATED, metavar="SHARE",
+                     help="differing bytes pass when every metric is within SHARE of what it was, such as 0.1; without SHARE, within "
+                          "the tolerances of src/aigc/comparison.py")
+    command.add_argument("--keep", type=Path, metavar="DIR", help="work in DIR (must not exist) and leave it there")
+    command.add_argument("--json", action="store_true", help="print the verdict as JSON")
+
+
 def _ui(arguments: argparse.Namespace) -> int:
     from aigc.tracking import ui
 
@@ -129,7 +158,27 @@ def _ui(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     from aigc import verify
 
-    return verify.run(arguments.strict, arguments.keep, arguments.json, arguments.summary)
+    request = verify.Request(tuple(arguments.method), tuple(arguments.stage), arguments.strict, *_tolerance(arguments))
+    return verify.run(request, arguments.keep, arguments.json, arguments.summary)
+
+
+def _reproduce(arguments: argparse.Namespace) -> int:
+    from aigc import reproduce
+
+    tolerant, share = _tolerance(arguments)
+    return reproduce.run(arguments.run_id, tolerant, share, arguments.keep, arguments.json)
+
+
+def _tolerance(arguments: argparse.Namespace) -> tuple[bool, float | None]:
+    """(whether metrics decide, the share that was given or None for the stated ones)."""
+    given = arguments.tolerance
+    return given is not None, None if given is None or given == STATED else given
+
+
+def _mend(_: argparse.Namespace) -> int:
+    from aigc import mend
+
+    return mend.run()
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:

@@ -4,45 +4,43 @@ A dvc.lock alone proves nothing, since `dvc commit -f` can write any hash into i
 """
 
 import json
-import math
-import os
-import shutil
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from aigc.core import files, paths, provenance
-from aigc.core.errors import AigcError, GateError
-
-# How far a metric may move, relatively, where another processor computed other bytes.
-TOLERANCES = {"fid": 0.25, "is": 0.05, "accuracy": 0.01}
-IDENTICAL, DIFFERS, MISSING = "identical", "differs", "not made"
+from aigc import checkout
+from aigc.comparison import (
+    IDENTICAL,
+    MetricVerdict,
+    StageVerdict,
+    compare,
+    compare_metrics,
+    file_hashes,
+    first_to_differ,
+    markdown,
+    read_lock,
+    read_metrics,
+    table,
+    weighed,
+)
+from aigc.core import config, files, paths, provenance
+from aigc.core.errors import AigcError, ConfigError, GateError
 
 
 @dataclass(frozen=True)
-class StageVerdict:
-    """One stage: its verdict, whether its deps already differed, and which outs did."""
+class Request:
+    """What to re-make (everything, unless methods or stages are named) and what to accept.
 
-    stage: str
-    verdict: str
-    deps_differ: bool
-    outs: list[str]
+    strict: bytes on any machine. tolerant: metrics decide on any machine, within `share` (default: the stated tolerances).
+    """
 
-
-@dataclass(frozen=True)
-class MetricVerdict:
-    """One metric, before and now."""
-
-    metric: str
-    committed: float
-    found: float
-    tolerance: float
-    within: bool
+    methods: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ()
+    strict: bool = False
+    tolerant: bool = False
+    share: float | None = None
 
 
 def record() -> int:
@@ -54,140 +52,77 @@ def record() -> int:
     return 0
 
 
-def run(strict: bool, keep: Path | None, as_json: bool, summary: Path | None) -> int:
+def run(request: Request, keep: Path | None, as_json: bool, summary: Path | None) -> int:
     """Re-make HEAD, print the verdict, return 0 or raise GateError naming the first stage that differs."""
-    with _clone(keep) as clone:
-        committed, before = _lock(clone), _metrics(clone)
-        _remake(clone)
-        stages = compare(committed, _lock(clone))
-        metrics = compare_metrics(before, _metrics(clone))
-    origin = files.read_json(paths.LOCK_ORIGIN) if paths.LOCK_ORIGIN.exists() else {}
-    made_on = _cpu_on_record(origin)
+    with checkout.clone(keep) as clone:
+        committed = read_lock(clone)
+        if not committed:
+            raise AigcError(f"{paths.LOCK}: not committed; run `dvc repro` and commit it")
+        targets, carried = targets_of(request, committed), file_hashes(clone, committed)
+        before = read_metrics(clone, carried)
+        origin = files.read_json(clone / paths.LOCK_ORIGIN) if (clone / paths.LOCK_ORIGIN).exists() else {}
+        made_on = cpu_on_record(origin, files.sha256(clone / paths.LOCK))
+        checkout.remake(clone, targets)
+        found = read_lock(clone)
+        made = [out["path"] for stage in found.values() for out in stage.get("outs", [])]
+        before = {name: value for name, value in before.items() if str(paths.metrics(name.partition(".")[0])) in made or not targets}
+        metrics = compare_metrics(before, read_metrics(clone, made), request.share)
+        # Everything that is committed and everything that was made; with targets, what was made.
+        wanted = [name for name in committed if name in found or not targets] + [name for name in found if name not in committed]
+        stages = weighed(compare(committed, found, carried, wanted), metrics)
     verdict = {"stages": [asdict(stage) for stage in stages], "metrics": [asdict(metric) for metric in metrics],
                "made_on": made_on, "here": provenance.cpu_model()}
     print(json.dumps(verdict, indent=1) if as_json else table(stages, metrics))
     if summary:
         with summary.open("a") as stream:
             stream.write(markdown(stages, metrics))
-    return _judge(stages, metrics, made_on, strict)
+    return judge(stages, metrics, made_on, request)
 
 
-def _cpu_on_record(origin: dict[str, Any]) -> str:
-    if origin.get("lock_sha256") != files.sha256(paths.LOCK):
-        return "unknown"
-    return str(origin["machine"]["cpu"])
+def targets_of(request: Request, committed: Mapping[str, Any]) -> list[str]:
+    """The stages to ask DVC for; [] is everything. Raises ConfigError for a name that dvc.lock does not know."""
+    groups = {name.partition("@")[0] for name in committed}
+    known = sorted({*committed, *groups})
+    methods = sorted(name.removeprefix("evaluate@") for name in committed if name.startswith("evaluate@"))
+    for name in request.stages:
+        if name not in known:
+            raise ConfigError(f"{paths.LOCK} has no stage `{name}`{config.did_you_mean(name, known)}")
+    for name in request.methods:
+        if name not in methods:
+            raise ConfigError(f"{paths.LOCK} has no method `{name}`{config.did_you_mean(name, methods)}")
+    return [*request.stages, *(f"evaluate@{name}" for name in request.methods)]
 
 
-def _judge(stages: list[StageVerdict], metrics: list[MetricVerdict], made_on: str, strict: bool) -> int:
-    differing = [stage for stage in stages if stage.verdict != IDENTICAL]
-    if not differing:
+def cpu_on_record(origin: Mapping[str, Any], lock_sha256: str) -> str:
+    """The processor on which this lock was made; "unknown" when lock_origin.json speaks of another lock."""
+    return str(origin["machine"]["cpu"]) if origin.get("lock_sha256") == lock_sha256 else "unknown"
+
+
+def judge(stages: list[StageVerdict], metrics: list[MetricVerdict], made_on: str, request: Request) -> int:
+    """0 when all is identical, or when metrics may decide and are within their tolerance. Raises GateError otherwise."""
+    stale = next((stage for stage in stages if stage.stale), None)
+    first = first_to_differ(stages)
+    if first is None and stale is None:
         print(f"identical: all {len(stages)} stages", file=sys.stderr)
         return 0
-    first = next((stage for stage in differing if not stage.deps_differ), differing[0])
-    story = f"{len(differing)} of {len(stages)} stages differ, first {first.stage} ({', '.join(first.outs)})"
+    if first is None and stale is not None:
+        raise GateError(f"every out is identical, but {paths.LOCK} is stale: {stale.stage} was recorded with another "
+                        f"{', '.join(stale.stale)}; `dvc repro` and commit the new {paths.LOCK}")
+    assert first is not None
+    count = sum(stage.verdict != IDENTICAL for stage in stages)
+    why = ("whose deps differ already" if first.deps_differ else f"recorded with another {', '.join(first.stale)}" if first.stale
+           else "whose deps are the committed ones")
+    story = f"{count} of {len(stages)} stages differ, first {first.stage} ({', '.join(first.outs) or first.verdict}), {why}"
     here = provenance.cpu_model()
-    if strict or made_on in (here, "unknown"):
-        raise GateError(f"{story}; `dvc repro` and commit the new dvc.lock, or undo what changed the result")
+    bytes_decide = request.strict or (not request.tolerant and made_on in (here, "unknown"))
+    if bytes_decide or stale or not first.outs:
+        raise GateError(f"{story}; `dvc repro` and commit the new {paths.LOCK}, or undo what changed the result")
     outside = [metric for metric in metrics if not metric.within]
     if outside:
         raise GateError(f"{story}, and {outside[0].metric} moved from {outside[0].committed} to {outside[0].found}, "
                         f"beyond its tolerance of {outside[0].tolerance:.0%}")
+    if not metrics:
+        raise GateError(f"{story}, and no metric was made that could tell how far; name a method with --method")
     print(f"WARNING: {story}. The lock was made on `{made_on}`, this is `{here}`; every metric is within its tolerance.",
           file=sys.stderr)
     return 0
-
-
-@contextmanager
-def _clone(keep: Path | None) -> Iterator[Path]:
-    top = provenance.git("rev-parse", "--show-toplevel").strip()
-    if not top:
-        raise AigcError(f"{Path.cwd()}: not a git repository; run in a clone of the project")
-    if keep and keep.exists():
-        raise AigcError(f"{keep}: exists; name a folder that does not")
-    folder = keep or Path(tempfile.mkdtemp(prefix="aigc-verify-")) / "clone"
-    try:
-        subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", top, str(folder)], check=True)
-        yield folder
-    except subprocess.CalledProcessError as error:
-        raise AigcError(f"`{' '.join(map(str, error.cmd[:4]))} …` failed with exit code {error.returncode} in {folder}; "
-                        "its own message stands above") from error
-    finally:
-        if not keep:
-            shutil.rmtree(folder.parent, ignore_errors=True)
-
-
-def _remake(clone: Path) -> None:
-    """`dvc repro --force` in the clone: its code, this environment's libraries, no cache but its own, this store."""
-    from aigc.tracking import runs
-
-    python = Path(sys.executable).parent
-    environment = {**os.environ, "PATH": f"{python}{os.pathsep}{os.environ['PATH']}", "MLFLOW_TRACKING_URI": runs.store_uri()}
-    environment.pop("PYTHONPATH", None)
-    subprocess.run([sys.executable, "-m", "dvc", "repro", "--force"], cwd=clone, env=environment, check=True,
-                   stdout=sys.stderr)
-
-
-def _lock(folder: Path) -> dict[str, Any]:
-    from ruamel.yaml import YAML
-
-    path = folder / paths.LOCK
-    if not path.exists():
-        raise AigcError(f"{path.name}: not committed; run `dvc repro` and commit it")
-    stages: dict[str, Any] = YAML(typ="safe", pure=True).load(path)["stages"]
-    return stages
-
-
-def compare(committed: dict[str, Any], found: dict[str, Any]) -> list[StageVerdict]:
-    """Each committed stage against the same stage as it was made now, in the order of the committed lock."""
-    verdicts = []
-    for name, stage in committed.items():
-        if name not in found:
-            verdicts.append(StageVerdict(name, MISSING, False, []))
-            continue
-        deps, outs = (_differing(stage, found[name], part) for part in ("deps", "outs"))
-        verdicts.append(StageVerdict(name, DIFFERS if outs else IDENTICAL, bool(deps), outs))
-    return verdicts
-
-
-def _differing(committed: dict[str, Any], found: dict[str, Any], part: str) -> list[str]:
-    hashes = [{item["path"]: item["md5"] for item in stage.get(part, [])} for stage in (committed, found)]
-    return sorted(path for path in {**hashes[0], **hashes[1]} if hashes[0].get(path) != hashes[1].get(path))
-
-
-def _metrics(folder: Path) -> dict[str, float]:
-    """Every number with a stated tolerance: {"gan.fid": 12.3, ...}."""
-    numbers = {}
-    for path in sorted((folder / paths.metrics("x").parent).glob("*.json")):
-        for name, content in files.read_json(path).items():
-            if name in TOLERANCES:
-                numbers[f"{path.stem}.{name}"] = float(content["value"] if isinstance(content, dict) else content)
-    return numbers
-
-
-def compare_metrics(committed: dict[str, float], found: dict[str, float]) -> list[MetricVerdict]:
-    """Each committed metric against what was found, under its tolerance; a missing one is out of it."""
-    verdicts = []
-    for name, value in committed.items():
-        tolerance = TOLERANCES[name.rpartition(".")[2]]
-        now = found.get(name, math.nan)
-        verdicts.append(MetricVerdict(name, value, now, tolerance, abs(now - value) <= tolerance * abs(value)))
-    return verdicts
-
-
-def table(stages: list[StageVerdict], metrics: list[MetricVerdict]) -> str:
-    """The verdict as text."""
-    width = max(len(stage.stage) for stage in stages)
-    lines = [f"{stage.stage:<{width}}  {stage.verdict:<9}  {', '.join(stage.outs)}{' (its deps differ)' if stage.deps_differ else ''}"
-             for stage in stages]
-    lines += [f"{metric.metric}: {metric.committed} -> {metric.found} ({'within' if metric.within else 'BEYOND'} {metric.tolerance:.0%})"
-              for metric in metrics if metric.found != metric.committed]
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def markdown(stages: list[StageVerdict], metrics: list[MetricVerdict]) -> str:
-    """The verdict as Markdown tables, for the summary of a CI job."""
-    rows = ["### Reproduction", "", "| stage | verdict | differing outs |", "|---|---|---|"]
-    rows += [f"| {stage.stage} | {stage.verdict} | {', '.join(stage.outs)} |" for stage in stages]
-    rows += ["", "| metric | committed | found | tolerance |", "|---|---|---|---|"]
-    rows += [f"| {metric.metric} | {metric.committed} | {metric.found} | {metric.tolerance:.0%} |" for metric in metrics]
-    return "\n".join([*rows, ""])

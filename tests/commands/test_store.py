@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -84,10 +83,13 @@ def test_a_run_that_a_kill_left_running_becomes_killed_and_one_whose_writer_live
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     client, experiment = runs.open_store()
-    locks = {name: tmp_path / name for name in ("dead", "gone", "alive", "foreign")}
+    names = ("dead", "gone", "alive", "foreign")
+    locks = {name: tmp_path / runs.lock_of(name, "0123") for name in names}
+    locks["dead"].parent.mkdir(parents=True)
     locks["dead"].touch()
-    hosts = {name: "elsewhere" if name == "foreign" else socket.gethostname() for name in locks}
-    made = {name: client.create_run(experiment, tags={runs.LOCK_TAG: f"{hosts[name]}:{lock}"}).info.run_id for name, lock in locks.items()}
+    writers = {name: "elsewhere:/another/place" if name == "foreign" else runs.writer_tag() for name in names}
+    made = {name: client.create_run(experiment, tags={runs.WRITER: writers[name], "aigc.method": name, "aigc.fingerprint": "0123"}).info.run_id
+            for name in names}
     with process.only_writer(locks["alive"]):
         closed = {run.info.run_id for run in runs.close_abandoned(client, experiment)}
         assert closed == {made["dead"], made["gone"]}

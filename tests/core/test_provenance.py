@@ -27,8 +27,11 @@ def test_the_patch_of_uncommitted_work_makes_it_again_elsewhere(tmp_path: Path, 
     run_in(start, "git", "commit", "-qm", "a")
     run_in(tmp_path, "git", "clone", "-q", start, copy)
     (start / "a.txt").write_text("two\n")
-    (start / "new file.bin").write_bytes(bytes(range(256)))
+    odd = {"new file.bin": bytes(range(256)), "größe.txt": "Maß\r\n".encode("latin-1"), "crlf.txt": b"one\r\ntwo\r\n"}
+    for name, content in odd.items():
+        (start / name).write_bytes(content)
+    run_in(start, "git", "config", "diff.noprefix", "true")
     monkeypatch.chdir(start)
-    subprocess.run(["git", "apply"], cwd=copy, input=provenance.uncommitted(), text=True, check=True)
+    subprocess.run(["git", "apply"], cwd=copy, input=provenance.uncommitted(), check=True)
     assert (copy / "a.txt").read_text() == "two\n"
-    assert (copy / "new file.bin").read_bytes() == bytes(range(256))
+    assert {name: (copy / name).read_bytes() for name in odd} == odd

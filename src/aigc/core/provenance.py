@@ -79,13 +79,12 @@ def git(*arguments: str) -> str:
         return ""
 
 
-def uncommitted() -> str:
-    """The difference between HEAD and the working tree, untracked files included, as one patch ("" when clean)."""
-    untracked = git("ls-files", "--others", "--exclude-standard").splitlines()
-    patches = [git("diff", "--binary", "HEAD")]
-    for name in untracked:
-        # `git diff --no-index` exits 1 when there is a difference, which is always.
-        answer = subprocess.run(["git", "diff", "--binary", "--no-index", "/dev/null", name],
-                                capture_output=True, text=True, check=False)
-        patches.append(answer.stdout)
-    return "".join(patches)
+DIFF = ("diff", "--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
+
+
+def uncommitted() -> bytes:
+    """The difference between HEAD and the working tree, untracked files included, as one patch (b"" when clean)."""
+    untracked = git("ls-files", "-z", "--others", "--exclude-standard").split("\0")
+    commands = [[*DIFF, "HEAD"], *([*DIFF, "--no-index", "/dev/null", name] for name in untracked if name)]
+    # Exit code 1 says only that there is a difference.
+    return b"".join(subprocess.run(["git", *command], capture_output=True, check=False).stdout for command in commands)

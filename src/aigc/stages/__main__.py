@@ -27,7 +27,9 @@ def _run(name: str, *arguments: str) -> None:
     runtime.cap_environment(chosen.arithmetic, chosen.threads)
     page = importlib.import_module(f"aigc.stages.{name}")
     try:
-        page.run(*arguments)
+        # An orphan of a killed DVC may still be here for a moment; two writers never meet.
+        with process.only_writer(paths.CHECKPOINTS / f"{'-'.join((name, *arguments))}.lock"):
+            page.run(*arguments)
     except AigcError as error:
         error.args = (f"{' '.join((name, *arguments))}: {error}",)
         raise

@@ -30,12 +30,13 @@ def run() -> None:
     learning = ClassifierConfig(**FIXED, **chosen.model_dump(exclude={"seed", "min_accuracy"}))
     shape = Shape(train.images.shape[1], train.images.shape[2], len(train.classes))
     data_sha256 = provenance.array_sha256(train.images)
-    fingerprint, _ = provenance.fingerprint({**chosen.model_dump(exclude={"min_accuracy"}), **switches.model_dump()},
-                                                {"images": data_sha256, "labels": provenance.array_sha256(train.labels)})
+    fingerprint, identity = provenance.fingerprint({**chosen.model_dump(exclude={"min_accuracy"}), **switches.model_dump()},
+                                                    {"images": data_sha256, "labels": provenance.array_sha256(train.labels)})
     folder = paths.CHECKPOINTS / f"{NAME}-{fingerprint[:16]}"
     with process.only_writer(folder / "lock"):
         trainer = Trainer(NAME, lambda: Classifier(learning, shape), Feed(train.images, train.labels, chosen.seed, device),
-                          learning, config.Train(seed=chosen.seed, intervals=10, checkpoints=5), device, Checkpoints(folder))
+                          learning, config.Train(seed=chosen.seed, intervals=10, checkpoints=5), device,
+                          Checkpoints(folder, identity))
         network = trainer.fit()
     card = model.write(paths.EVALUATOR, network, method=NAME, config=learning.model_dump(), shape=vars(shape),
                        classes=train.classes, seed=chosen.seed, data_sha256=data_sha256)

@@ -34,9 +34,9 @@ def run(method: str) -> None:
     fingerprint, identity = provenance.fingerprint({"method": method, **params}, deps)
     lock = runs.lock_of(method, fingerprint)
     with process.only_writer(lock):
-        files.write_json(lock.with_name("identity.json"), identity)
         trainer = Trainer(method, lambda: contract.build(method, chosen, shape),
-                          Feed(found.images, found.labels, train.seed, device, train.balanced, train.mirror, train.shift), chosen, train, device, Checkpoints(lock.parent))
+                          Feed(found.images, found.labels, train.seed, device, train.balanced, train.mirror, train.shift),
+                          chosen, train, device, Checkpoints(lock.parent, identity))
         with runs.training_run(method, fingerprint, params, paths.PROCESSED / "train", data_sha256) as remembered:
             def observe(history: list[Row], average: torch.nn.Module) -> None:
                 assert isinstance(average, contract.Method)

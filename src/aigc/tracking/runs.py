@@ -7,8 +7,9 @@ them, and only what is past the store's last step is sent, so that a resumed run
 import fcntl
 import logging
 import os
+import platform
 import re
-import socket
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aigc.core import paths, process, provenance
+from aigc.core import files, paths, process, provenance
 from aigc.core.errors import AigcError, Interrupted
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -41,10 +42,11 @@ warnings.filterwarnings("ignore", module="mlflow")
 EXPERIMENT = "aigc"
 TEMPORARY_CHECKOUTS = "/.dvc/tmp/exps/"
 SERVING_PAGE = Path(__file__).with_name("serving.py")
-LOCK_TAG = "aigc.lock"  # host:path of the lock that a run's writer holds
 RESTORED = "restored"  # in place of the fingerprint of a run whose training nobody saw here
 SYSTEM_METRICS_SECONDS = 5
 SQLITE = "sqlite:///"
+SOURCE, PATCH = "source", "uncommitted.patch"  # what a run was made from, among its artifacts
+WRITER = "aigc.writer"  # host:folder of who writes a run; its lock lies there
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(DataType.long, "n", required=True), ColSpec(DataType.long, "label", required=False),
                    ColSpec(DataType.long, "seed", required=False)]),
@@ -84,6 +86,33 @@ def open_store() -> tuple[mlflow.MlflowClient, str]:
         raise AigcError(f"the MLflow store {uri} does not answer ({str(error).splitlines()[0]}); "
                         "check MLFLOW_TRACKING_URI, or unset it to use mlflow.db") from error
     return client, found.experiment_id
+
+
+def read_run(run_id: str) -> tuple[mlflow.MlflowClient, Run]:
+    """One run of the store. Raises AigcError when the store has none of this id."""
+    client, _ = open_store()
+    try:
+        return client, client.get_run(run_id)
+    except MlflowException:
+        raise AigcError(f"the MLflow store {store_uri()} has no run {run_id}; "
+                        "`aigc ui` shows the runs, MLFLOW_TRACKING_URI names another store") from None
+
+
+def sources(client: mlflow.MlflowClient, run: Run, scratch: Path) -> Path:
+    """The folder of what `run` was made from: params, lock, requirements, patch. Downloaded to `scratch` unless it lies here.
+
+    A store that came from another machine names folders of that machine; its artifacts lie beside the database all the same.
+    """
+    uri, run_id = store_uri(), run.info.run_id
+    if uri.startswith(SQLITE):
+        beside = Path(uri.removeprefix(SQLITE)).resolve().parent / "mlruns" / run.info.experiment_id / run_id / "artifacts" / SOURCE
+        if beside.is_dir():
+            return beside
+    try:
+        return Path(client.download_artifacts(run_id, SOURCE, str(scratch)))
+    except (MlflowException, OSError):
+        raise AigcError(f"run {run_id}: its artifacts are not at {run.info.artifact_uri} nor beside the database; "
+                        "copy mlruns/ from where it was made") from None
 
 
 class TrainingRun:
@@ -136,17 +165,19 @@ def training_run(method: str, fingerprint: str, params: Mapping[str, Any], data:
     """Start the run of `fingerprint`, or go on with the one that was interrupted; end it as the block ends."""
     client, experiment = open_store()
     close_abandoned(client, experiment)
-    unfinished = client.search_runs([experiment], f"tags.`aigc.fingerprint` = '{fingerprint}' and attributes.status != 'FINISHED'")
+    # A run that is RUNNING still has a writer in another folder or on another machine, unless it is our own lock that it names.
+    writer = writer_tag()
+    unfinished = [run for run in client.search_runs(
+        [experiment], f"tags.`aigc.fingerprint` = '{fingerprint}' and attributes.status != 'FINISHED'")
+        if run.info.status != "RUNNING" or run.data.tags.get(WRITER, writer) == writer]
     mlflow.set_system_metrics_sampling_interval(SYSTEM_METRICS_SECONDS)
     name = " ".join(filter(None, (method, os.environ.get("DVC_EXP_NAME"))))
     run_id = unfinished[0].info.run_id if unfinished else None
-    holder = _holder(lock_of(method, fingerprint))
-    shown = None if run_id else name
-    with _status_of_the_end(), mlflow.start_run(run_id, experiment, shown, tags=holder, log_system_metrics=True) as active:
+    shown, tags = None if run_id else name, {WRITER: writer, "aigc.method": method, "aigc.fingerprint": fingerprint}
+    with _status_of_the_end(), mlflow.start_run(run_id, experiment, shown, tags=tags, log_system_metrics=True) as active:
         run = TrainingRun(client, active.info.run_id)
         if not run_id:
-            tags = {"aigc.method": method, "aigc.fingerprint": fingerprint, **machine_tags(provenance.machine())}
-            _describe(client, active.info.run_id, tags, params)
+            _describe(client, active.info.run_id, {**tags, **machine_tags(provenance.machine())}, params)
             _log_data(data, data_sha256)
         yield run
 
@@ -159,9 +190,9 @@ def restored_run(method: str, params: Mapping[str, Any], data: Path, data_sha256
     machine: where it was trained, empty when nobody knows. Hold `lock_of(method, RESTORED)` meanwhile.
     """
     client, experiment = open_store()
-    holder = _holder(lock_of(method, RESTORED))
-    with _status_of_the_end(), mlflow.start_run(None, experiment, f"{method} restored", tags=holder, log_system_metrics=False) as active:
-        _describe(client, active.info.run_id, {"aigc.method": method, "aigc.restored": "true", **machine_tags(machine)}, params)
+    tags = {WRITER: writer_tag(), "aigc.method": method, "aigc.restored": "true"}
+    with _status_of_the_end(), mlflow.start_run(None, experiment, f"{method} restored", tags=tags, log_system_metrics=False) as active:
+        _describe(client, active.info.run_id, {**tags, **machine_tags(machine)}, params)
         _log_data(data, data_sha256)
         yield TrainingRun(client, active.info.run_id)
 
@@ -201,27 +232,36 @@ def _describe(client: mlflow.MlflowClient, run_id: str, tags: Mapping[str, str],
                      tags=[RunTag(key, value) for key, value in about.items() if value])
     for name in (paths.PARAMS, paths.LOCK, paths.REQUIREMENTS):
         if name.exists():
-            client.log_artifact(run_id, str(name), "source")
+            client.log_artifact(run_id, str(name), SOURCE)
     if patch:
-        client.log_text(run_id, patch, "source/uncommitted.patch")
+        with tempfile.TemporaryDirectory(prefix="aigc-patch-") as scratch:
+            # Bytes, not text: a patch may hold any encoding and any line ending.
+            files.write_bytes(Path(scratch) / PATCH, patch)
+            client.log_artifact(run_id, str(Path(scratch) / PATCH), SOURCE)
 
 
 def close_abandoned(client: mlflow.MlflowClient, experiment: str) -> list[Run]:
-    """Mark as KILLED, and return, each RUNNING run of this host whose writer is gone: its lock is free, or no longer there.
-
-    A run tells by a tag on which host and where its lock lies: a store may serve several hosts and checkouts.
-    """
-    gone = []
-    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
-        host, _, lock = run.data.tags.get(LOCK_TAG, "").partition(":")
-        if host == socket.gethostname() and not (Path(lock).exists() and _is_held(Path(lock))):
-            client.set_terminated(run.info.run_id, "KILLED")
-            gone.append(run)
+    """Mark as KILLED, and return, each RUNNING run of this machine whose writer is gone."""
+    gone = [run for run in client.search_runs([experiment], "attributes.status = 'RUNNING'") if not _has_writer(run)]
+    for run in gone:
+        client.set_terminated(run.info.run_id, "KILLED")
     return gone
 
 
-def _holder(lock: Path) -> dict[str, str]:
-    return {LOCK_TAG: f"{socket.gethostname()}:{lock.resolve()}"}
+def _has_writer(run: Run) -> bool:
+    """Whether the writer of `run` holds its lock, as far as this machine can tell; another machine's is taken to do so."""
+    host, _, folder = run.data.tags.get(WRITER, "").partition(":")
+    lock = lock_of(run.data.tags.get("aigc.method", ""), run.data.tags.get("aigc.fingerprint", RESTORED))
+    if host == platform.node():
+        return (Path(folder) / lock).exists() and _is_held(Path(folder) / lock)
+    # A container gets another name at each start: the folder tells.
+    ours = folder in ("", str(Path.cwd()))
+    return not (ours and lock.exists() and not _is_held(lock))
+
+
+def writer_tag() -> str:
+    """Who writes a run: machine and folder; its lock lies there."""
+    return f"{platform.node()}:{Path.cwd()}"
 
 
 def lock_of(method: str, fingerprint: str) -> Path:

@@ -1,0 +1,87 @@
+"""A checkout of the project somewhere else, in which the pipeline is made again by that checkout's own code.
+
+It has no cache of DVC's, no checkpoint and no lock but what it makes, so that nothing in it is inherited; it logs to the
+MLflow store of the checkout that started it.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from aigc.core import process, provenance
+from aigc.core.errors import AigcError
+
+
+def top() -> Path:
+    """The root of the git repository around the current folder. Raises AigcError where there is none."""
+    found = provenance.git("rev-parse", "--show-toplevel").strip()
+    if not found:
+        raise AigcError(f"{Path.cwd()}: not a git repository; run in a clone of the project")
+    return Path(found)
+
+
+@contextmanager
+def clone(keep: Path | None) -> Iterator[Path]:
+    """A clone of HEAD in `keep` (which must not exist), or in a temporary folder that goes when the block ends."""
+    with _folder(keep) as folder:
+        git("clone", "--quiet", "--no-hardlinks", str(top()), str(folder))
+        yield folder
+
+
+@contextmanager
+def worktree(commit: str, keep: Path | None) -> Iterator[Path]:
+    """A git worktree at `commit`, which need not be on any branch. Raises AigcError when the repository has no such commit."""
+    root = top()
+    if not provenance.git("-C", str(root), "rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}"):
+        raise AigcError(f"commit {commit or '(none)'} is not in this repository; `git fetch` it from where the run was made")
+    with _folder(keep) as folder:
+        git("-C", str(root), "worktree", "add", "--quiet", "--detach", str(folder), commit)
+        try:
+            yield folder
+        finally:
+            if not keep:
+                git("-C", str(root), "worktree", "remove", "--force", str(folder))
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep and keep.exists():
+        raise AigcError(f"{keep}: exists; name a folder that does not")
+    folder = keep.absolute() if keep else Path(tempfile.mkdtemp(prefix="aigc-")) / "checkout"
+    try:
+        yield folder
+    finally:
+        if not keep:
+            shutil.rmtree(folder.parent, ignore_errors=True)
+
+
+def git(*arguments: str, stdin: bytes | None = None) -> None:
+    """Run git. Raises AigcError with git's own last line when it fails."""
+    done = subprocess.run(["git", *arguments], input=stdin, capture_output=True, check=False)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["no message"]
+        raise AigcError(f"`git {' '.join(arguments[:5])}` failed: {said[-1]}")
+
+
+def remake(folder: Path, targets: Sequence[str] = ()) -> None:
+    """`dvc repro --force` of `targets` (default: everything) and of all that they need, in `folder`.
+
+    This environment's libraries, that folder's code (dvc.yaml's commands set PYTHONPATH). Its dvc.lock is dropped first, so that
+    afterwards it tells of what was made and of nothing else.
+    """
+    from aigc.tracking import runs
+
+    python = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{python}{os.pathsep}{os.environ['PATH']}", "MLFLOW_TRACKING_URI": runs.store_uri()}
+    for name in ("PYTHONPATH", "DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME"):
+        environment.pop(name, None)
+    (folder / "dvc.lock").unlink(missing_ok=True)
+    done = subprocess.run([sys.executable, "-m", "dvc", "repro", "--force", *targets], cwd=folder, env=environment, check=False,
+                          stdout=sys.stderr, preexec_fn=process.die_with_parent)
+    if done.returncode:
+        raise AigcError(f"`dvc repro --force` failed with exit code {done.returncode} in {folder}; its own message stands above")
