@@ -13,6 +13,7 @@ export PYTHONPATH := src
 .DELETE_ON_ERROR:
 
 repro: $(VENV)/runtime
+	python -m aigc mend
 	dvc repro
 	python -m aigc record
 

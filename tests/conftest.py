@@ -37,11 +37,16 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     return found.images, found.labels
 
 
-def run_in(folder: Path, *command: object, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command as a user would, in `folder`, with this environment's programs first on the path."""
+def environment_of(**environment: str) -> dict[str, str]:
+    """This environment's programs first on the path, and nothing of ours in the way."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "DVC_", "PYTHONPATH", "AIGC_"))}
-    done = subprocess.run([str(part) for part in command], cwd=folder, env={**clean, "PATH": path, **environment},
+    return {**clean, "PATH": path, **environment}
+
+
+def run_in(folder: Path, *command: object, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user would, in `folder`, with this environment's programs first on the path."""
+    done = subprocess.run([str(part) for part in command], cwd=folder, env=environment_of(**environment),
                           capture_output=True, text=True, check=False)
     assert not check or done.returncode == 0, f"{command}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done

@@ -1,0 +1,154 @@
+"""Kill training at random instants and compare what comes out with the run that was never killed.
+
+    PYTHONPATH=src:tests python tests/crashes.py [--methods vae gan …] [--kills 20] [--seed 0]
+
+A project made small is run up to each method's training. SIGKILL goes in turn to dvc alone, to the stage alone, to both; then
+`dvc repro` again at once (beside an orphan, if there is one), with `aigc mend` before it where DVC refuses to start. Exits 1 when
+one byte of dvc.lock differs, a step was logged twice, or a run stays RUNNING.
+"""
+
+import argparse
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import psutil
+
+from conftest import copy_project, environment_of, run_in
+
+VICTIMS = ("dvc", "stage", "both")
+ATTEMPTS = 4
+
+
+@dataclass
+class Crash:
+    """What one kill did."""
+
+    victim: str
+    instant: float
+    hit: bool
+    same_bytes: bool
+    mended: bool
+    checkpoint: int
+    resumed: int
+    faults: list[str]
+
+
+def small_project(folder: Path, methods: list[str], upto: str = "preprocess") -> Path:
+    """A project in which everything before training has run."""
+    copy_project(folder)
+    params = folder / "params.yaml"
+    params.write_text(params.read_text().replace("methods: [vae, gan]", f"methods: [{', '.join(methods)}]"))
+    run_in(folder, "dvc", "repro", upto)
+    run_in(folder, "git", "add", "-A")
+    run_in(folder, "git", "commit", "-qm", "start of training")
+    return folder
+
+
+def straight(base: Path, folder: Path, target: str) -> tuple[bytes, float]:
+    """The run that is never killed: (dvc.lock, seconds)."""
+    shutil.copytree(base, folder, symlinks=True)
+    started = time.monotonic()
+    run_in(folder, "dvc", "repro", target)
+    return (folder / "dvc.lock").read_bytes(), time.monotonic() - started
+
+
+def crash(base: Path, folder: Path, target: str, victim: str, instant: float, expected: bytes) -> Crash:
+    """Start the same run in a copy of `base`, kill `victim` after `instant` seconds, run to the end, compare."""
+    shutil.copytree(base, folder, symlinks=True)
+    run = subprocess.Popen([sys.executable, "-m", "dvc", "repro", target], cwd=folder, env=environment_of(), stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, start_new_session=True)
+    time.sleep(instant)
+    stages = [child for child in psutil.Process(run.pid).children(recursive=True) if run.poll() is None and is_stage(child)]
+    hit = run.poll() is None and (victim != "stage" or bool(stages))
+    for process in [*([psutil.Process(run.pid)] if victim != "stage" and hit else []), *(stages if victim != "dvc" else [])]:
+        process.send_signal(signal.SIGKILL)
+    checkpoint = max((int(path.name[:10]) for path in folder.glob(f".checkpoints/{target.partition('@')[2]}-*/[0-9]*.safetensors")), default=0)
+    if victim != "dvc" or not hit:
+        run.wait()
+    mended, said = go_on(folder, target)
+    resumed = max((int(step) for step in re.findall(r"resumed at step (\d+) of", said)), default=0)
+    faults = [] if resumed >= checkpoint or "resumed" not in said else [f"resumed at {resumed}, a checkpoint of {checkpoint} was there"]
+    faults += faults_of_runs(folder)
+    return Crash(victim, instant, hit, (folder / "dvc.lock").read_bytes() == expected, mended, checkpoint, resumed, faults)
+
+
+def is_stage(process: psutil.Process) -> bool:
+    try:
+        return "aigc.stages" in process.cmdline()
+    except psutil.Error:
+        return False
+
+
+def go_on(folder: Path, target: str) -> tuple[bool, str]:
+    """`dvc repro` until it ends well: (whether `aigc mend` was needed, what was said)."""
+    said, mended = "", False
+    for _ in range(ATTEMPTS):
+        done = run_in(folder, "dvc", "repro", target, check=False)
+        said += done.stderr
+        if done.returncode == 0:
+            return mended, said
+        mended = True
+        run_in(folder, sys.executable, "-m", "aigc", "mend", PYTHONPATH="src")
+    raise AssertionError(f"{folder}: does not go on: {said[-2000:]}")
+
+
+def faults_of_runs(folder: Path) -> list[str]:
+    """What MLflow's store says that it should not: a step twice, a run RUNNING, two runs of one training."""
+    client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("aigc")
+    found = client.search_runs([experiment.experiment_id]) if experiment else []
+    faults = [f"run {run.info.run_id} is {run.info.status}" for run in found if run.info.status != "FINISHED"]
+    methods = Counter(run.data.tags["aigc.method"] for run in found)
+    faults += [f"{count} runs of {method}" for method, count in methods.items() if count > 1]
+    for run in found:
+        for key in (name for name in run.data.metrics if name == "images" or name.startswith("loss/")):
+            steps = [point.step for point in client.get_metric_history(run.info.run_id, key)]
+            faults += [f"{key} was logged twice at a step"] if len(steps) != len(set(steps)) else []
+    return faults
+
+
+def loop(base: Path, scratch: Path, target: str, kills: int, rng: random.Random) -> list[Crash]:
+    """`kills` crashes of one target, the victims in turn; each is told as it ends."""
+    expected, seconds = straight(base, scratch / "straight", target)
+    crashes = []
+    for index in range(kills):
+        folder = scratch / f"killed-{index}"
+        crashes.append(crash(base, folder, target, VICTIMS[index % len(VICTIMS)], rng.uniform(0, seconds), expected))
+        print(f"{target}: {crashes[-1]}", file=sys.stderr, flush=True)
+        shutil.rmtree(folder)
+    return crashes
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--methods", nargs="+", default=["autoencoder", "vae", "gan", "wgan_gp", "dcgan", "cgan", "flow"])
+    parser.add_argument("--kills", type=int, default=20, help="kills a method (default 20)")
+    parser.add_argument("--seed", type=int, default=0, help="of the instants (default 0)")
+    chosen = parser.parse_args()
+    print(f"{'method':<12}{'kills':>6}{'hit':>5}{'resumed':>9}{'mended':>8}{'same bytes':>12}{'faults':>8}")
+    failed = False
+    with tempfile.TemporaryDirectory(prefix="aigc-crashes-") as scratch:
+        (Path(scratch) / "base").mkdir()
+        base = small_project(Path(scratch) / "base", chosen.methods)
+        for method in chosen.methods:
+            (Path(scratch) / method).mkdir()
+            rows = loop(base, Path(scratch) / method, f"train@{method}", chosen.kills, random.Random(f"{chosen.seed}/{method}"))
+            counts = [sum(row.hit for row in rows), sum(row.resumed > 0 for row in rows), sum(row.mended for row in rows)]
+            same, faults = sum(row.same_bytes for row in rows), sum(bool(row.faults) for row in rows)
+            print(f"{method:<12}{len(rows):>6}{counts[0]:>5}{counts[1]:>9}{counts[2]:>8}{same:>12}{faults:>8}", flush=True)
+            failed = failed or same < len(rows) or faults > 0
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
