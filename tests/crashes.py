@@ -20,7 +20,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import mlflow
 import psutil
 
 from conftest import copy_project, environment_of, run_in
@@ -68,7 +67,7 @@ def crash(base: Path, folder: Path, target: str, victim: str, instant: float, ex
     run = subprocess.Popen([sys.executable, "-m", "dvc", "repro", target], cwd=folder, env=environment_of(), stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL, start_new_session=True)
     time.sleep(instant)
-    stages = [child for child in psutil.Process(run.pid).children(recursive=True) if run.poll() is None and is_stage(child)]
+    stages = stages_of(run)
     hit = run.poll() is None and (victim != "stage" or bool(stages))
     for process in [*([psutil.Process(run.pid)] if victim != "stage" and hit else []), *(stages if victim != "dvc" else [])]:
         process.send_signal(signal.SIGKILL)
@@ -82,11 +81,15 @@ def crash(base: Path, folder: Path, target: str, victim: str, instant: float, ex
     return Crash(victim, instant, hit, (folder / "dvc.lock").read_bytes() == expected, mended, checkpoint, resumed, faults)
 
 
-def is_stage(process: psutil.Process) -> bool:
+def stages_of(run: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The stage that a running `dvc repro` has started, if it has."""
+    found = []
     try:
-        return "aigc.stages" in process.cmdline()
+        for child in psutil.Process(run.pid).children(recursive=True):
+            found += [child] if "aigc.stages" in child.cmdline() else []
     except psutil.Error:
-        return False
+        pass
+    return found
 
 
 def go_on(folder: Path, target: str) -> tuple[bool, str]:
@@ -104,6 +107,8 @@ def go_on(folder: Path, target: str) -> tuple[bool, str]:
 
 def faults_of_runs(folder: Path) -> list[str]:
     """What MLflow's store says that it should not: a step twice, a run RUNNING, two runs of one training."""
+    import mlflow
+
     client = mlflow.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("aigc")
     found = client.search_runs([experiment.experiment_id]) if experiment else []

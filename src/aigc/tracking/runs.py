@@ -104,8 +104,9 @@ def sources(client: mlflow.MlflowClient, run: Run, scratch: Path) -> Path:
     A store that came from another machine names folders of that machine; its artifacts lie beside the database all the same.
     """
     uri, run_id = store_uri(), run.info.run_id
-    if uri.startswith(SQLITE):
-        beside = Path(uri.removeprefix(SQLITE)).resolve().parent / "mlruns" / run.info.experiment_id / run_id / "artifacts" / SOURCE
+    _, ours, inside = run.info.artifact_uri.partition("/mlruns/")
+    if uri.startswith(SQLITE) and ours:
+        beside = Path(uri.removeprefix(SQLITE)).resolve().parent / "mlruns" / inside / SOURCE
         if beside.is_dir():
             return beside
     try:
