@@ -35,6 +35,7 @@ bench: $(VENV)/dev
 	python benchmarks/pipeline.py
 	python benchmarks/linear.py
 	python benchmarks/frechet.py  # needs its peers, see its first lines
+	python benchmarks/arithmetic.py
 
 clean:
 	rm -rf .checkpoints .pytest_cache .mypy_cache .ruff_cache .hypothesis

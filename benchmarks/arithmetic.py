@@ -78,7 +78,8 @@ def main() -> None:
         steps = math.ceil(content[method]["images"] / (content[method]["batch_size"] * content[method].get("n_critic", 1)))
         totals = [total + steps * one for total, one in zip(totals, seconds, strict=True)]
         print(f"{method:<12}{1000 * seconds[0]:>12.1f}{1000 * seconds[1]:>10.1f}{seconds[0] / seconds[1]:>8.2f}")
-    print(f"{'whole run':<12}{totals[0]:>11.0f}s{totals[1]:>9.0f}s{totals[0] / totals[1]:>8.2f}    load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    print(f"{'whole run':<12}{totals[0]:>11.0f}s{totals[1]:>9.0f}s{totals[0] / totals[1]:>8.2f}    {load}")
 
 
 if __name__ == "__main__":

@@ -43,8 +43,11 @@ def compute(methods: list[str], steps: int, full: bool) -> dict[str, dict[str, s
     from aigc.training.loop import Trainer
 
     class Nowhere(Checkpoints):
-        def save(self, *_: object) -> None: ...
-        def latest(self) -> None: ...
+        def save(self, *_: object) -> None:
+            pass
+
+        def latest(self) -> None:
+            return None
 
     def digest(*parts: bytes) -> str:
         return hashlib.sha256(b"".join(parts)).hexdigest()
@@ -63,8 +66,7 @@ def compute(methods: list[str], steps: int, full: bool) -> dict[str, dict[str, s
         narrow = {} if full else {key: value for key, value in NARROW.items() if key in section}
         batch = narrow.get("batch_size", section["batch_size"])
         chosen = contract.page(name).Config.model_validate({**section, **narrow, "images": batch * steps})
-        build = contract.build
-        trainer = Trainer(name, lambda name=name, chosen=chosen: build(name, chosen, shape), feed, chosen, train, device, Nowhere(Path()))
+        trainer = Trainer(name, partial(contract.build, name, chosen, shape), feed, chosen, train, device, Nowhere(Path()))
         model = trainer.fit()
         images = torch.cat(list(sampling.blocks(model, 0, 128))).numpy()
         seen = see(extractor, images, device)
@@ -77,7 +79,8 @@ def compute(methods: list[str], steps: int, full: bool) -> dict[str, dict[str, s
 def measure(cpu: str | None, methods: list[str], steps: int, full: bool) -> dict[str, dict[str, str]]:
     """`compute` in a process of its own, under `cpu` (None = natively)."""
     emulator = ["qemu-x86_64", "-cpu", cpu] if cpu else []
-    command = [*emulator, sys.executable, __file__, "--compute", "--methods", *methods, "--steps", str(steps), *(["--full"] if full else [])]
+    size = ["--full"] if full else []
+    command = [*emulator, sys.executable, __file__, "--compute", "--methods", *methods, "--steps", str(steps), *size]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command[:4])} failed:\n{done.stderr[-2000:]}")

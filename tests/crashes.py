@@ -71,7 +71,8 @@ def crash(base: Path, folder: Path, target: str, victim: str, instant: float, ex
     hit = run.poll() is None and (victim != "stage" or bool(stages))
     for process in [*([psutil.Process(run.pid)] if victim != "stage" and hit else []), *(stages if victim != "dvc" else [])]:
         process.send_signal(signal.SIGKILL)
-    checkpoint = max((int(path.name[:10]) for path in folder.glob(f".checkpoints/{target.partition('@')[2]}-*/[0-9]*.safetensors")), default=0)
+    kept = folder.glob(f".checkpoints/{target.partition('@')[2]}-*/[0-9]*.safetensors")
+    checkpoint = max((int(path.name[:10]) for path in kept), default=0)
     if victim != "dvc" or not hit:
         run.wait()
     mended, said = go_on(folder, target)

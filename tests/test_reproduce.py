@@ -15,6 +15,11 @@ from aigc import reproduce
 from aigc.core import provenance
 from conftest import environment_of, run_in
 
+NEWEST = """
+import sys, mlflow
+client = mlflow.MlflowClient(sys.argv[1])
+print(client.search_runs([client.get_experiment_by_name("aigc").experiment_id])[0].info.run_id)
+"""
 REPRODUCE = (sys.executable, "-m", "aigc", "reproduce")
 
 
@@ -22,8 +27,8 @@ def test_a_difference_of_the_environment_is_named(tmp_path: Path, capsys: pytest
     import numpy
 
     requirements = tmp_path / "requirements.lock"
-    requirements.write_text(f"numpy=={numpy.__version__} \\\n    --hash=sha256:00\npandas==0.1 ; python_version > '3' \\\n    --hash=sha256:00\n"
-                            "colorama==1 ; sys_platform == 'win32'\nno-such-package==2\n    # via nothing\n")
+    requirements.write_text(f"numpy=={numpy.__version__} \\\n    --hash=sha256:00\n"
+                            "pandas==0.1 ; python_version > '3' \\\n    --hash=sha256:00\ncolorama==1 ; sys_platform == 'win32'\nno-such-package==2\n    # via nothing\n")
     same = {f"machine.{key}": value for key, value in provenance.machine().items()}
     found = reproduce.environment_differences({**same, "machine.cpu": "abacus", "aigc.method": "gan"}, requirements)
     assert set(found) == {"cpu", "pandas", "no-such-package"}
@@ -49,7 +54,9 @@ def tried(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def change(folder: Path) -> None:
     params, page = folder / "params.yaml", folder / "src/aigc/methods/gan.py"
-    params.write_text(params.read_text().replace("  seed: 0                   # 0 to 2^32 - 1: weights", "  seed: 3                   # weights"))
+    seed = "  seed: 0                   # 0 to 2^32 - 1: weights"
+    assert seed in params.read_text()
+    params.write_text(params.read_text().replace(seed, "  seed: 3                   # weights"))
     page.write_text(page.read_text() + "\n\nfrom aigc.methods import scaled  # noqa: E402\n\nassert scaled.FACTOR\n")
     (folder / "src/aigc/methods/scaled.py").write_bytes("# größer\r\nFACTOR = 1\r\n".encode())
 
@@ -96,8 +103,8 @@ def server(tmp_path: Path) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--artifacts-destination",
-               str(tmp_path / "kept"), "--port", str(port), "--workers", "1"]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{tmp_path}/server.db",
+               "--artifacts-destination", str(tmp_path / "kept"), "--port", str(port), "--workers", "1"]
     process = subprocess.Popen(command, cwd=tmp_path, env=environment_of(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 180
@@ -115,7 +122,6 @@ def test_a_run_on_a_server_is_made_again_in_another_clone(project: Path, server:
     run_in(project, "dvc", "repro", "train@gan", MLFLOW_TRACKING_URI=server)
     forget(project)
     run_in(tmp_path, "git", "clone", "-q", project, tmp_path / "clone")
-    ask = "import mlflow, sys; c = mlflow.MlflowClient(sys.argv[1]); print(c.search_runs([c.get_experiment_by_name('aigc').experiment_id])[0].info.run_id)"
-    run_id = run_in(tmp_path, sys.executable, "-c", ask, server).stdout.split()[-1]
+    run_id = run_in(tmp_path, sys.executable, "-c", NEWEST, server).stdout.split()[-1]
     done = run_in(tmp_path / "clone", *REPRODUCE, run_id, MLFLOW_TRACKING_URI=server, PYTHONPATH="src")
     assert "identical: weights of gan" in done.stderr

@@ -119,9 +119,12 @@ def test_a_forged_lock_is_caught_and_an_honest_one_passes(project: Path) -> None
 @pytest.mark.slow
 def test_a_commit_that_changes_results_without_its_lock_fails_with_the_table_of_what_changed(project: Path, tmp_path: Path) -> None:
     params = project / "params.yaml"
-    params.write_text(params.read_text().replace("  seed: 0                   # 0 to 2^32 - 1: weights", "  seed: 5                   #"))
+    seed = "  seed: 0                   # 0 to 2^32 - 1: weights"
+    assert seed in params.read_text()
+    params.write_text(params.read_text().replace(seed, "  seed: 5                   #"))
     run_in(project, "git", "commit", "-qam", "another seed, no lock")
-    done = run_in(project, "python", "-m", "aigc", "verify", "--method", "gan", "--summary", tmp_path / "summary.md", check=False, PYTHONPATH="src")
+    verify_gan = ("python", "-m", "aigc", "verify", "--method", "gan", "--summary", tmp_path / "summary.md")
+    done = run_in(project, *verify_gan, check=False, PYTHONPATH="src")
     assert done.returncode == 1
     assert "first train@gan (models/gan, reports/plots/gan/history.csv), recorded with another params.yaml.train.seed" in done.stderr
     assert re.search(r"\| train@gan \| differs \|.*stale: params\.yaml\.train\.seed", (tmp_path / "summary.md").read_text())

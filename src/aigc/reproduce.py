@@ -63,8 +63,8 @@ def run(run_id: str, tolerant: bool, share: float | None, keep: Path | None, as_
         print(f"identical: weights{f' and {len(metrics)} metrics' if metrics else ''} of {method}", file=sys.stderr)
         return 0
     first = first_to_differ(stages)
-    where = f"first {first.stage} ({', '.join(first.outs)})" if first else f"first train@{method}" if weights != now else f"first evaluate@{method}"
-    story = f"run {run_id} differs, {where}"
+    where = f"{first.stage} ({', '.join(first.outs)})" if first else f"{'train' if weights != now else 'evaluate'}@{method}"
+    story = f"run {run_id} differs, first {where}"
     judged = [metric for metric in metrics if metric.metric in TOLERANCES]
     if tolerant and judged and all(metric.within for metric in judged):
         print(f"WARNING: {story}; every metric is within its tolerance", file=sys.stderr)

@@ -1,5 +1,6 @@
 """A checkpoint is whole, and of this training, or it is not used."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ def save(folder: Path, identity: dict[str, object], *steps: int) -> None:
         Checkpoints(folder, identity).save(step, {"x": torch.full((3,), float(step))}, {"step": step})
 
 
-@pytest.mark.parametrize(("identity", "said"), [(OTHER_SEED, "params.train.seed: 1 there, 0 here"), (OTHER_CODE, "code.aigc.methods.gan differs")])
+@pytest.mark.parametrize(("identity", "said"), [
+    (OTHER_SEED, "params.train.seed: 1 there, 0 here"), (OTHER_CODE, "code.aigc.methods.gan differs")])
 def test_a_planted_checkpoint_of_another_seed_or_code_is_refused_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str],
                                                                          identity: dict[str, object], said: str) -> None:
     save(tmp_path / "gan-1", IDENTITY, 8)
@@ -39,9 +41,10 @@ def test_after_a_change_training_starts_afresh_and_says_what_changed(tmp_path: P
                                        "(params.train.seed: 1 there, 0 here)\n")
 
 
-@pytest.mark.parametrize("damage", [lambda content: content[:-7], lambda content: content[:200] + bytes([content[200] ^ 1]) + content[201:]],
-                         ids=["cut", "a flipped bit"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: object) -> None:
+@pytest.mark.parametrize("damage", [
+    lambda content: content[:-7], lambda content: content[:200] + bytes([content[200] ^ 1]) + content[201:]], ids=["cut", "a flipped bit"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: Callable[[bytes], bytes]) -> None:
     save(tmp_path, IDENTITY, 8, 16, 24)
     newest = max(tmp_path.glob("*.safetensors"))
     newest.write_bytes(damage(newest.read_bytes()))
