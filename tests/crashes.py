@@ -73,8 +73,7 @@ def crash(base: Path, folder: Path, target: str, victim: str, instant: float, ex
         process.send_signal(signal.SIGKILL)
     kept = folder.glob(f".checkpoints/{target.partition('@')[2]}-*/[0-9]*.safetensors")
     checkpoint = max((int(path.name[:10]) for path in kept), default=0)
-    if victim != "dvc" or not hit:
-        run.wait()
+    run.wait()
     mended, said = go_on(folder, target)
     resumed = max((int(step) for step in re.findall(r"resumed at step (\d+) of", said)), default=0)
     faults = [] if resumed >= checkpoint or "resumed" not in said else [f"resumed at {resumed}, a checkpoint of {checkpoint} was there"]
