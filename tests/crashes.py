@@ -92,11 +92,11 @@ def stages_of(run: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return found
 
 
-def go_on(folder: Path, target: str) -> tuple[bool, str]:
+def go_on(folder: Path, *targets: str) -> tuple[bool, str]:
     """`dvc repro` until it ends well: (whether `aigc mend` was needed, what was said)."""
     said, mended = "", False
     for _ in range(ATTEMPTS):
-        done = run_in(folder, "dvc", "repro", target, check=False)
+        done = run_in(folder, "dvc", "repro", *targets, check=False)
         said += done.stderr
         if done.returncode == 0:
             return mended, said

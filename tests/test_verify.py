@@ -43,6 +43,12 @@ def test_a_committed_file_that_is_not_what_was_made_differs_even_if_the_lock_agr
     assert comparison.compare(same, same, {"b": "tampered"})[1].outs == ["b"]
 
 
+def test_the_ancestors_of_a_stage_are_those_whose_outs_reach_it() -> None:
+    three: Lock = {**lock(a="1", b="2"), "three": {"deps": [{"path": "b", "md5": "2"}]}, "aside": {"outs": [{"path": "c", "md5": "1"}]}}
+    assert comparison.ancestors(three, "three") == ["one", "two"]
+    assert comparison.ancestors(three, "one") == []
+
+
 METRICS = comparison.compare_metrics({"gan.fid": 100.0}, {"gan.fid": 110.0})
 FAR = comparison.compare_metrics({"gan.fid": 100.0}, {"gan.fid": 130.0})
 DIFFERENT = comparison.compare(lock(a="1", b="2"), lock(a="1", b="3"))

@@ -61,6 +61,23 @@ def read_lock(folder: Path) -> dict[str, Any]:
     return stages
 
 
+def ancestors(lock: Mapping[str, Any], stage: str) -> list[str]:
+    """The stages of `lock` on whose outs `stage` depends, directly or not, in the order of the lock."""
+    needed: set[str] = set()
+    waiting = [stage]
+    while waiting:
+        deps = _hashes(lock[waiting.pop()], "deps")
+        found = {name for name, entry in lock.items() if any(overlaps(dep, out) for dep in deps for out in _hashes(entry, "outs"))}
+        waiting += found - needed
+        needed |= found
+    return [name for name in lock if name in needed]
+
+
+def overlaps(one: str, other: str) -> bool:
+    """Whether two paths are the same or one lies in the other."""
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+
+
 def file_hashes(folder: Path, lock: Mapping[str, Any]) -> dict[str, str]:
     """{path: md5} of the files among the outs of `lock` that lie in `folder`: in a fresh clone, those that git carries."""
     outs = [out["path"] for stage in lock.values() for out in stage.get("outs", [])]
@@ -83,7 +100,7 @@ def compare(committed: Mapping[str, Any], found: Mapping[str, Any], carried: Map
         before, now = committed[name], found[name]
         deps, outs = (_differing(_hashes(before, part), _hashes(now, part)) for part in ("deps", "outs"))
         forged = [path for path, md5 in _hashes(now, "outs").items() if (carried or {}).get(path, md5) != md5]
-        inherited = [path for path in deps if any(path == out or out.startswith(f"{path}/") or path.startswith(f"{out}/") for out in made)]
+        inherited = [path for path in deps if any(overlaps(path, out) for out in made)]
         stale = [path for path in deps if path not in inherited]
         stale += _differing(config.flatten(before.get("params", {})), config.flatten(now.get("params", {})))
         stale += ["cmd"] if before.get("cmd") != now.get("cmd") else []

@@ -17,6 +17,7 @@ from aigc.comparison import (
     IDENTICAL,
     TOLERANCES,
     MetricVerdict,
+    ancestors,
     compare,
     compare_metrics,
     first_to_differ,
@@ -51,9 +52,8 @@ def run(run_id: str, tolerant: bool, share: float | None, keep: Path | None, as_
             recorded = read_lock(source)
             checkout.remake(folder, [f"{stage}@{method}" for stage in ("train", *(["evaluate"] if measured(run) else []))])
             found = read_lock(folder)
-            # What train's own entry says may be of an older run: it is written after the run has ended.
-            upstream = [name for name in recorded if name in found and "@" not in name]
-            stages = compare(recorded, found, wanted=upstream)
+            # The lock was recorded as training began: of what comes after, it may tell of an older run.
+            stages = compare(recorded, found, wanted=[name for name in ancestors(found, f"train@{method}") if name in recorded])
             now = files.read_json(folder / paths.model(method) / "config.json")["weights_sha256"]
             metrics = judged_metrics(run, folder / paths.metrics(method), share)
     verdict = {"run_id": run_id, "method": method, "environment": differences, "stages": [asdict(stage) for stage in stages],

@@ -50,7 +50,7 @@ def test_a_pipeline_killed_again_and_again_ends_in_the_same_lock(finished: Path,
                 stage.send_signal(signal.SIGKILL)
         run.wait()
         run_in(folder, sys.executable, "-m", "aigc", "mend", PYTHONPATH="src")
-    crashes.go_on(folder, "report")
+    crashes.go_on(folder)
     assert (folder / "dvc.lock").read_bytes() == (finished / "dvc.lock").read_bytes()
     assert not crashes.faults_of_runs(folder)
 
