@@ -8,6 +8,7 @@ one byte of dvc.lock differs, a step was logged twice, or a run stays RUNNING.
 """
 
 import argparse
+import difflib
 import random
 import re
 import shutil
@@ -78,7 +79,11 @@ def crash(base: Path, folder: Path, target: str, victim: str, instant: float, ex
     resumed = max((int(step) for step in re.findall(r"resumed at step (\d+) of", said)), default=0)
     faults = [] if resumed >= checkpoint or "resumed" not in said else [f"resumed at {resumed}, a checkpoint of {checkpoint} was there"]
     faults += faults_of_runs(folder)
-    return Crash(victim, instant, hit, (folder / "dvc.lock").read_bytes() == expected, mended, checkpoint, resumed, faults)
+    found = (folder / "dvc.lock").read_bytes()
+    if found != expected:
+        lines = difflib.unified_diff(expected.decode().splitlines(), found.decode().splitlines(), "never killed", "killed", n=1)
+        faults += ["dvc.lock: " + " ".join(line for line in lines if line[:1] in "+-")[:600]]
+    return Crash(victim, instant, hit, found == expected, mended, checkpoint, resumed, faults)
 
 
 def stages_of(run: subprocess.Popen[bytes]) -> list[psutil.Process]:
