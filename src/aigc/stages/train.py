@@ -17,6 +17,7 @@ from aigc.training.loop import Row, Trainer
 
 PREVIEWS = 64  # samples in one picture
 PICTURES = 5  # pictures a run: sampling may cost as much as training
+COUNTS = ("step", "images")
 
 
 def run(method: str) -> None:
@@ -58,7 +59,8 @@ def preview(method: contract.Method) -> np.ndarray:
 
 
 def write_history(method: str, history: list[Row]) -> None:
-    """The history as a table: one row an interval."""
+    """The history as a table: one row an interval. Counts are whole numbers, though a checkpoint brings them back as floats."""
     columns = list(history[0])
-    lines = [",".join(columns), *(",".join(repr(row[column]) for column in columns) for row in history)]
+    rows = ([repr(int(row[name]) if name in COUNTS else float(row[name])) for name in columns] for row in history)
+    lines = [",".join(columns), *(",".join(row) for row in rows)]
     files.write_bytes(paths.history(method), ("\n".join(lines) + "\n").encode())
