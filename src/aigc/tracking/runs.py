@@ -47,6 +47,7 @@ SYSTEM_METRICS_SECONDS = 5
 SQLITE = "sqlite:///"
 SOURCE, PATCH = "source", "uncommitted.patch"  # what a run was made from, among its artifacts
 WRITER = "aigc.writer"  # host:folder of who writes a run; its lock lies there
+WEIGHTS = "aigc.weights_sha256"
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(DataType.long, "n", required=True), ColSpec(DataType.long, "label", required=False),
                    ColSpec(DataType.long, "seed", required=False)]),
@@ -154,10 +155,12 @@ class TrainingRun:
 
     def log_model(self, folder: Path, weights_sha256: str) -> None:
         """Send the model as a pyfunc made of code and safetensors: nothing in it is pickled."""
-        self.client.set_tag(self.run_id, "aigc.weights_sha256", weights_sha256)
+        if self.client.get_run(self.run_id).data.tags.get(WEIGHTS) == weights_sha256:
+            return  # logged before DVC was killed
         mlflow.pyfunc.log_model(
             name="model", python_model=str(SERVING_PAGE), artifacts={"model": str(folder)}, signature=SIGNATURE,
             code_paths=[str(provenance.PACKAGE)], pip_requirements=str(paths.REQUIREMENTS))
+        self.client.set_tag(self.run_id, WEIGHTS, weights_sha256)
 
 
 @contextmanager
@@ -168,9 +171,9 @@ def training_run(method: str, fingerprint: str, params: Mapping[str, Any], data:
     close_abandoned(client, experiment)
     # A run that is RUNNING still has a writer in another folder or on another machine, unless it is our own lock that it names.
     writer = writer_tag()
-    unfinished = [run for run in client.search_runs(
-        [experiment], f"tags.`aigc.fingerprint` = '{fingerprint}' and attributes.status != 'FINISHED'")
-        if run.info.status != "RUNNING" or run.data.tags.get(WRITER, writer) == writer]
+    # One that has FINISHED here goes on too: DVC was killed between the end of the training and writing it down.
+    unfinished = [run for run in client.search_runs([experiment], f"tags.`aigc.fingerprint` = '{fingerprint}'")
+                  if run.info.status not in ("RUNNING", "FINISHED") or run.data.tags.get(WRITER) == writer]
     mlflow.set_system_metrics_sampling_interval(SYSTEM_METRICS_SECONDS)
     name = " ".join(filter(None, (method, os.environ.get("DVC_EXP_NAME"))))
     run_id = unfinished[0].info.run_id if unfinished else None
