@@ -144,7 +144,7 @@ def _add_judgement(command: argparse.ArgumentParser) -> None:
     how.add_argument("--strict", action="store_true", help="differing bytes fail on any CPU")
     how.add_argument("--tolerance", type=float, nargs="?", const=STATED, metavar="SHARE",
                      help="differing bytes pass when every metric is within SHARE of what it was, such as 0.1; without SHARE, within "
-                          "the tolerances of src/aigc/comparison.py")
+                          "the tolerances of src/aigc/commands/comparison.py")
     command.add_argument("--keep", type=Path, metavar="DIR", help="work in DIR (must not exist) and leave it there")
     command.add_argument("--json", action="store_true", help="print the verdict as JSON")
 
@@ -156,14 +156,14 @@ def _ui(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from aigc import verify
+    from aigc.commands import verify
 
     request = verify.Request(tuple(arguments.method), tuple(arguments.stage), arguments.strict, *_tolerance(arguments))
     return verify.run(request, arguments.keep, arguments.json, arguments.summary)
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:
-    from aigc import reproduce
+    from aigc.commands import reproduce
 
     tolerant, share = _tolerance(arguments)
     return reproduce.run(arguments.run_id, tolerant, share, arguments.keep, arguments.json)
@@ -176,7 +176,7 @@ def _tolerance(arguments: argparse.Namespace) -> tuple[bool, float | None]:
 
 
 def _mend(_: argparse.Namespace) -> int:
-    from aigc import mend
+    from aigc.commands import mend
 
     return mend.run()
 
@@ -197,7 +197,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _record(_: argparse.Namespace) -> int:
-    from aigc import verify
+    from aigc.commands import verify
 
     return verify.record()
 

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aigc import checkout
-from aigc.comparison import (
+from aigc.commands import checkout
+from aigc.commands.comparison import (
     IDENTICAL,
     TOLERANCES,
     MetricVerdict,

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from aigc import checkout
-from aigc.comparison import (
+from aigc.commands import checkout
+from aigc.commands.comparison import (
     IDENTICAL,
     MetricVerdict,
     StageVerdict,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from aigc import mend
+from aigc.commands import mend
 from conftest import ROOT, run_in
 
 PIPELINE = """

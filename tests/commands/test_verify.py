@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aigc import comparison, verify
+from aigc.commands import comparison, verify
 from aigc.core.errors import ConfigError, GateError
 from conftest import run_in
 

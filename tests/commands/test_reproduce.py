@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aigc import reproduce
+from aigc.commands import reproduce
 from aigc.core import provenance
 from conftest import environment_of, run_in
 
@@ -92,7 +92,7 @@ def test_a_run_whose_recorded_weights_are_others_differs_and_the_stage_is_named(
 
 def test_an_unknown_run_is_one_line(tmp_path: Path) -> None:
     run_in(tmp_path, "git", "init", "-q")
-    done = run_in(tmp_path, *REPRODUCE, "0123", check=False, PYTHONPATH=str(Path(reproduce.__file__).parents[1]))
+    done = run_in(tmp_path, *REPRODUCE, "0123", check=False, PYTHONPATH=str(Path(reproduce.__file__).parents[2]))
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith(f"error: the MLflow store sqlite:///{tmp_path}/mlflow.db has no run 0123")
 
