@@ -1,0 +1,217 @@
+"""Whether samples are copies of training pictures. Distances to the nearest training picture, and what follows from them.
+
+A copy is near a training picture; but so is a typical sample where training pictures lie dense. Every statistic here
+therefore compares: with real pictures that nothing was trained on, or with how dense the training pictures lie there.
+The neighbours are found by brute force in blocks: memory stays bounded, and there is no approximate index to trust.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from scipy.cluster import vq
+
+LOCAL = 10  # training neighbours that say how dense it is there (the copy score of Carlini et al. 2023, eq. 2, takes 50 of many more)
+REACH = 1  # pixels that a copy may be shifted by, each way, beside being mirrored
+LARGEST_SIDE = 32  # pixels a side that are compared; larger pictures are averaged down to it
+BLOCK = 1 << 24  # distances at a time: 64 MiB
+CELLS, SMALLEST_CELL = 5, 20  # of C_T (Meehan et al. 2020: cells by k-means, those with fewer than 20 samples are left out)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The training pictures as points, and how dense they lie.
+
+    points: float32 (N, d). nearest: float64 (N,), the distance of each to its nearest other. local: float64 (N,), the mean
+    distance of each to its LOCAL nearest others (to all others, where there are fewer).
+    """
+
+    points: np.ndarray
+    nearest: np.ndarray
+    local: np.ndarray
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The nearest training picture of each sample: index int64 (n,), Euclidean distance float64 (n,)."""
+
+    index: np.ndarray
+    distance: np.ndarray
+
+    def relative(self, ground: Ground) -> np.ndarray:
+        """Distance in units of the local distance around the training picture: float64 (n,); 0 is an exact copy."""
+        local = ground.local[self.index]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self.distance == 0, 0.0, self.distance / local)
+
+
+def survey(points: np.ndarray) -> Ground:
+    """The ground that training points (N, d) make. Raises ValueError below two points or where one is not finite."""
+    points = _points(points, at_least=2)
+    nearest, local = np.empty(len(points)), np.empty(len(points))
+    wanted = min(LOCAL, len(points) - 1)
+    for rows in _blocks(len(points), len(points)):
+        squares = _squared(points[rows], points)
+        squares[np.arange(len(squares)), np.arange(rows.start, rows.start + len(squares))] = np.inf
+        found = np.argpartition(squares, wanted - 1, axis=1)[:, :wanted]
+        distances = np.linalg.norm(points[rows][:, None].astype(np.float64) - points[found], axis=2)
+        nearest[rows], local[rows] = distances.min(1), distances.mean(1)
+    return Ground(points, nearest, local)
+
+
+def find(samples: np.ndarray, ground: Ground) -> Nearest:
+    """The nearest training point of each of samples (n, d); among equals the first."""
+    return _nearest([_points(samples, at_least=1)], ground)
+
+
+def find_altered(images: np.ndarray, ground: Ground) -> Nearest:
+    """The nearest training picture of each of images under the alteration that brings it nearest: mirrored or not, and
+    shifted by up to REACH pixels. images: uint8 (n, C, H, W); ground: a survey of `as_points` of the training pictures."""
+    return _nearest(as_points_altered(images), ground)
+
+
+def as_points(images: np.ndarray) -> np.ndarray:
+    """uint8 (n, C, H, W) -> float32 (n, C h w) in [0, 1], averaged down to at most LARGEST_SIDE a side."""
+    return _flat(_reduced(images))
+
+
+def as_points_altered(images: np.ndarray) -> Iterator[np.ndarray]:
+    """`as_points` under each alteration in turn; the pictures as they are come first. What is shifted in is black."""
+    reduced = _reduced(images)
+    steps = sorted(range(-REACH, REACH + 1), key=abs)
+    for candidate in (reduced, reduced[..., ::-1]):
+        for rows in steps:
+            for columns in steps:
+                yield _flat(shifted(candidate, rows, columns))
+
+
+def shifted(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """(n, C, H, W) moved down and right by so many pixels, both less than a side; what comes in is 0."""
+    moved = np.zeros_like(images)
+    height, width = images.shape[2:]
+    moved[:, :, max(rows, 0):height + min(rows, 0), max(columns, 0):width + min(columns, 0)] = \
+        images[:, :, max(-rows, 0):height + min(-rows, 0), max(-columns, 0):width + min(-columns, 0)]
+    return moved
+
+
+def authenticity(found: Nearest, ground: Ground) -> np.ndarray:
+    """Which samples are authentic (Alaa et al. 2022, section 4.3): farther from their training picture than it is from its
+    own nearest other. bool (n,); the metric is its mean, about one half for real pictures where no dimension is empty."""
+    return found.distance > ground.nearest[found.index]
+
+
+def cells(ground: Ground, rng: np.random.Generator, count: int = CELLS) -> np.ndarray:
+    """Centres of the cells of C_T: k-means of the training points: float64 (at most count, d)."""
+    count = min(count, len(ground.points))
+    return np.asarray(vq.kmeans2(ground.points.astype(np.float64), count, minit="++", missing="warn", rng=rng)[0])
+
+
+def cell_of(samples: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """The cell of each of samples (n, d): int64 (n,)."""
+    return np.asarray(vq.vq(samples.astype(np.float64), centres)[0], dtype=np.int64)
+
+
+def mann_whitney_z(real: np.ndarray, generated: np.ndarray) -> float:
+    """Standardised Mann-Whitney U of generated above real distances: below 0 where generated are nearer (Meehan 2020, eq. 2)."""
+    n, m = len(real), len(generated)
+    u = float(stats.mannwhitneyu(generated, real, method="asymptotic").statistic)
+    return (u - n * m / 2) / float(np.sqrt(n * m * (n + m + 1) / 12))
+
+
+def c_t(real: np.ndarray, real_cells: np.ndarray, generated: np.ndarray, generated_cells: np.ndarray) -> float:
+    """C_T (Meehan et al. 2020, eq. 3): the mean over cells of Z(U), weighted by the share of real pictures there.
+
+    real, generated: distances to the nearest training point (n,), (m,), with the cell of each. Below -3: copying; above 3:
+    farther from the training pictures than real ones are. Raises ValueError when no cell holds enough of both.
+    """
+    total, weights = 0.0, 0.0
+    for cell in np.unique(real_cells):
+        here, there = real[real_cells == cell], generated[generated_cells == cell]
+        if min(len(here), len(there)) >= SMALLEST_CELL:
+            total += len(here) * mann_whitney_z(here, there)
+            weights += len(here)
+    if weights == 0:
+        raise ValueError(f"no cell holds {SMALLEST_CELL} real and {SMALLEST_CELL} generated pictures; C_T needs more samples")
+    return total / weights
+
+
+def closer(generated: np.ndarray, real: np.ndarray, confidence: float = 0.95) -> dict[str, float]:
+    """How often a sample is nearer to its training picture than a real test picture is to its own, equals for half.
+
+    One half for real pictures, 1 for a copier. Interval: DeLong et al. 1988, normal. At least two distances of each.
+    """
+    if min(len(generated), len(real)) < 2:
+        raise ValueError("at least 2 distances of each kind are needed")
+    beaten_by_sample = _share_above(np.sort(real), generated)
+    beaten_by_real = 1 - _share_above(np.sort(generated), real)
+    value = float(beaten_by_sample.mean())
+    error = np.sqrt(beaten_by_sample.var(ddof=1) / len(generated) + beaten_by_real.var(ddof=1) / len(real))
+    reach = float(stats.norm.ppf((1 + confidence) / 2) * error)
+    return {"value": value, "low": max(0.0, value - reach), "high": min(1.0, value + reach)}
+
+
+def share(hits: np.ndarray, confidence: float = 0.95) -> dict[str, float]:
+    """The share of True among hits bool (n,), n >= 1, with the exact interval of Clopper & Pearson 1934."""
+    if len(hits) == 0:
+        raise ValueError("a share of no samples is not defined")
+    interval = stats.binomtest(int(hits.sum()), len(hits)).proportion_ci(confidence, method="exact")
+    return {"value": float(hits.mean()), "low": float(interval.low), "high": float(interval.high)}
+
+
+def _share_above(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """For each value the share of `ordered` above it, equals for half."""
+    left, right = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
+    return np.asarray(1 - (left + right) / (2 * len(ordered)))
+
+
+def _nearest(altered: Iterable[np.ndarray], ground: Ground) -> Nearest:
+    best: np.ndarray | None = None
+    for points in altered:
+        if best is None:
+            best, index, exact = np.full(len(points), np.inf, np.float32), np.zeros(len(points), np.int64), np.empty(len(points))
+        for rows in _blocks(len(points), len(ground.points)):
+            squares = _squared(points[rows], ground.points)
+            candidate = squares.argmin(1)
+            square = squares[np.arange(len(squares)), candidate]
+            nearer = np.flatnonzero(square < best[rows]) + rows.start
+            best[nearer], index[nearer] = square[nearer - rows.start], candidate[nearer - rows.start]
+            # The product above loses digits where two points are near; the distance is taken again from the difference.
+            exact[nearer] = np.linalg.norm(points[nearer].astype(np.float64) - ground.points[index[nearer]], axis=1)
+    assert best is not None
+    return Nearest(index, exact)
+
+
+def _squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared Euclidean distances in the precision of the points: (len(a), len(b))."""
+    squares = a @ b.T
+    squares *= -2
+    squares += np.square(a).sum(1)[:, None]
+    squares += np.square(b).sum(1)
+    return np.asarray(np.maximum(squares, 0, out=squares))
+
+
+def _blocks(rows: int, columns: int) -> Iterator[slice]:
+    size = max(1, BLOCK // columns)
+    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
+
+
+def _points(points: np.ndarray, at_least: int) -> np.ndarray:
+    if points.ndim != 2 or len(points) < at_least:
+        raise ValueError(f"at least {at_least} points (n, d) are needed, found an array of shape {points.shape}")
+    if not np.isfinite(points).all():
+        raise ValueError(f"row {int(np.flatnonzero(~np.isfinite(points).all(1))[0])} holds a value that is not finite")
+    return points.astype(np.float32)
+
+
+def _reduced(images: np.ndarray) -> np.ndarray:
+    """float32 (n, C, h, w) in [0, 1]."""
+    count, channels, height, width = images.shape
+    factor = max(1, -(-max(height, width) // LARGEST_SIDE))
+    images = images[:, :, :height // factor * factor, :width // factor * factor]
+    split = images.reshape(count, channels, height // factor, factor, width // factor, factor)
+    return np.asarray(split.mean((3, 5), dtype=np.float32) / np.float32(255))
+
+
+def _flat(images: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(images.reshape(len(images), -1))

@@ -1,0 +1,150 @@
+"""The audit against brute force, closed forms and planted copies."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from scipy.spatial.distance import cdist
+
+from aigc.metrics import controls, memorization
+from aigc.metrics.memorization import Nearest
+
+POINTS = st.tuples(st.integers(0, 10**6), st.integers(2, 40), st.integers(1, 30), st.integers(1, 6))
+
+
+@settings(max_examples=50, deadline=None)
+@given(POINTS)
+def test_neighbours_and_authenticity_are_those_of_brute_force(drawn: tuple[int, int, int, int]) -> None:
+    seed, train_count, count, width = drawn
+    rng = np.random.default_rng(seed)
+    train, samples = rng.normal(size=(train_count, width)), rng.normal(size=(count, width))
+    ground = memorization.survey(train)
+    among = cdist(train, train)
+    np.fill_diagonal(among, np.inf)
+    ordered = np.sort(among, axis=1)[:, :min(memorization.LOCAL, train_count - 1)]
+    np.testing.assert_allclose(ground.nearest, ordered[:, 0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(ground.local, ordered.mean(1), rtol=1e-5, atol=1e-6)
+    apart = cdist(samples, train)
+    found = memorization.find(samples, ground)
+    np.testing.assert_array_equal(found.index, apart.argmin(1))
+    np.testing.assert_allclose(found.distance, apart.min(1), rtol=1e-5, atol=1e-6)
+    authentic = [apart[i, j] > among[j].min() for i, j in enumerate(apart.argmin(1))]
+    np.testing.assert_array_equal(memorization.authenticity(found, ground), authentic)
+
+
+def test_the_search_under_alterations_is_that_of_trying_each_picture_and_each_alteration(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    train, samples = digits[0][:4000:40], digits[0][20:3000:600]
+    found = memorization.find_altered(samples, memorization.survey(memorization.as_points(train)))
+    for image, index, distance in zip(samples, found.index, found.distance, strict=True):
+        tried = [(np.linalg.norm(memorization.shifted(turned[None], rows, columns)[0] / 255.0 - other / 255.0), number)
+                 for turned in (image, image[..., ::-1]) for rows, columns in itertools.product((-1, 0, 1), repeat=2)
+                 for number, other in enumerate(train)]
+        assert (distance, index) == (pytest.approx(min(tried)[0], abs=1e-4), min(tried)[1])
+
+
+def test_an_exact_copy_is_at_distance_zero_and_no_alteration_takes_a_picture_farther(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    train, others = digits[0][:4000:40], digits[0][20:4000:200]
+    ground = memorization.survey(memorization.as_points(train))
+    assert (memorization.find_altered(train, ground).distance == 0).all()
+    assert (memorization.find_altered(others, ground).distance
+            <= memorization.find(memorization.as_points(others), ground).distance + 1e-6).all()
+
+
+def test_large_pictures_are_compared_at_32_pixels_a_side() -> None:
+    image = np.kron(np.arange(32 * 32, dtype=np.uint8).reshape(1, 1, 32, 32), np.ones((2, 2), dtype=np.uint8))
+    np.testing.assert_allclose(memorization.as_points(image)[0] * 255, np.arange(1024) % 256, rtol=1e-5)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 30), st.integers(2, 30))
+def test_the_z_of_mann_whitney_counts_pairs(seed: int, n: int, m: int) -> None:
+    rng = np.random.default_rng(seed)
+    real, generated = rng.integers(0, 12, n).astype(float), rng.integers(0, 12, m).astype(float)
+    u = sum((g > r) + (g == r) / 2 for g in generated for r in real)
+    assert memorization.mann_whitney_z(real, generated) == pytest.approx((u - n * m / 2) / np.sqrt(n * m * (n + m + 1) / 12))
+    assert memorization.mann_whitney_z(generated, real) == pytest.approx(-memorization.mann_whitney_z(real, generated))
+
+
+def test_c_t_is_the_weighted_mean_of_the_cells_and_leaves_small_ones_out() -> None:
+    real = np.concatenate([np.full(60, 2.0), np.full(20, 2.0), np.full(30, 2.0)])
+    generated = np.concatenate([np.full(40, 1.0), np.full(50, 3.0), np.full(19, 1.0)])
+    cells, theirs = np.repeat([0, 1, 2], [60, 20, 30]), np.repeat([0, 1, 2], [40, 50, 19])
+    # Every generated distance of cell 0 is below every real one: U = 0. Of cell 1 above: U = n m. Cell 2 has 19 < 20 samples.
+    z = [-60 * 40 / 2 / np.sqrt(60 * 40 * 101 / 12), 20 * 50 / 2 / np.sqrt(20 * 50 * 71 / 12)]
+    assert memorization.c_t(real, cells, generated, theirs) == pytest.approx((60 * z[0] + 20 * z[1]) / 80)
+    with pytest.raises(ValueError, match="no cell holds 20"):
+        memorization.c_t(real[:10], cells[:10], generated, theirs)
+
+
+def test_c_t_of_one_law_is_standard_normal_in_one_cell(rng: np.random.Generator) -> None:
+    one = np.zeros(50, dtype=int)
+    found = [memorization.c_t(rng.exponential(size=50), one, rng.exponential(size=50), one) for _ in range(1000)]
+    assert stats.kstest(found, "norm").pvalue > 0.01
+
+
+def test_c_t_authenticity_and_closer_tell_a_copier_from_new_draws(rng: np.random.Generator) -> None:
+    train, new, test = rng.normal(size=(600, 4)), rng.normal(size=(400, 4)), rng.normal(size=(400, 4))
+    copies = train[:400] + rng.normal(size=(400, 4)) * 0.01
+    ground = memorization.survey(train)
+    centres = memorization.cells(ground, np.random.default_rng(0))
+    reference = memorization.find(test, ground)
+
+    def score(samples: np.ndarray) -> tuple[float, float, float]:
+        found = memorization.find(samples, ground)
+        return (memorization.c_t(reference.distance, memorization.cell_of(test, centres), found.distance, memorization.cell_of(samples, centres)),
+                memorization.authenticity(found, ground).mean(), memorization.closer(found.distance, reference.distance)["value"])
+
+    assert score(copies)[0] < -5 < -3 < score(new)[0] < 3
+    assert score(copies)[1] < 0.1 < 0.4 < score(new)[1]
+    assert score(copies)[2] > 0.95 > 0.6 > score(new)[2]
+
+
+def test_the_interval_of_closer_covers_the_closed_form_19_times_in_20() -> None:
+    rng = np.random.default_rng(0)
+    truth, hits = 2 / 3, 0  # exponentials of rates 2 and 1: P(first < second) = 2 / (2 + 1)
+    for _ in range(1000):
+        found = memorization.closer(rng.exponential(0.5, 80), rng.exponential(1.0, 60))
+        hits += found["low"] <= truth <= found["high"]
+    assert 0.92 <= hits / 1000 <= 0.98
+
+
+def test_the_interval_of_a_share_has_at_least_its_confidence() -> None:
+    for truth in (0.01, 0.2, 0.5):
+        chances = stats.binom.pmf(np.arange(41), 40, truth)
+        found = [memorization.share(np.arange(40) < hits) for hits in range(41)]
+        covered = sum(chance for chance, one in zip(chances, found, strict=True) if one["low"] <= truth <= one["high"])
+        assert covered >= 0.95
+
+
+@pytest.mark.parametrize("how", controls.COPYCATS)
+def test_a_copycat_lies_nearer_to_its_originals_than_they_lie_to_each_other(digits: tuple[np.ndarray, np.ndarray], how: str) -> None:
+    train, fresh = digits[0][::10], digits[0][1::100]
+    ground = memorization.survey(memorization.as_points(train))
+    copies = controls.copycat(train, 60, how, np.random.default_rng(0))
+    assert copies.shape == (60, 1, 28, 28) and copies.dtype == np.uint8
+    assert np.median(memorization.find_altered(copies, ground).relative(ground)) < 0.3
+    assert np.median(memorization.find_altered(fresh, ground).relative(ground)) > 0.7
+
+
+def test_relative_distance_has_no_unit_and_survives_equal_training_pictures() -> None:
+    train = np.array([[0.0], [1], [3]])
+    found, tenfold = memorization.survey(train), memorization.survey(10 * train)
+    samples = np.array([[0.5], [2.9]])
+    np.testing.assert_allclose(memorization.find(samples, found).relative(found),
+                               memorization.find(10 * samples, tenfold).relative(tenfold), rtol=1e-5)
+    same = memorization.survey(np.zeros((3, 2)))
+    assert Nearest(np.array([0, 0]), np.array([0.0, 1.0])).relative(same).tolist() == [0, np.inf]
+
+
+@pytest.mark.parametrize(("call", "says"), [
+    (lambda: memorization.survey(np.zeros((1, 2))), "at least 2"),
+    (lambda: memorization.survey(np.array([[0.0], [np.nan]])), "row 1"),
+    (lambda: memorization.closer(np.zeros(1), np.zeros(5)), "at least 2"),
+    (lambda: memorization.share(np.zeros(0, dtype=bool)), "no samples"),
+])
+def test_what_cannot_be_audited_is_named(call, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        call()
