@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import xlogy
 
-from aigc.metrics import memorization
+from aigc.metrics.neighbours import nearest
 
 COVERED = 0.1  # a class is covered when it has at least this part of its even share; below, a classifier's slips would do
 
@@ -23,9 +23,9 @@ def class_entropy(seen: np.ndarray, classes: int) -> float:
 def duplicates(points: np.ndarray, within: float) -> tuple[np.ndarray, np.ndarray]:
     """All pairs of points (n, d) nearer to each other than `within`: int64 (pairs, 2), first < second, nearest first, and
     their distances. Raises ValueError below two points."""
-    ground = memorization.survey(points)
-    candidates = np.flatnonzero(ground.nearest < within)  # both ends of a pair have a neighbour that near
-    chosen = ground.points[candidates].astype(np.float64)
+    squares, _ = nearest(points, points, 1, same=True)
+    candidates = np.flatnonzero(np.sqrt(squares[:, 0]) < within)  # both ends of a pair have a neighbour that near
+    chosen = points[candidates].astype(np.float64)
     firsts, seconds, distances = [], [], []
     for place in range(len(candidates) - 1):
         apart = np.linalg.norm(chosen[place + 1:] - chosen[place], axis=1)

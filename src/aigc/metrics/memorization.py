@@ -5,17 +5,20 @@ therefore compares: with real pictures that nothing was trained on, or with how 
 The neighbours are found by brute force in blocks: memory stays bounded, and there is no approximate index to trust.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 from scipy.cluster import vq
 
+from aigc.metrics.checks import features
+from aigc.metrics.chunks import stretches
+from aigc.metrics.neighbours import nearest
+
 LOCAL = 10  # training neighbours that say how dense it is there (the copy score of Carlini et al. 2023, eq. 2, takes 50 of many more)
 REACH = 1  # pixels that a copy may be shifted by, each way, beside being mirrored
 LARGEST_SIDE = 32  # pixels a side that are compared; larger pictures are averaged down to it
-BLOCK = 1 << 24  # distances at a time: 64 MiB
 CELLS, SMALLEST_CELL = 5, 20  # of C_T (Meehan et al. 2020: cells by k-means, those with fewer than 20 samples are left out)
 
 
@@ -48,27 +51,38 @@ class Nearest:
 
 def survey(points: np.ndarray) -> Ground:
     """The ground that training points (N, d) make. Raises ValueError below two points or where one is not finite."""
-    points = _points(points, at_least=2)
-    nearest, local = np.empty(len(points)), np.empty(len(points))
-    wanted = min(LOCAL, len(points) - 1)
-    for rows in _blocks(len(points), len(points)):
-        squares = _squared(points[rows], points)
-        squares[np.arange(len(squares)), np.arange(rows.start, rows.start + len(squares))] = np.inf
-        found = np.argpartition(squares, wanted - 1, axis=1)[:, :wanted]
-        distances = np.linalg.norm(points[rows][:, None].astype(np.float64) - points[found], axis=2)
-        nearest[rows], local[rows] = distances.min(1), distances.mean(1)
-    return Ground(points, nearest, local)
+    points = features(points, at_least=2)
+    squares, _ = nearest(points, points, min(LOCAL, len(points) - 1), same=True)
+    distances = np.sqrt(squares)
+    return Ground(points.astype(np.float32), distances[:, 0], distances.mean(1))
 
 
 def find(samples: np.ndarray, ground: Ground) -> Nearest:
     """The nearest training point of each of samples (n, d); among equals the first."""
-    return _nearest([_points(samples, at_least=1)], ground)
+    squares, index = nearest(samples, ground.points, 1)
+    return Nearest(index[:, 0], np.sqrt(squares[:, 0]))
 
 
 def find_altered(images: np.ndarray, ground: Ground) -> Nearest:
     """The nearest training picture of each of images under the alteration that brings it nearest: mirrored or not, and
     shifted by up to REACH pixels. images: uint8 (n, C, H, W); ground: a survey of `as_points` of the training pictures."""
-    return _nearest(as_points_altered(images), ground)
+    best = np.full(len(images), np.inf, np.float32)
+    index, distance = np.zeros(len(images), np.int64), np.full(len(images), np.inf)
+    norms = np.square(ground.points).sum(1)
+    for points in as_points_altered(images):
+        for rows in stretches(len(points), len(norms)):
+            squares = points[rows] @ ground.points.T
+            squares *= -2
+            squares += np.square(points[rows]).sum(1)[:, None]
+            squares += norms
+            candidate = squares.argmin(1)
+            square = squares[np.arange(len(squares)), candidate]
+            nearer = np.flatnonzero(square < best[rows])
+            places = nearer + rows.start
+            best[places], index[places] = square[nearer], candidate[nearer]
+            # The product above loses digits where two points are near; the distance is taken again from the difference.
+            distance[places] = np.linalg.norm(points[places].astype(np.float64) - ground.points[index[places]], axis=1)
+    return Nearest(index, distance)
 
 
 def as_points(images: np.ndarray) -> np.ndarray:
@@ -163,45 +177,6 @@ def _share_above(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
     """For each value the share of `ordered` above it, equals for half."""
     left, right = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
     return np.asarray(1 - (left + right) / (2 * len(ordered)))
-
-
-def _nearest(altered: Iterable[np.ndarray], ground: Ground) -> Nearest:
-    best: np.ndarray | None = None
-    for points in altered:
-        if best is None:
-            best, index, exact = np.full(len(points), np.inf, np.float32), np.zeros(len(points), np.int64), np.empty(len(points))
-        for rows in _blocks(len(points), len(ground.points)):
-            squares = _squared(points[rows], ground.points)
-            candidate = squares.argmin(1)
-            square = squares[np.arange(len(squares)), candidate]
-            nearer = np.flatnonzero(square < best[rows]) + rows.start
-            best[nearer], index[nearer] = square[nearer - rows.start], candidate[nearer - rows.start]
-            # The product above loses digits where two points are near; the distance is taken again from the difference.
-            exact[nearer] = np.linalg.norm(points[nearer].astype(np.float64) - ground.points[index[nearer]], axis=1)
-    assert best is not None
-    return Nearest(index, exact)
-
-
-def _squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Squared Euclidean distances in the precision of the points: (len(a), len(b))."""
-    squares = a @ b.T
-    squares *= -2
-    squares += np.square(a).sum(1)[:, None]
-    squares += np.square(b).sum(1)
-    return np.asarray(np.maximum(squares, 0, out=squares))
-
-
-def _blocks(rows: int, columns: int) -> Iterator[slice]:
-    size = max(1, BLOCK // columns)
-    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
-
-
-def _points(points: np.ndarray, at_least: int) -> np.ndarray:
-    if points.ndim != 2 or len(points) < at_least:
-        raise ValueError(f"at least {at_least} points (n, d) are needed, found an array of shape {points.shape}")
-    if not np.isfinite(points).all():
-        raise ValueError(f"row {int(np.flatnonzero(~np.isfinite(points).all(1))[0])} holds a value that is not finite")
-    return points.astype(np.float32)
 
 
 def _reduced(images: np.ndarray) -> np.ndarray:
