@@ -106,6 +106,9 @@ class Evaluate(Section):
     coverage_neighbours: Annotated[int, Field(ge=1, le=30)]
     extractor: Literal["classifier", "inception"]
     inception_weights: str
+    classifier_images: Count
+    near_duplicate: Annotated[float, Field(gt=0, lt=0.5)]
+    max_near_duplicates: Share
 
 
 SECTIONS: dict[str, type[Section]] = {

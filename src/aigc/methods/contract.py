@@ -100,6 +100,13 @@ class Method(Trainable):
         """z ~ N(0, temperature^2 I): float32 (count, *latent_shape). Below 1: likelier pictures that differ less."""
         return temperature * torch.randn(count, *self.latent_shape, generator=rng, device=rng.device)
 
+    def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """What this family is judged by beside its samples: measure -> one value a picture, float32 or bool (B,). Default: nothing.
+
+        real, labels, rng: as `updates` gets them, from pictures that it never saw; the model is in eval mode.
+        """
+        return {}
+
     @abstractmethod
     def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
         """The picture of each latent: float32 (B, C, H, W) in [-1, 1]. Unconditional methods ignore the labels."""

@@ -51,6 +51,14 @@ class Build(Method):
         labels = torch.where(dropped | (labels < 0), self.shape.classes, labels)
         yield "velocity", (self.velocity(x_t, t, labels) - (x_1 - x_0)).square().mean()
 
+    def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """matching_loss: |v(x_t, t, y) - (x_1 - x_0)|^2, mean over pixels, at times drawn as in training and no class hidden."""
+        x_1, x_0 = real, torch.randn(real.shape, generator=rng, device=rng.device)
+        t = torch.randn(len(real), generator=rng, device=rng.device).sigmoid()
+        labels = torch.where(labels < 0, self.shape.classes, labels)
+        v = self.velocity(torch.lerp(x_0, x_1, t[:, None, None, None]), t, labels)
+        return {"matching_loss": (v - (x_1 - x_0)).square().mean((1, 2, 3))}
+
     def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
         x, dt = latents, 1 / self.chosen.steps
         for step in range(self.chosen.steps):

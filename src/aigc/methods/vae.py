@@ -46,6 +46,12 @@ class Build(Encoding):
         price = kl(mean, log_variance).mean(0).clamp(min=self.chosen.free_bits).sum()
         yield "autoencoder", self.misfit(logits, real, self.deviation).mean() + self.beta() * price
 
+    def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """elbo: nats a picture, at beta 1 and one draw of z, beside the reconstruction error."""
+        mean, log_variance = self.posterior(real)
+        logits = self.decoder(mean + (log_variance / 2).exp() * self.latents(len(real), rng))
+        return {**super().own_measures(real, labels, rng), "elbo": -self.misfit(logits, real, self.deviation) - kl(mean, log_variance).sum(1)}
+
     def beta(self) -> float:
         """The weight of the KL term now: rising linearly over the first share `kl_warmup` of the run."""
         return self.chosen.beta * (min(1.0, self.progress / self.chosen.kl_warmup) if self.chosen.kl_warmup else 1.0)

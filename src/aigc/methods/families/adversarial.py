@@ -142,3 +142,14 @@ class Adversarial(Method):
     def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
         images: Tensor = self.generator(latents, *self.given(labels))
         return images
+
+    def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """How often the critic is right: of a real and a generated picture (one half: it cannot tell), and of each alone where
+        the game gives its score a boundary."""
+        given = self.given(labels)
+        of_real, of_fake = self.critic(real, *given), self.critic(self.sample(labels, rng), *given)
+        measures = {"critic_accuracy_pairs": of_real > of_fake}
+        if not isinstance(self.rules, GameConfig) or self.rules.loss == "relativistic":  # only differences mean something
+            return measures
+        boundary = 0.5 if self.rules.loss == "least_squares" else 0.0
+        return {**measures, "critic_accuracy_real": of_real > boundary, "critic_accuracy_generated": of_fake <= boundary}

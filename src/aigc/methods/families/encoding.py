@@ -48,6 +48,10 @@ class Encoding(Method):
         """Pictures through encoder and decoder: (B, C, H, W) in [-1, 1] -> the same."""
         return image_of(self.decoder(self.codes(images)))
 
+    def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """reconstruction_error: mean squared error a pixel in [-1, 1], from the codes without noise."""
+        return {"reconstruction_error": (self.reconstruct(real) - real).square().mean((1, 2, 3))}
+
     def misfit(self, logits: Tensor, real: Tensor, deviation: float | None = None) -> Tensor:
         """-log p(x|z) in nats, summed over pixels: (B,).
 

@@ -1,0 +1,120 @@
+"""What is asked of every method beyond fidelity, in one place: once for the real pictures, then for each method's samples.
+
+The answers nest: section (memorization, collapse, labels, own) -> metric -> value, low, high, floor.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aigc.core import config
+from aigc.core.runtime import Device
+from aigc.data.pictures import Pictures
+from aigc.evaluation import labels, memorization, own, spread
+from aigc.features.classifier import ClassifierConfig
+from aigc.features.extractor import Extractor, Eye
+from aigc.features.gan_train import hits_on_real
+from aigc.methods.contract import Method
+from aigc.metrics.labels import fid_per_class
+
+Sections = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Through:
+    """What pictures are looked at through: the eye of the metrics, and the pipeline's classifier for their classes."""
+
+    eye: Eye
+    classifier: Extractor
+    device: Device
+
+    def learning(self, images: int) -> ClassifierConfig:
+        """A classifier like the evaluator, trained for so many pictures."""
+        return ClassifierConfig(**{**self.classifier.card.config, "images": images})
+
+    def classes(self, images: np.ndarray) -> np.ndarray:
+        """The class that the classifier sees in each picture: int64 (N,)."""
+        return np.asarray(self.classifier.see(images).logits.argmax(1))
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The real pictures: what methods learned from, what nothing did, and what metrics compare with."""
+
+    train: Pictures
+    holdout: Pictures
+    test: Pictures
+
+
+def of_real(splits: Splits, through: Through, chosen: config.Evaluate, folder: Path) -> Sections:
+    """The floor of each number (the real holdout in place of samples), and the verdict on the controls. Keeps in `folder` what
+    the methods' audits share. `insist` on the controls after the answer is written."""
+    size, train, test, holdout = chosen.sample_size, splits.train, splits.test, splits.holdout
+    of_test, of_holdout = (through.eye.see(split.images[:size]).features for split in (test, holdout))
+    prepared = memorization.prepare(train.images, through.eye.see(train.images).features, test.images[:size], of_test, chosen)
+    memorization.write(folder, prepared)
+    copies = {kind: (images, through.eye.see(images).features) for kind, images in memorization.planted(train.images).items()}
+    controls = memorization.control(prepared, copies, (holdout.images[:size], of_holdout))
+    seen, within = through.classes(holdout.images[:size]), spread.radius(test.images[:size], chosen.near_duplicate)
+    classes = len(test.classes)
+    learned = hits_on_real(train, test, through.learning(chosen.classifier_images), through.device)
+    named, _ = labels.judge(holdout.labels[:size], seen, learned, classes)
+    fids = fid_per_class(of_test, test.labels[:size], of_holdout, holdout.labels[:size], classes)
+    return {"controls": controls, "memorization": controls["holdout"], "labels": named, "fid_per_class": fids,
+            "collapse": {**spread.judge(holdout.images[:size], seen, classes, within), "within": within}}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one method answered. nearest: the rows of nearest.csv. classes: the rows of classes.csv."""
+
+    sections: Sections
+    nearest: pd.DataFrame
+    classes: pd.DataFrame
+
+
+def of_method(method: Method, samples: Pictures, features: np.ndarray, splits: Splits, through: Through, chosen: config.Evaluate,
+              real: Sections, folder: Path) -> Answer:
+    """All sections of one method's samples, whose features through the eye are `features`; real: what `of_real` answered.
+
+    Memorization, collapse and its own measures are at n = chosen.sample_size; labels are of all samples, where there are any.
+    """
+    size, classes = chosen.sample_size, len(samples.classes)
+    seen = through.classes(samples.images)
+    audit = memorization.read(folder, splits.train.images)
+    memory, located = audit.judge(samples.images[:size], features[:size])
+    sections: Sections = {
+        "memorization": {**memory, **{view: beside(memory[view], real["memorization"][view]) for view in memorization.VIEWS}},
+        "collapse": beside(spread.judge(samples.images[:size], seen[:size], classes, real["collapse"]["within"]), real["collapse"]),
+        "own": own.judge(method, splits.test, splits.train, size, through.device),
+    }
+    table = pd.DataFrame({"class": samples.classes, "count": np.bincount(seen, minlength=classes)})
+    if method.conditional:
+        learned = hits_on_real(samples, splits.test, through.learning(chosen.classifier_images), through.device)
+        named, report = labels.judge(samples.labels, seen, learned, classes)
+        sections["labels"] = beside(named, real["labels"])
+        test_features, test_labels = through.eye.see(splits.test.images[:size]).features, splits.test.labels[:size]
+        fids = fid_per_class(test_features, test_labels, features, samples.labels, classes)
+        table = pd.concat([table, labels.table(report, fids, real["fid_per_class"], samples.classes).drop(columns="class")], axis=1)
+    return Answer(sections, pd.DataFrame(memorization.closest(audit, located)), table)
+
+
+def beside(numbers: dict[str, dict[str, float]], floor: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Each number with its floor, where there is one."""
+    return {name: {**number, "floor": floor[name]["value"]} if name in floor else number for name, number in numbers.items()}
+
+
+def flat(sections: Sections, prefix: str = "") -> dict[str, float]:
+    """{"memorization": {"pixels": {"c_t": {"value": 1, "low": 0}}}} -> {"memorization/pixels/c_t": 1, "memorization/pixels/c_t_low": 0}."""
+    found: dict[str, float] = {}
+    for name, inner in sections.items():
+        if not isinstance(inner, dict):
+            continue
+        if "value" in inner:
+            found |= {f"{prefix}{name}" if part == "value" else f"{prefix}{name}_{part}": value for part, value in inner.items()}
+        else:
+            found |= flat(inner, f"{prefix}{name}/")
+    return found

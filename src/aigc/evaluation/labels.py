@@ -1,0 +1,31 @@
+"""What labelled samples are worth: the classification report, GAN-test, GAN-train, and FID within each class."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from aigc.metrics import labels
+from aigc.metrics.intervals import rounded
+from aigc.metrics.memorization import share
+
+
+def judge(asked: np.ndarray, seen: np.ndarray, learned: np.ndarray, classes: int) -> tuple[dict[str, Any], labels.Report]:
+    """asked, seen: int (n,), the labels that samples were made for and those that the evaluator sees. learned: bool (m,), which
+    real test pictures a classifier names rightly that learned from the samples alone. Raises ValueError on unlabelled ones."""
+    report = labels.report(asked, seen, classes)
+    numbers: dict[str, Any] = {"gan_test": share(asked == seen), "gan_train": share(learned)}
+    for name, averages in report.averages().items():
+        numbers[name] = {"value": averages["macro"], "weighted": averages["weighted"]}
+    return {name: {part: rounded(value) for part, value in number.items()} for name, number in numbers.items()}, report
+
+
+def table(report: labels.Report, fids: list[dict[str, float]], floors: list[dict[str, float]], classes: list[str]) -> pd.DataFrame:
+    """One row a class: precision, recall, f1, support, FID within the class with its floor, and how often it is seen as each."""
+    rows = pd.DataFrame({"class": classes, "precision": report.precision, "recall": report.recall, "f1": report.f1, "support": report.support})
+    for column in ("value", "low", "high", "n"):
+        rows[f"fid_{column}".removesuffix("_value")] = [found.get(column) for found in fids]
+    rows["fid_floor"] = [floor.get("value") for floor in floors]
+    for index, name in enumerate(classes):
+        rows[f"seen as {name}"] = report.confusion[:, index]
+    return rows.map(lambda value: rounded(value) if isinstance(value, float) else value)

@@ -1,0 +1,25 @@
+"""Mode collapse, named: classes that are missing and pictures that come twice."""
+
+import numpy as np
+
+from aigc.metrics import collapse, memorization
+from aigc.metrics.intervals import rounded
+from aigc.metrics.neighbours import nearest
+
+
+def radius(test: np.ndarray, near_duplicate: float) -> float:
+    """The distance in pixels within which a share `near_duplicate` of real test pictures uint8 (n, C, H, W) has another."""
+    points = memorization.as_points(test)
+    return float(np.quantile(np.sqrt(nearest(points, points, 1, same=True)[0]), near_duplicate))
+
+
+def judge(images: np.ndarray, seen: np.ndarray, classes: int, within: float) -> dict[str, dict[str, float]]:
+    """Numbers of samples uint8 (n, C, H, W) whose predicted classes are `seen` int (n,); duplicates lie nearer than `within`."""
+    pairs, _ = collapse.duplicates(memorization.as_points(images), within)
+    doubled = np.zeros(len(images), dtype=bool)
+    doubled[pairs] = True
+    numbers = {"duplicates": memorization.share(doubled), "support": {"value": collapse.support_size(len(pairs), len(images))}}
+    if classes > 1:
+        numbers["classes_covered"] = {"value": collapse.classes_covered(seen, classes)}
+        numbers["class_entropy"] = {"value": collapse.class_entropy(seen, classes)}
+    return {name: {part: rounded(value) for part, value in number.items()} for name, number in numbers.items()}
