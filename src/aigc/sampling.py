@@ -3,6 +3,7 @@
 Block b draws from (seed, b) alone, and the last block is computed whole and cut. Changing BLOCK changes every sample.
 """
 
+import time
 from collections.abc import Iterator
 
 import torch
@@ -77,3 +78,13 @@ def reconstructions(method: Encoding, images: Tensor) -> Tensor:
     """Pictures through encoder and decoder: uint8 (N, C, H, W) on the CPU -> the same."""
     device = next(method.parameters()).device
     return as_bytes(method.reconstruct(as_model_space(images.to(device)))).cpu()
+
+
+def pace(method: Method, count: int = BLOCK) -> float:
+    """Pictures a second, over `count` pictures after one block to warm up. It varies with the machine and its load: for MLflow only."""
+    for _ in blocks(method, 0, BLOCK):
+        pass
+    start = time.monotonic()
+    for _ in blocks(method, 0, count):
+        pass
+    return count / (time.monotonic() - start)

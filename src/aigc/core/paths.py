@@ -20,6 +20,7 @@ LOCK_ORIGIN = Path("lock_origin.json")
 REFERENCE_METRICS = Path("reports/metrics/reference.json")
 REPORT = Path("reports/report.html")
 OVERVIEW = Path("reports/overview.png")
+RUNS = Path("reports/runs.html")
 
 
 def model(method: str) -> Path:
@@ -53,5 +54,10 @@ def metrics(method: str) -> Path:
 
 
 def classes(method: str) -> Path:
-    """The classes that the evaluator sees in one method's samples."""
+    """The classes that the evaluator sees in one method's samples, and how well each is met where it was asked for."""
     return Path("reports/plots") / method / "classes.csv"
+
+
+def nearest(method: str) -> Path:
+    """The samples of one method that lie nearest to training pictures."""
+    return Path("reports/plots") / method / "nearest.csv"

@@ -48,6 +48,11 @@ def fingerprint(params: Mapping[str, Any], deps: Mapping[str, str]) -> tuple[str
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(), identity
 
 
+def digest(value: Any) -> str:
+    """The first 16 hexadecimal digits of the sha256 of a value's canonical JSON."""
+    return hashlib.sha256(files.canonical_json(value).encode()).hexdigest()[:16]
+
+
 def machine() -> dict[str, str]:
     """What the same bytes may depend on: processor, C library, Python and the libraries that compute."""
     return {

@@ -1,15 +1,16 @@
 """evaluate: the numbers of one method's samples, each with its interval, its floor, its ceiling and its protocol."""
 
-import numpy as np
+import sys
+from pathlib import Path
+
 import pandas as pd
 
-from aigc import model
-from aigc.core import config, files, paths, runtime
+from aigc import model, sampling
+from aigc.core import config, files, paths, provenance, runtime
 from aigc.core.errors import StorageError
-from aigc.data import pictures
-from aigc.evaluation import fidelity
+from aigc.data import pictures, splits
+from aigc.evaluation import audit, fidelity
 from aigc.features.extractor import Extractor, open_eye
-from aigc.metrics.intervals import Number
 from aigc.tracking import runs
 
 
@@ -29,24 +30,29 @@ def run(method: str) -> None:
     beside = {name: {**number, "floor": reference["floor"][name]["value"], "ceiling": reference["ceiling"][name]["value"]}
               for name, number in numbers.items()}
     protocol = {**reference["protocol"], "samples": len(samples), "samples_sha256": files.sha256(paths.generated(method) / "images.npy")}
-    logits = seen.logits if eye is classifier else classifier.see(samples.images).logits
-    write_classes(method, logits.argmax(1), samples.classes)
-    files.write_json(paths.metrics(method), {**beside, "protocol": protocol})
-    remember(method, beside)
+    generator, card = model.read(paths.model(method), device.torch_device)
+    real = audit.Splits(*(pictures.open_folder(paths.PROCESSED / name) for name in splits.NAMES))
+    answer = audit.of_method(generator, samples, seen.features, real, audit.Through(eye, classifier, device), chosen,
+                             reference["audit"], paths.REFERENCE)
+    write_table(paths.classes(method), answer.classes)
+    write_table(paths.nearest(method), answer.nearest)
+    files.write_json(paths.metrics(method), {**beside, **answer.sections, "protocol": protocol})
+    if not answer.sections["memorization"]["passes"]:
+        print(f"{method}: fails the memorization audit and cannot be promoted; see {paths.metrics(method)} and the report", file=sys.stderr)
+    remember(method, card, {**audit.flat(beside), **audit.flat(answer.sections), "sampling_images_per_second": sampling.pace(generator),
+                            "parameters": sum(tensor.numel() for tensor in generator.state_dict().values())},
+             {"aigc.memorization": "passed" if answer.sections["memorization"]["passes"] else "failed",
+              "aigc.protocol": provenance.digest(reference["protocol"])})
 
 
-def write_classes(method: str, predicted: np.ndarray, classes: list[str]) -> None:
-    """How often the evaluator sees each class among the samples."""
-    table = pd.DataFrame({"class": classes, "count": np.bincount(predicted, minlength=len(classes))})
-    with files.replacing(paths.classes(method)) as temporary:
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """As CSV, whole or absent."""
+    with files.replacing(path) as temporary:
         table.to_csv(temporary, index=False)
 
 
-def remember(method: str, numbers: dict[str, Number]) -> None:
-    """Add the numbers, flat (fid, fid_low, fid_high, ...), to the MLflow run that trained the model."""
-    flat = {name if part == "value" else f"{name}_{part}": value
-            for name, number in numbers.items() for part, value in number.items()}
-    card = model.read_card(paths.model(method))
-    if not runs.add_metrics(card.weights_sha256, flat, [paths.metrics(method), paths.grid(method)]):
+def remember(method: str, card: model.Card, numbers: dict[str, float], tags: dict[str, str]) -> None:
+    """Add numbers (fid, fid_low, memorization/pixels/c_t, ...) and tags to the MLflow run that trained the model."""
+    if not runs.add_metrics(card.weights_sha256, numbers, [paths.metrics(method), paths.grid(method)], tags):
         print(f"{method}: the MLflow store has no run of these weights (DVC restored them from its cache); "
               f"`dvc repro -f -s train@{method} evaluate@{method}` makes one")

@@ -1,16 +1,20 @@
-"""reference: what every evaluation shares. The real side of the metrics; floor, real against real; ceiling, noise against real."""
+"""reference: what every evaluation shares. The real side of the metrics; floor, real against real; ceiling, noise
+against real; and the memorization audit's controls, planted copies that it must catch."""
 
 from aigc.core import config, files, paths, runtime
 from aigc.core.errors import DataError
-from aigc.data import pictures
-from aigc.evaluation import fidelity
-from aigc.features.extractor import open_eye
+from aigc.data import pictures, splits
+from aigc.evaluation import audit, fidelity, memorization
+from aigc.features.extractor import Extractor, open_eye
 
 
 def run() -> None:
     chosen, switches = config.section("evaluate", config.Evaluate), config.section("runtime", config.Runtime)
-    eye = open_eye(chosen, runtime.start_torch(switches.arithmetic, switches.threads))
+    device = runtime.start_torch(switches.arithmetic, switches.threads)
+    classifier = Extractor(device)
+    eye = classifier if chosen.extractor == "classifier" else open_eye(chosen, device)
     size = chosen.sample_size
+    real_splits = audit.Splits(*(pictures.open_folder(paths.PROCESSED / name) for name in splits.NAMES))
     seen = {}
     for split in ("holdout", "test"):
         found = pictures.open_folder(paths.PROCESSED / split)
@@ -27,5 +31,8 @@ def run() -> None:
                 "floor": "real holdout against real test, same n", "ceiling": "uniform noise against real test, same n",
                 "precision_neighbours": chosen.precision_neighbours, "coverage_neighbours": chosen.coverage_neighbours,
                 "intervals": fidelity.INTERVALS}
+    sections = audit.of_real(real_splits, audit.Through(eye, classifier, device), chosen, paths.REFERENCE)
     files.write_json(paths.REFERENCE_METRICS, {
-        "floor": fidelity.measure(real, seen["holdout"], chosen), "ceiling": fidelity.measure(real, noise, chosen), "protocol": protocol})
+        "floor": fidelity.measure(real, seen["holdout"], chosen), "ceiling": fidelity.measure(real, noise, chosen),
+        "protocol": protocol, "audit": sections})
+    memorization.insist(sections["controls"], chosen.max_near_duplicates)

@@ -290,14 +290,15 @@ def run_of(client: mlflow.MlflowClient, experiment: str, weights_sha256: str) ->
     return found[0] if found else None
 
 
-def add_metrics(weights_sha256: str, metrics: Mapping[str, float], artifacts: list[Path]) -> bool:
-    """Add final numbers (flat) and files to the run that trained these weights; False when the store has none."""
+def add_metrics(weights_sha256: str, metrics: Mapping[str, float], artifacts: list[Path], tags: Mapping[str, str]) -> bool:
+    """Add final numbers (flat), files and tags to the run that trained these weights; False when the store has none."""
     client, experiment = open_store()
     run = run_of(client, experiment, weights_sha256)
     if run is None:
         return False
     stamp = _milliseconds()
-    client.log_batch(run.info.run_id, metrics=[Metric(name, value, stamp, 0) for name, value in metrics.items()])
+    client.log_batch(run.info.run_id, metrics=[Metric(name, value, stamp, 0) for name, value in metrics.items()],
+                     tags=[RunTag(key, value) for key, value in tags.items()])
     for path in artifacts:
         client.log_artifact(run.info.run_id, str(path), "evaluation")
     return True
