@@ -106,6 +106,9 @@ class Evaluate(Section):
     coverage_neighbours: Annotated[int, Field(ge=1, le=30)]
     extractor: Literal["classifier", "inception"]
     inception_weights: str
+
+
+class Audit(Section):
     classifier_images: Count
     near_duplicate: Annotated[float, Field(gt=0, lt=0.5)]
     max_near_duplicates: Share
@@ -113,7 +116,7 @@ class Evaluate(Section):
 
 SECTIONS: dict[str, type[Section]] = {
     "runtime": Runtime, "data": Data, "validate": Validate, "preprocess": Preprocess, "evaluator": Evaluator,
-    "train": Train, "generate": Generate, "evaluate": Evaluate,
+    "train": Train, "generate": Generate, "evaluate": Evaluate, "audit": Audit,
 }
 
 S = TypeVar("S", bound=Section)

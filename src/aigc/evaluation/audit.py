@@ -49,10 +49,10 @@ class Splits:
     test: Pictures
 
 
-def of_real(splits: Splits, through: Through, chosen: config.Evaluate, folder: Path) -> Sections:
+def of_real(splits: Splits, through: Through, size: int, chosen: config.Audit, folder: Path) -> Sections:
     """The floor of each number (the real holdout in place of samples), and the verdict on the controls. Keeps in `folder` what
     the methods' audits share. `insist` on the controls after the answer is written."""
-    size, train, test, holdout = chosen.sample_size, splits.train, splits.test, splits.holdout
+    train, test, holdout = splits.train, splits.test, splits.holdout
     of_test, of_holdout = (through.eye.see(split.images[:size]).features for split in (test, holdout))
     prepared = memorization.prepare(train.images, through.eye.see(train.images).features, test.images[:size], of_test, chosen)
     memorization.write(folder, prepared)
@@ -76,13 +76,13 @@ class Answer:
     classes: pd.DataFrame
 
 
-def of_method(method: Method, samples: Pictures, features: np.ndarray, splits: Splits, through: Through, chosen: config.Evaluate,
-              real: Sections, folder: Path) -> Answer:
+def of_method(method: Method, samples: Pictures, features: np.ndarray, splits: Splits, through: Through, size: int,
+              chosen: config.Audit, real: Sections, folder: Path) -> Answer:
     """All sections of one method's samples, whose features through the eye are `features`; real: what `of_real` answered.
 
-    Memorization, collapse and its own measures are at n = chosen.sample_size; labels are of all samples, where there are any.
+    Memorization, collapse and its own measures are of `size` pictures; labels are of all samples, where there are any.
     """
-    size, classes = chosen.sample_size, len(samples.classes)
+    classes = len(samples.classes)
     seen = through.classes(samples.images)
     audit = memorization.read(folder, splits.train.images)
     memory, located = audit.judge(samples.images[:size], features[:size])

@@ -63,7 +63,7 @@ class Audit:
 
 
 def prepare(train: np.ndarray, train_features: np.ndarray, test: np.ndarray, test_features: np.ndarray,
-            chosen: config.Evaluate) -> Audit:
+            chosen: config.Audit) -> Audit:
     """Survey the training pictures and place the real test pictures among them. images uint8, features (n, d)."""
     if len(test) < FEWEST or len(train) < FEWEST:
         raise DataError(f"the memorization audit needs at least {FEWEST} training and {FEWEST} test pictures "
@@ -97,8 +97,8 @@ def insist(verdict: dict[str, Any], limit: float) -> None:
         if numbers["passes"] != (name == "holdout"):
             found = numbers["pixels"]["near_duplicates"]["value"]
             what = "the real holdout fails" if name == "holdout" else f"the planted {name} is not caught by"
-            raise GateError(f"{what} the memorization audit: {found:.1%} near-duplicates, evaluate.max_near_duplicates is {limit:.1%}; "
-                            "the audit cannot be trusted on this data: change evaluate.near_duplicate or evaluate.max_near_duplicates")
+            raise GateError(f"{what} the memorization audit: {found:.1%} near-duplicates, audit.max_near_duplicates is {limit:.1%}; "
+                            "the audit cannot be trusted on this data: change audit.near_duplicate or audit.max_near_duplicates")
 
 
 def closest(audit: Audit, located: dict[str, Nearest]) -> list[dict[str, float]]:

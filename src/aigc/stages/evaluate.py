@@ -32,8 +32,8 @@ def run(method: str) -> None:
     protocol = {**reference["protocol"], "samples": len(samples), "samples_sha256": files.sha256(paths.generated(method) / "images.npy")}
     generator, card = model.read(paths.model(method), device.torch_device)
     real = audit.Splits(*(pictures.open_folder(paths.PROCESSED / name) for name in splits.NAMES))
-    answer = audit.of_method(generator, samples, seen.features, real, audit.Through(eye, classifier, device), chosen,
-                             reference["audit"], paths.REFERENCE)
+    answer = audit.of_method(generator, samples, seen.features, real, audit.Through(eye, classifier, device), chosen.sample_size,
+                             config.section("audit", config.Audit), reference["audit"], paths.REFERENCE)
     write_table(paths.classes(method), answer.classes)
     write_table(paths.nearest(method), answer.nearest)
     files.write_json(paths.metrics(method), {**beside, **answer.sections, "protocol": protocol})

@@ -10,6 +10,7 @@ from aigc.features.extractor import Extractor, open_eye
 
 def run() -> None:
     chosen, switches = config.section("evaluate", config.Evaluate), config.section("runtime", config.Runtime)
+    auditing = config.section("audit", config.Audit)
     device = runtime.start_torch(switches.arithmetic, switches.threads)
     classifier = Extractor(device)
     eye = classifier if chosen.extractor == "classifier" else open_eye(chosen, device)
@@ -31,8 +32,8 @@ def run() -> None:
                 "floor": "real holdout against real test, same n", "ceiling": "uniform noise against real test, same n",
                 "precision_neighbours": chosen.precision_neighbours, "coverage_neighbours": chosen.coverage_neighbours,
                 "intervals": fidelity.INTERVALS}
-    sections = audit.of_real(real_splits, audit.Through(eye, classifier, device), chosen, paths.REFERENCE)
+    sections = audit.of_real(real_splits, audit.Through(eye, classifier, device), size, auditing, paths.REFERENCE)
     files.write_json(paths.REFERENCE_METRICS, {
         "floor": fidelity.measure(real, seen["holdout"], chosen), "ceiling": fidelity.measure(real, noise, chosen),
         "protocol": protocol, "audit": sections})
-    memorization.insist(sections["controls"], chosen.max_near_duplicates)
+    memorization.insist(sections["controls"], auditing.max_near_duplicates)
