@@ -68,6 +68,11 @@ def parser() -> argparse.ArgumentParser:
                     "while it was written, remove half-written temporary files, and mark runs as KILLED whose process is gone. "
                     "Touches nothing while a dvc is at work here. `make repro` does it first.")
     mend.set_defaults(command=_mend)
+    history = commands.add_parser(
+        "runs", help="draw all runs of the MLflow experiment on reports/runs.html",
+        description="Write reports/runs.html: FID against training time for all evaluated runs of the MLflow experiment, and mean and "
+                    "spread over the seeds of runs that differ in train.seed alone. It holds durations and is no part of the lock.")
+    history.set_defaults(command=_runs)
 
     record = commands.add_parser(
         "record", help="note on which machine dvc.lock was made",
@@ -194,6 +199,12 @@ def _evaluate(arguments: argparse.Namespace) -> int:
              "inception_weights": str(arguments.weights) if arguments.weights else None}
     return judge.run(arguments.real, arguments.fake, chosen, runtime.start_torch(switches.arithmetic, switches.threads), arguments.n,
                      arguments.json, **{key: value for key, value in given.items() if value is not None})
+
+
+def _runs(_: argparse.Namespace) -> int:
+    from aigc import experiment
+
+    return experiment.write()
 
 
 def _record(_: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from aigc.metrics.neighbours import nearest
 def radius(test: np.ndarray, near_duplicate: float) -> float:
     """The distance in pixels within which a share `near_duplicate` of real test pictures uint8 (n, C, H, W) has another."""
     points = memorization.as_points(test)
-    return float(np.quantile(np.sqrt(nearest(points, points, 1, same=True)[0]), near_duplicate))
+    return rounded(float(np.quantile(np.sqrt(nearest(points, points, 1, same=True)[0]), near_duplicate)))
 
 
 def judge(images: np.ndarray, seen: np.ndarray, classes: int, within: float) -> dict[str, dict[str, float]]:

@@ -4,12 +4,14 @@ import io
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from cycler import cycler
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-INK, GRID = "#1d2730", "#d8dee4"
+INK, GRID, BAD = "#1d2730", "#d8dee4", "#b3261e"
+MOST_NUMBERS = 12  # classes whose confusion is written out
 COLOURS = ["#2c6e9b", "#d1495b", "#3a7d44", "#edae49", "#7b4fa3", "#00798c", "#8d5524"]
 STYLE: dict[str, Any] = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": INK, "text.color": INK,
@@ -52,6 +54,43 @@ def class_shares(classes: pd.DataFrame) -> bytes:
         return _png(figure)
 
 
+def confusion(classes: pd.DataFrame) -> bytes:
+    """Classes asked for (rows) against classes seen (columns), in % of a row: a PNG. classes: the rows of classes.csv."""
+    with mpl.rc_context({**SETTINGS, "axes.grid": False}):
+        figure = Figure(figsize=(4.2, 3.6))
+        axes = figure.subplots()
+        names = classes["class"].astype(str).tolist()
+        shares = classes[[f"seen as {name}" for name in names]].to_numpy(float)
+        shares = 100 * shares / shares.sum(1, keepdims=True).clip(min=1)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+        axes.set_xticks(range(len(names)), names)
+        axes.set_yticks(range(len(names)), names)
+        if len(names) <= MOST_NUMBERS:
+            for row, column in zip(*(shares >= 0.5).nonzero(), strict=True):
+                axes.text(column, row, f"{shares[row, column]:.0f}", ha="center", va="center", fontsize=7,
+                          color="white" if shares[row, column] > 50 else INK)
+        axes.set_xlabel("seen by the evaluator")
+        axes.set_ylabel("asked for")
+        return _png(figure)
+
+
+def pairs(samples: np.ndarray, originals: np.ndarray, rows: pd.DataFrame) -> bytes:
+    """Samples above the training pictures nearest to them, uint8 (n, C, H, W) each, with the relative distance of each pair,
+    red where it is flagged: a PNG. rows: those of nearest.csv, in the order of the pictures."""
+    with mpl.rc_context({**SETTINGS, "axes.grid": False}):
+        figure = Figure(figsize=(6.3, 1.35))
+        for column, (sample, original, row) in enumerate(zip(samples, originals, rows.itertuples(), strict=True)):
+            for line, image in enumerate((sample, original)):
+                axes = figure.add_subplot(2, len(rows), line * len(rows) + column + 1)
+                axes.imshow(image[0] if len(image) == 1 else image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255)
+                axes.set_xticks([])
+                axes.set_yticks([])
+                for spine in axes.spines.values():
+                    spine.set(visible=bool(row.flagged), color=BAD, linewidth=2)
+            axes.set_xlabel(f"{row.relative_distance:.2f}", fontsize=7, color=BAD if row.flagged else INK, labelpad=2)
+        return _png(figure)
+
+
 def ranking(metrics: dict[str, dict[str, Any]]) -> bytes:
     """FID of each method with its interval, best first, and the floor as a line: a PNG."""
     with mpl.rc_context(SETTINGS):
@@ -71,4 +110,20 @@ def ranking(metrics: dict[str, dict[str, Any]]) -> bytes:
         axes.set_yticks(range(len(order)), order)
         axes.set_ylim(-0.6, len(order) - 0.4)
         axes.set_xlabel("FID, lower is better (dashed: floor)")
+        return _png(figure)
+
+
+def cost(points: list[tuple[str, float, float, str]]) -> bytes:
+    """FID against training time on two logarithmic axes: a PNG. points: (method, seconds, FID, colour), one a run."""
+    with mpl.rc_context(SETTINGS):
+        figure = Figure(figsize=(5.2, 3.2))
+        axes = figure.subplots()
+        for method in dict.fromkeys(name for name, *_ in points):
+            seconds, fids, colours = zip(*(point[1:] for point in points if point[0] == method), strict=True)
+            axes.scatter(seconds, fids, c=colours[0], label=method, s=22, alpha=0.85)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel("seconds of training")
+        axes.set_ylabel("FID")
+        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
         return _png(figure)

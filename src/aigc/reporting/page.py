@@ -6,17 +6,17 @@ from typing import Any
 
 import jinja2
 
-TEMPLATE = "page.html"
+REPORT = "page.html"
 
 
-def render(**facts: Any) -> bytes:
-    """The page as UTF-8. facts: what page.html names."""
+def render(template: str, **facts: Any) -> bytes:
+    """A page as UTF-8. facts: what the template, a file beside this one, names."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True)
     environment.filters["embed"] = embed
     environment.filters["number"] = lambda value: "–" if value is None else f"{value:.4g}"
-    return environment.get_template(TEMPLATE).render(**facts).encode()
+    return environment.get_template(template).render(**facts).encode()
 
 
 def embed(png: bytes) -> str:

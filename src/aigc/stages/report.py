@@ -31,10 +31,13 @@ def run() -> None:
     write_png(paths.OVERVIEW, grid(np.concatenate([images[:SHOWN] for images in rows]), SHOWN), SCALE)
     ranking = figures.ranking({method["name"]: method["metrics"] for method in ranked})
     files.write_bytes(paths.REPORT, page.render(
-        methods=ranked, source=content["data"]["source"], counts={name: len(split) for name, split in real.items()},
+        page.REPORT, methods=ranked, source=content["data"]["source"], counts={name: len(split) for name, split in real.items()},
         size=real["test"].images.shape[2], channels=real["test"].images.shape[1], classes=real["test"].classes,
         arithmetic=content["runtime"]["arithmetic"], protocol=reference["protocol"],
         floor=reference["floor"], ceiling=reference["ceiling"], columns=COLUMNS,
+        controls=reference["audit"]["controls"], real_labels=reference["audit"]["labels"],
+        collapse=[*((method["name"], method["metrics"]["collapse"]) for method in ranked), ("floor: real holdout", reference["audit"]["collapse"])],
+        limit=content["audit"]["max_near_duplicates"], near_duplicate=content["audit"]["near_duplicate"],
         ranking=ranking, ranking_height=png_height(ranking), overview=paths.OVERVIEW.read_bytes(), shown=SHOWN,
         seed=content["generate"]["seed"], validation=files.read_json(paths.VALIDATION)))
 
@@ -44,14 +47,31 @@ def describe(name: str) -> dict[str, Any]:
     history = pd.read_csv(paths.history(name))
     card = model.read_card(paths.model(name))
     weights, _ = files.read_tensors(paths.model(name) / model.WEIGHTS)
+    by_class = pd.read_csv(paths.classes(name))
+    nearest = pairs(name)
     summary = " ".join((contract.page(name).__doc__ or name).split("\n\n")[0].split())
     return {
         "name": name, "metrics": files.read_json(paths.metrics(name)), "summary": summary, "images": int(history["images"].iloc[-1]),
         "parameters": sum(tensor.numel() for tensor in weights.values()), "config": card.config,
         "weights_sha256": card.weights_sha256, "grid": paths.grid(name).read_bytes(), "latents": paths.latents(name).read_bytes(),
         "encodes": issubclass(contract.page(name).Build, Encoding),
-        "losses": figures.losses(history), "classes": figures.class_shares(pd.read_csv(paths.classes(name))),
+        "losses": figures.losses(history), "classes": figures.class_shares(by_class),
+        "by_class": by_class.astype(object).where(by_class.notna(), None).to_dict("records"),
+        "confusion": figures.confusion(by_class) if "support" in by_class else None,
+        "nearest": nearest, "nearest_height": png_height(nearest) * 1008 // png_width(nearest),
     }
+
+
+def pairs(name: str) -> bytes:
+    """The samples of one method that lie nearest to training pictures, beside these: a PNG."""
+    rows = pd.read_csv(paths.nearest(name))
+    return figures.pairs(pictures.open_folder(paths.generated(name)).images[rows["sample"]],
+                         pictures.open_folder(paths.PROCESSED / "train").images[rows["train"]], rows)
+
+
+def png_width(png: bytes) -> int:
+    """The width in pixels that a PNG's header gives."""
+    return int(struct.unpack(">I", png[16:20])[0])
 
 
 def png_height(png: bytes) -> int:

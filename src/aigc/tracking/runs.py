@@ -14,6 +14,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -181,7 +182,10 @@ def training_run(method: str, fingerprint: str, params: Mapping[str, Any], data:
     with _status_of_the_end(), mlflow.start_run(run_id, experiment, shown, tags=tags, log_system_metrics=True) as active:
         run = TrainingRun(client, active.info.run_id)
         if not run_id:
-            _describe(client, active.info.run_id, {**tags, **machine_tags(provenance.machine())}, params)
+            shared = {"method": method, "data": data_sha256, "code": provenance.loaded_code(),
+                      "params": {key: value for key, value in params.items() if key != "train.seed"}}
+            about = {**tags, "aigc.recipe": provenance.digest(shared), **machine_tags(provenance.machine())}
+            _describe(client, active.info.run_id, about, params)
             _log_data(data, data_sha256)
         yield run
 
@@ -302,3 +306,31 @@ def add_metrics(weights_sha256: str, metrics: Mapping[str, float], artifacts: li
     for path in artifacts:
         client.log_artifact(run.info.run_id, str(path), "evaluation")
     return True
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One finished run. recipe: what it shares with runs that differ in the seed alone. started: milliseconds since 1970."""
+
+    run_id: str
+    method: str
+    recipe: str
+    protocol: str
+    started: int
+    params: dict[str, str]
+    metrics: dict[str, float]
+
+
+def finished() -> list[Finished]:
+    """All finished runs of our experiment."""
+    client, experiment = open_store()
+    found: list[Run] = []
+    token = None
+    while True:
+        batch = client.search_runs([experiment], "attributes.status = 'FINISHED'", page_token=token)
+        found += batch
+        token = batch.token
+        if not token:
+            break
+    return [Finished(run.info.run_id, run.data.tags.get("aigc.method", "?"), run.data.tags.get("aigc.recipe", run.info.run_id),
+                     run.data.tags.get("aigc.protocol", ""), run.info.start_time, run.data.params, run.data.metrics) for run in found]

@@ -1,0 +1,76 @@
+"""`aigc runs`: all evaluated runs of the MLflow experiment on one page, reports/runs.html. Durations stand there, so the page is
+outside the lock and no DVC out.
+
+Runs that differ in train.seed alone are one recipe, with mean and spread over seeds. Numbers are compared within one protocol.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from aigc.core import files, paths
+from aigc.core.errors import DataError
+from aigc.metrics.intervals import of_mean
+from aigc.reporting import figures, page
+from aigc.tracking import runs, views
+from aigc.tracking.runs import Finished
+
+SEED = "train.seed"
+SHOWN = (("fid", "FID ↓"), ("kid", "KID ↓"), ("precision", "precision ↑"), ("recall", "recall ↑"), ("coverage", "coverage ↑"))
+COSTS = (("training_seconds", "training, s"), ("images", "images seen"), ("parameters", "parameters"),
+         ("sampling_images_per_second", "sampled a second"))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Runs that differ in their seed alone: the newest of each seed. differs: params in which the method's recipes differ."""
+
+    method: str
+    runs: list[Finished]
+    differs: dict[str, str]
+
+    @property
+    def seeds(self) -> str:
+        """The seeds, in order."""
+        return ", ".join(sorted((run.params.get(SEED, "?") for run in self.runs), key=lambda seed: (len(seed), seed)))
+
+    def over_seeds(self, metric: str) -> dict[str, float]:
+        """Mean over seeds; with two or more, Student's 95% interval for the expectation over seeds. {} where no run has it."""
+        values = [run.metrics[metric] for run in self.runs if metric in run.metrics]
+        return of_mean(values) if values else {}
+
+
+def recipes(found: Iterable[Finished]) -> list[Recipe]:
+    """Evaluated runs of one protocol as recipes, the best FID first."""
+    newest: dict[tuple[str, str], Finished] = {}
+    for run in sorted(found, key=lambda run: run.started):
+        newest[run.recipe, run.params.get(SEED, run.run_id)] = run
+    grouped: dict[str, list[Finished]] = {}
+    for (recipe, _), run in newest.items():
+        grouped.setdefault(recipe, []).append(run)
+    made = [Recipe(members[0].method, members, _differences(members[0], newest.values())) for members in grouped.values()]
+    return sorted(made, key=lambda recipe: recipe.over_seeds("fid")["value"])
+
+
+def write() -> int:
+    """Write reports/runs.html from the store and say where it is. Raises DataError when no run has been evaluated."""
+    evaluated = [run for run in runs.finished() if "fid" in run.metrics and run.protocol]
+    if not evaluated:
+        raise DataError(f"the MLflow store {runs.store_uri()} has no evaluated run; `dvc repro` makes some")
+    protocols: dict[str, list[Finished]] = {}
+    for run in sorted(evaluated, key=lambda run: -run.started):
+        protocols.setdefault(run.protocol, []).append(run)
+    sections: list[dict[str, Any]] = [
+        {"protocol": protocol, "recipes": recipes(members), "runs": len(members),
+         "figure": figures.cost([(run.method, run.metrics["training_seconds"], run.metrics["fid"], views.colour(run.method))
+                                 for run in members if "training_seconds" in run.metrics])}
+        for protocol, members in protocols.items()]
+    files.write_bytes(paths.RUNS, page.render("runs.html", sections=sections, shown=SHOWN, costs=COSTS))
+    print(f"{len(evaluated)} runs: {paths.RUNS}")
+    return 0
+
+
+def _differences(run: Finished, others: Iterable[Finished]) -> dict[str, str]:
+    same = [other for other in others if other.method == run.method]
+    return {key: value for key, value in sorted(run.params.items())
+            if key != SEED and any(other.params.get(key) != value for other in same)}
