@@ -1,0 +1,117 @@
+"""What methods answer beyond fidelity: own measures by closed forms, GAN-train on real digits, labels beside their floor."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from aigc.core import runtime
+from aigc.data.pictures import Pictures
+from aigc.evaluation import audit, labels, own, spread
+from aigc.features.classifier import ClassifierConfig
+from aigc.features.gan_train import hits_on_real
+from aigc.methods import contract
+from aigc.methods.contract import Method, Player, Shape
+from aigc.networks.blocks import as_model_space
+
+LEARNING = ClassifierConfig(images=1600, batch_size=16, ema_halflife=200.0, warmup=0.05, decay=0.5, learning_rate=0.004, width=8, features=32)
+
+
+class Brightness(Method):
+    """A method whose own measure is known: the mean of each picture."""
+
+    def players(self) -> dict[str, Player]:
+        return {}
+
+    def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        yield from ()
+
+    def sample(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+        raise NotImplementedError
+
+    def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        return {"brightness": real.mean((1, 2, 3)), "is_labelled": labels >= 0}
+
+
+@pytest.fixture(scope="module")
+def some(digits: tuple[np.ndarray, np.ndarray]) -> tuple[Pictures, Pictures]:
+    order = np.random.default_rng(0).permutation(5000)
+    names = [str(n) for n in range(10)]
+    return tuple(Pictures(digits[0][rows], digits[1][rows], names) for rows in (order[:1500], order[1500:2000]))
+
+
+def test_an_own_measure_is_its_mean_over_test_pictures_beside_that_over_training_pictures(
+        some: tuple[Pictures, Pictures], device: runtime.Device) -> None:
+    train, test = some
+    found = own.judge(Brightness(Shape(1, 28, 10)), test, train, 300, device)
+    assert found["brightness"]["value"] == pytest.approx(as_model_space(torch.from_numpy(test.images[:300])).mean().item(), rel=1e-5)
+    assert found["brightness"]["train"] == pytest.approx(as_model_space(torch.from_numpy(train.images[:300])).mean().item(), rel=1e-5)
+    assert found["brightness"]["low"] < found["brightness"]["value"] < found["brightness"]["high"]
+    assert found["is_labelled"]["value"] == 1
+
+
+@pytest.mark.parametrize(("name", "measures"), [
+    ("autoencoder", {"reconstruction_error"}), ("vae", {"reconstruction_error", "elbo"}), ("flow", {"matching_loss"}),
+    ("gan", {"critic_accuracy_pairs", "critic_accuracy_real", "critic_accuracy_generated"}), ("wgan_gp", {"wasserstein_estimate", "critic_accuracy_pairs"}),
+    ("cgan", {"critic_accuracy_pairs", "critic_accuracy_real", "critic_accuracy_generated"}),
+])
+def test_each_family_has_its_own_measure_one_value_a_picture_and_repeatable(name: str, measures: set[str]) -> None:
+    torch.manual_seed(0)
+    method = contract.build(name, contract.load_config(name), Shape(1, 28, 10)).eval()
+    real, asked = torch.rand(6, 1, 28, 28) * 2 - 1, torch.arange(6)
+    with torch.inference_mode():
+        first, second = (method.own_measures(real, asked, torch.Generator().manual_seed(3)) for _ in range(2))
+    assert set(first) == measures
+    for measure, values in first.items():
+        assert values.shape == (6,)
+        assert torch.equal(values, second[measure])
+
+
+def test_the_elbo_of_a_vae_that_ignores_its_latents_is_the_likelihood_alone() -> None:
+    torch.manual_seed(0)
+    method = contract.build("vae", contract.load_config("vae"), Shape(1, 28, 10)).eval()
+    for network in (method.encoder, method.decoder):
+        for parameter in network.parameters():
+            torch.nn.init.zeros_(parameter)
+    with torch.inference_mode():  # q = N(0, I): no divergence; every pixel at one half: log 2 nats each, whatever the picture
+        found = method.own_measures(torch.rand(3, 1, 28, 28) * 2 - 1, torch.arange(3), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(found["elbo"], torch.full((3,), -28 * 28 * float(np.log(2))))
+
+
+def test_gan_train_learns_from_true_labels_and_not_from_false_ones(some: tuple[Pictures, Pictures], device: runtime.Device) -> None:
+    train, test = some
+    true = hits_on_real(train, test, LEARNING, device)
+    false = hits_on_real(Pictures(train.images, (train.labels + 1) % 10, train.classes), test, LEARNING, device)
+    assert true.shape == (500,) and true.mean() > 0.5 > 0.2 > false.mean()
+
+
+def test_labels_are_tabled_by_class_with_floor_and_confusion(rng: np.random.Generator) -> None:
+    asked = np.repeat([0, 1], 30)
+    seen = np.where(np.arange(60) % 10 == 0, 1 - asked, asked)
+    numbers, report = labels.judge(asked, seen, np.arange(10) < 7, 2)
+    assert (numbers["gan_test"]["value"], numbers["gan_train"]["value"], numbers["recall"]["value"]) == (0.9, 0.7, 0.9)
+    table = labels.table(report, [{"value": 2.0, "n": 30}, {"n": 1}], [{"value": 1.0, "n": 30}, {"n": 1}], ["no", "yes"])
+    assert table[["seen as no", "seen as yes"]].to_numpy().tolist() == [[27, 3], [3, 27]]
+    assert table["fid"].tolist()[0] == 2 and np.isnan(table["fid"].tolist()[1]) and table["fid_floor"].tolist()[0] == 1
+
+
+def test_unlabelled_samples_have_no_label_metrics() -> None:
+    with pytest.raises(ValueError, match="picture 0 is unlabelled"):
+        labels.judge(np.full(5, -1), np.zeros(5, int), np.ones(3, bool), 10)
+
+
+def test_one_class_only_has_duplicates_and_no_entropy(rng: np.random.Generator) -> None:
+    images = rng.integers(0, 256, (30, 1, 28, 28), dtype=np.uint8)
+    images[20:] = images[:10]
+    found = spread.judge(images, np.zeros(30, int), 1, 1e-3)
+    assert set(found) == {"duplicates", "support"}
+    assert found["duplicates"]["value"] == pytest.approx(20 / 30, rel=1e-5) and found["support"]["value"] == 30 * 29 / 2 / 10
+
+
+def test_a_number_stands_beside_its_floor_and_is_flat_in_mlflow() -> None:
+    beside = audit.beside({"a": {"value": 1.0, "low": 0.5}, "b": {"value": 2.0}}, {"a": {"value": 3.0, "low": 1.0}, "within": 4})
+    assert beside == {"a": {"value": 1.0, "low": 0.5, "floor": 3.0}, "b": {"value": 2.0}}
+    assert audit.flat({"memory": {"passes": True, "pixels": beside}}) == {
+        "memory/pixels/a": 1.0, "memory/pixels/a_low": 0.5, "memory/pixels/a_floor": 3.0, "memory/pixels/b": 2.0}
