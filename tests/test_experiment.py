@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import run_in
 from scipy import stats
 
 from aigc import experiment
 from aigc.core.errors import DataError
 from aigc.tracking.runs import Finished
+from conftest import run_in
 
 
 def run(recipe: str, seed: int, fid: float, started: int = 0, method: str = "vae", protocol: str = "p", **params: str) -> Finished:
