@@ -202,7 +202,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _runs(_: argparse.Namespace) -> int:
-    from aigc import experiment
+    from aigc.commands import experiment
 
     return experiment.write()
 

@@ -10,7 +10,8 @@ from ruamel.yaml import YAML
 STAGES = ["check", "ingest", "validate", "preprocess", "evaluator", "reference", "train@vae", "generate@gan", "evaluate@vae", "report"]
 # Read by the harness (params are tracked as params; git and MLflow's own files are no data of ours).
 NOT_DEPS = ("params.yaml", "dvc.lock", ".git", ".trace", ".checkpoints", "mlruns", "mlflow.db", "src/sitecustomize.py")
-COPIED_BESIDE_THE_MODEL = {"train@vae": ["src/aigc/reporting/page.html"]}  # by MLflow; no out depends on it
+TEMPLATES = ["page.html", "audit_all.html", "audit_method.html", "runs.html", "style.css"]
+COPIED_BESIDE_THE_MODEL = {"train@vae": [f"src/aigc/reporting/{name}" for name in TEMPLATES]}  # by MLflow; no out depends on them
 
 
 def is_only_docstring(path: Path) -> bool:

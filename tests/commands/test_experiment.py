@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from aigc import experiment
+from aigc.commands import experiment
 from aigc.core.errors import DataError
 from aigc.tracking.runs import Finished
 from conftest import run_in
