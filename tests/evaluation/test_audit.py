@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from aigc.core import runtime
+from aigc.core.errors import DataError
 from aigc.data.pictures import Pictures
 from aigc.evaluation import audit, labels, own, spread
 from aigc.features.classifier import ClassifierConfig
@@ -98,7 +99,7 @@ def test_labels_are_tabled_by_class_with_floor_and_confusion(rng: np.random.Gene
 
 
 def test_unlabelled_samples_have_no_label_metrics() -> None:
-    with pytest.raises(ValueError, match="picture 0 is unlabelled"):
+    with pytest.raises(DataError, match="picture 0 is unlabelled"):
         labels.judge(np.full(5, -1), np.zeros(5, int), np.ones(3, bool), 10)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from aigc.core.errors import DataError
 from aigc.metrics import labels
 from aigc.metrics.intervals import rounded
 from aigc.metrics.memorization import share
@@ -12,8 +13,11 @@ from aigc.metrics.memorization import share
 
 def judge(asked: np.ndarray, seen: np.ndarray, learned: np.ndarray, classes: int) -> tuple[dict[str, Any], labels.Report]:
     """asked, seen: int (n,), the labels that samples were made for and those that the evaluator sees. learned: bool (m,), which
-    real test pictures a classifier names rightly that learned from the samples alone. Raises ValueError on unlabelled ones."""
-    report = labels.report(asked, seen, classes)
+    real test pictures a classifier names rightly that learned from the samples alone. Raises DataError on unlabelled ones."""
+    try:
+        report = labels.report(asked, seen, classes)
+    except ValueError as error:
+        raise DataError(f"these samples have no label metrics: {error}; make them again with `dvc repro -f -s generate`") from None
     numbers: dict[str, Any] = {"gan_test": share(asked == seen), "gan_train": share(learned)}
     for name, averages in report.averages().items():
         numbers[name] = {"value": averages["macro"], "weighted": averages["weighted"]}
