@@ -15,9 +15,10 @@ from aigc.features.classifier import ClassifierConfig
 from aigc.features.gan_train import hits_on_real
 from aigc.methods import contract
 from aigc.methods.contract import Method, Player, Shape
+from aigc.metrics.intervals import flat
 from aigc.networks.blocks import as_model_space
 
-LEARNING = ClassifierConfig(images=1600, batch_size=16, ema_halflife=200.0, warmup=0.05, decay=0.5, learning_rate=0.004, width=8, features=32)
+LEARNING = ClassifierConfig(images=4000, batch_size=64, ema_halflife=200.0, warmup=0.05, decay=0.5, learning_rate=0.002, width=8, features=32)
 
 
 class Brightness(Method):
@@ -29,7 +30,7 @@ class Brightness(Method):
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         yield from ()
 
-    def sample(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+    def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
         raise NotImplementedError
 
     def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
@@ -114,5 +115,5 @@ def test_one_class_only_has_duplicates_and_no_entropy(rng: np.random.Generator) 
 def test_a_number_stands_beside_its_floor_and_is_flat_in_mlflow() -> None:
     beside = audit.beside({"a": {"value": 1.0, "low": 0.5}, "b": {"value": 2.0}}, {"a": {"value": 3.0, "low": 1.0}, "within": 4})
     assert beside == {"a": {"value": 1.0, "low": 0.5, "floor": 3.0}, "b": {"value": 2.0}}
-    assert audit.flat({"memory": {"passes": True, "pixels": beside}}) == {
+    assert flat({"memory": {"passes": True, "pixels": beside}}) == {
         "memory/pixels/a": 1.0, "memory/pixels/a_low": 0.5, "memory/pixels/a_floor": 3.0, "memory/pixels/b": 2.0}

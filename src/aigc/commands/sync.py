@@ -13,7 +13,8 @@ from aigc import model
 from aigc.core import config, files, paths, process
 from aigc.core.errors import AigcError, StorageError
 from aigc.methods import contract
-from aigc.tracking import runs
+from aigc.metrics.intervals import flat
+from aigc.tracking import runs, views
 
 TRAIN = "train@"
 
@@ -42,7 +43,8 @@ def _tell(method: str, params: dict[str, Any], changed: set[str]) -> str:
     """Make the run of one model, or complete it, when the store has none; says what was done."""
     card = model.read_card(paths.model(method))
     evaluated = [path for path in (paths.metrics(method), paths.grid(method)) if path.exists() and str(path) not in changed]
-    numbers = flat(files.read_json(paths.metrics(method))) if paths.metrics(method) in evaluated else {}
+    content = files.read_json(paths.metrics(method)) if paths.metrics(method) in evaluated else {}
+    numbers = flat(content)
     client, experiment = runs.open_store()
     with process.only_writer(runs.lock_of(method, runs.RESTORED)):
         found = runs.run_of(client, experiment, card.weights_sha256)
@@ -52,7 +54,7 @@ def _tell(method: str, params: dict[str, Any], changed: set[str]) -> str:
             return f"run {found.info.run_id} tells of it already"
         else:
             told = f"run {found.info.run_id} lacked its evaluation, and has it now"
-        runs.add_metrics(card.weights_sha256, numbers, evaluated)
+        runs.add_metrics(card.weights_sha256, numbers, evaluated, views.verdict_tags(content))
     return told
 
 
@@ -76,13 +78,6 @@ def _machine_of_the_lock() -> dict[str, str]:
 def _history(path: Path) -> list[dict[str, float]]:
     with path.open(newline="") as stream:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
-
-
-def flat(numbers: dict[str, Any]) -> dict[str, float]:
-    """{"fid": {"value": 9, "low": 8}} -> {"fid": 9, "fid_low": 8}, as `evaluate` sends them; what is no number is left out."""
-    parts = {(name, part): value for name, number in numbers.items() if isinstance(number, dict) and "value" in number
-             for part, value in number.items() if isinstance(value, int | float)}
-    return {name if part == "value" else f"{name}_{part}": float(value) for (name, part), value in parts.items()}
 
 
 def _lock() -> dict[str, Any]:

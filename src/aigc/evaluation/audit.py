@@ -105,16 +105,3 @@ def of_method(method: Method, samples: Pictures, features: np.ndarray, splits: S
 def beside(numbers: dict[str, dict[str, float]], floor: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Each number with its floor, where there is one."""
     return {name: {**number, "floor": floor[name]["value"]} if name in floor else number for name, number in numbers.items()}
-
-
-def flat(sections: Sections, prefix: str = "") -> dict[str, float]:
-    """{"memorization": {"pixels": {"c_t": {"value": 1, "low": 0}}}} -> {"memorization/pixels/c_t": 1, "memorization/pixels/c_t_low": 0}."""
-    found: dict[str, float] = {}
-    for name, inner in sections.items():
-        if not isinstance(inner, dict):
-            continue
-        if "value" in inner:
-            found |= {f"{prefix}{name}" if part == "value" else f"{prefix}{name}_{part}": value for part, value in inner.items()}
-        else:
-            found |= flat(inner, f"{prefix}{name}/")
-    return found

@@ -12,7 +12,8 @@ No samples are drawn twice: a bootstrap's duplicates raise FID and move every ne
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -73,3 +74,18 @@ def of_share(hits: int, count: int) -> Number:
     """The share hits / count of independent trials, with Wilson's score interval."""
     found = stats.binomtest(hits, count).proportion_ci(CONFIDENCE, "wilson")
     return {"value": rounded(hits / count), "low": rounded(float(found.low)), "high": rounded(float(found.high))}
+
+
+def flat(numbers: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """{"fid": {"value": 9, "low": 8}, "own": {"elbo": {"value": -1}}} -> {"fid": 9, "fid_low": 8, "own/elbo": -1}, as MLflow hears it.
+
+    What is no number is left out, and so is what has no `value`.
+    """
+    found: dict[str, float] = {}
+    for name, inner in numbers.items():
+        if isinstance(inner, dict) and "value" in inner:
+            parts = {part: float(value) for part, value in inner.items() if isinstance(value, int | float)}
+            found |= {f"{prefix}{name}" if part == "value" else f"{prefix}{name}_{part}": value for part, value in parts.items()}
+        elif isinstance(inner, dict):
+            found |= flat(inner, f"{prefix}{name}/")
+    return found

@@ -6,12 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from aigc import model, sampling
-from aigc.core import config, files, paths, provenance, runtime
+from aigc.core import config, files, paths, runtime
 from aigc.core.errors import StorageError
 from aigc.data import pictures, splits
 from aigc.evaluation import audit, fidelity
 from aigc.features.extractor import Extractor, open_eye
-from aigc.tracking import runs
+from aigc.metrics.intervals import flat
+from aigc.tracking import runs, views
 
 
 def run(method: str) -> None:
@@ -36,13 +37,12 @@ def run(method: str) -> None:
                              config.section("audit", config.Audit), reference["audit"], paths.REFERENCE)
     write_table(paths.classes(method), answer.classes)
     write_table(paths.nearest(method), answer.nearest)
-    files.write_json(paths.metrics(method), {**beside, **answer.sections, "protocol": protocol})
-    if not answer.sections["memorization"]["passes"]:
+    content = {**beside, **answer.sections, "protocol": protocol}
+    files.write_json(paths.metrics(method), content)
+    if not content["memorization"]["passes"]:
         print(f"{method}: fails the memorization audit and cannot be promoted; see {paths.metrics(method)} and the report", file=sys.stderr)
-    remember(method, card, {**audit.flat(beside), **audit.flat(answer.sections), "sampling_images_per_second": sampling.pace(generator),
-                            "parameters": sum(tensor.numel() for tensor in generator.state_dict().values())},
-             {"aigc.memorization": "passed" if answer.sections["memorization"]["passes"] else "failed",
-              "aigc.protocol": provenance.digest(reference["protocol"])})
+    remember(method, card, {**flat(content), "sampling_images_per_second": sampling.pace(generator),
+                            "parameters": sum(tensor.numel() for tensor in generator.state_dict().values())}, views.verdict_tags(content))
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

@@ -5,6 +5,10 @@ The view's format is MLflow's own and undocumented: tests/test_views.py opens it
 
 import hashlib
 import json
+from collections.abc import Mapping
+from typing import Any
+
+from aigc.core import provenance
 
 NAME = "aigc-comparison"
 COLUMNS = ("metrics.`fid`", "metrics.`is`", "params.`images`", "params.`batch_size`", "params.`train.seed`",
@@ -38,3 +42,14 @@ def experiment_tags() -> dict[str, str]:
 def address(server: str, experiment: str) -> str:
     """Where the saved view is, in a browser."""
     return f"{server}/#/experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={NAME}"
+
+
+def verdict_tags(content: Mapping[str, Any]) -> dict[str, str]:
+    """The tags that reports/metrics/METHOD.json gives a run. aigc.memorization: whether it passed the audit; a failed model must not
+    be promoted. aigc.protocol: numbers of equal protocols may be compared."""
+    tags = {}
+    if "memorization" in content:
+        tags["aigc.memorization"] = "passed" if content["memorization"]["passes"] else "failed"
+    if "protocol" in content:
+        tags["aigc.protocol"] = provenance.digest({key: value for key, value in content["protocol"].items() if not key.startswith("samples")})
+    return tags
