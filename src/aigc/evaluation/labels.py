@@ -26,7 +26,8 @@ def judge(asked: np.ndarray, seen: np.ndarray, learned: np.ndarray, classes: int
 
 def table(report: labels.Report, fids: list[dict[str, float]], floors: list[dict[str, float]], classes: list[str]) -> pd.DataFrame:
     """One row a class: precision, recall, f1, support, FID within the class with its floor, and how often it is seen as each."""
-    rows = pd.DataFrame({"class": classes, "precision": report.precision, "recall": report.recall, "f1": report.f1, "support": report.support})
+    rows = pd.DataFrame({"class": classes, "precision": report.precision, "recall": report.recall, "f1": report.f1,
+                         "support": report.support})
     for column in ("value", "low", "high", "n"):
         rows[f"fid_{column}".removesuffix("_value")] = [found.get(column) for found in fids]
     rows["fid_floor"] = [floor.get("value") for floor in floors]

@@ -29,7 +29,8 @@ def judge(method: Method, test: Pictures, train: Pictures, count: int, device: D
 @torch.inference_mode()
 def _measure(method: Method, split: Pictures, count: int, name: str, device: Device) -> dict[str, np.ndarray]:
     parts: dict[str, list[Tensor]] = {}
-    for step, (images, labels) in enumerate(tqdm(list(_batches(split, count)), desc=f"own measures on {name}", disable=None, file=sys.stderr)):
+    bar = tqdm(list(_batches(split, count)), desc=f"own measures on {name}", disable=None, file=sys.stderr)
+    for step, (images, labels) in enumerate(bar):
         rng = randomness.generator(0, f"own measures on {name}", step, device.torch_device)
         measured = method.own_measures(as_model_space(images.to(device.torch_device)), labels.to(device.torch_device), rng)
         for measure, values in measured.items():

@@ -50,7 +50,8 @@ class Build(Encoding):
         """elbo: nats a picture, at beta 1 and one draw of z, beside the reconstruction error."""
         mean, log_variance = self.posterior(real)
         logits = self.decoder(mean + (log_variance / 2).exp() * self.latents(len(real), rng))
-        return {**super().own_measures(real, labels, rng), "elbo": -self.misfit(logits, real, self.deviation) - kl(mean, log_variance).sum(1)}
+        elbo = -self.misfit(logits, real, self.deviation) - kl(mean, log_variance).sum(1)
+        return {**super().own_measures(real, labels, rng), "elbo": elbo}
 
     def beta(self) -> float:
         """The weight of the KL term now: rising linearly over the first share `kl_warmup` of the run."""

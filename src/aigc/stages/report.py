@@ -36,7 +36,8 @@ def run() -> None:
         arithmetic=content["runtime"]["arithmetic"], protocol=reference["protocol"],
         floor=reference["floor"], ceiling=reference["ceiling"], columns=COLUMNS,
         controls=reference["audit"]["controls"], real_labels=reference["audit"]["labels"],
-        collapse=[*((method["name"], method["metrics"]["collapse"]) for method in ranked), ("floor: real holdout", reference["audit"]["collapse"])],
+        collapse=[*((method["name"], method["metrics"]["collapse"]) for method in ranked),
+                  ("floor: real holdout", reference["audit"]["collapse"])],
         limit=content["audit"]["max_near_duplicates"], near_duplicate=content["audit"]["near_duplicate"],
         ranking=ranking, ranking_height=png_height(ranking), overview=paths.OVERVIEW.read_bytes(), shown=SHOWN,
         seed=content["generate"]["seed"], validation=files.read_json(paths.VALIDATION)))
