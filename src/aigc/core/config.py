@@ -46,9 +46,20 @@ class Split(Section):
 
 
 class Data(Section):
-    source: Literal["digits"]
-    path: str
+    source: Literal["digits", "fashion-mnist", "mnist", "cifar10", "idx", "folder", "csv", "npy"]
+    path: Annotated[str, Field(min_length=1)]
+    table: str
+    path_column: str
+    label_column: str
+    max_quarantined: Share
+    licence: str
+    attribution: str
+    url: str
     split: Split
+
+
+Judgement = Literal["rows", "classes", "imbalance", "duplicates", "near_duplicates", "conflicts", "blank", "ink", "aspect",
+                    "small", "drift"]
 
 
 class Validate(Section):
@@ -56,14 +67,22 @@ class Validate(Section):
     min_classes: Count
     min_class_share: Share
     max_duplicates: Share
+    max_near_duplicates: Share
+    near_duplicate_bits: Annotated[int, Field(ge=0, le=64)]
     min_std: Annotated[float, Field(ge=0, le=255)]
     min_ink: Share
     max_ink: Share
+    max_aspect: Annotated[float, Field(ge=1)]
+    min_source_side: Count
+    max_drift: Annotated[float, Field(ge=0)]
+    warn: list[Judgement]
 
 
 class Preprocess(Section):
     size: Annotated[int, Field(ge=16, le=128)]
     channels: Literal[1, 3]
+    fit: Literal["crop", "pad", "stretch"]
+    background: Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)]
 
 
 class Evaluator(Section):

@@ -84,15 +84,18 @@ def sha256(path: Path) -> str:
 
 
 @contextmanager
-def npy_rows(path: Path, shape: tuple[int, ...], dtype: "np.typing.DTypeLike") -> Iterator[Callable[["np.ndarray"], None]]:
+def npy_rows(path: Path, shape: tuple[int | None, ...],
+             dtype: "np.typing.DTypeLike") -> Iterator[Callable[["np.ndarray"], None]]:
     """Stream an array to a .npy file a few rows at a time: give a function that appends rows.
+
+    shape[0] may be None, when nobody knows yet how many rows will come: numpy's header leaves room for their number.
 
     Written through a stream and not a memory map, because a full disk under a map is a SIGBUS and not an error.
     """
     import numpy as np
 
     with replacing(path) as temporary, temporary.open("wb") as stream:
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": (shape[0] or 0, *shape[1:])}
         np.lib.format.write_array_header_1_0(stream, header)
         written = 0
 
@@ -102,7 +105,10 @@ def npy_rows(path: Path, shape: tuple[int, ...], dtype: "np.typing.DTypeLike") -
             written += len(rows)
 
         yield append
-        if written != shape[0]:
+        if shape[0] is None:
+            stream.seek(0)
+            np.lib.format.write_array_header_1_0(stream, {**header, "shape": (written, *shape[1:])})
+        elif written != shape[0]:
             raise StorageError(f"{path}: {written} rows written where {shape[0]} were announced")
 
 

@@ -1,53 +1,67 @@
 """The manifest: one row a picture, with what can be measured of it. Judged by data/expectations.py."""
 
 import hashlib
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from aigc.data import similarity
 from aigc.data.pictures import Pictures
 
 ROWS = 1024
 INK = 128  # a pixel at least this bright (of 255) counts as ink
-MODES = {1: "L", 3: "RGB"}
-MEASURED = ["sha256", "mean", "std", "minimum", "maximum", "ink_fraction", "height", "width", "mode"]
+MEASURED = ["sha256", "mean", "std", "minimum", "maximum", "ink_fraction", "height", "width", "mode", "phash"]
 
 
-def measure(images: np.ndarray) -> pd.DataFrame:
-    """The measured columns of uint8 (N, C, H, W), computed a chunk at a time."""
-    return pd.concat(list(_chunks(images)), ignore_index=True)
+def mode_of(channels: int) -> str:
+    """What Pillow calls a picture of so many channels."""
+    return {1: "L", 3: "RGB"}.get(channels, f"{channels} channels")
 
 
-def _chunks(images: np.ndarray) -> Iterator[pd.DataFrame]:
-    for start in range(0, len(images), ROWS):
-        chunk = np.asarray(images[start:start + ROWS])
-        count, channels, height, width = chunk.shape
-        pixels = chunk.reshape(count, -1)
-        # Integer sums are exact, so that no summation order can change a manifest.
-        total, squares = pixels.sum(1, dtype=np.int64), np.square(pixels, dtype=np.int64).sum(1)
-        size = pixels.shape[1]
-        yield pd.DataFrame({
-            "sha256": [hashlib.sha256(f"{row.shape}".encode() + row.tobytes()).hexdigest() for row in chunk],
-            "mean": total / size,
-            "std": np.sqrt(size * squares - total**2) / size,
-            "minimum": pixels.min(1).astype(np.int64),
-            "maximum": pixels.max(1).astype(np.int64),
-            "ink_fraction": (pixels >= INK).mean(1),
-            "height": height,
-            "width": width,
-            "mode": MODES.get(channels, f"{channels} channels"),
-        })
+def measure(images: np.ndarray) -> dict[str, Any]:
+    """The measured columns of uint8 (n, C, H, W), a list or an array each. In memory: give it a block at a time."""
+    count, channels, height, width = images.shape
+    pixels = images.reshape(count, -1)
+    # Integer sums are exact, so that no summation order can change a manifest.
+    total, squares = pixels.sum(1, dtype=np.int64), np.square(pixels, dtype=np.int64).sum(1)
+    size = pixels.shape[1]
+    return {
+        "sha256": [hashlib.sha256(f"{row.shape}".encode() + row.tobytes()).hexdigest() for row in images],
+        "mean": total / size,
+        "std": np.sqrt(size * squares - total**2) / size,
+        "minimum": pixels.min(1).astype(np.int64),
+        "maximum": pixels.max(1).astype(np.int64),
+        "ink_fraction": (pixels >= INK).mean(1),
+        "height": np.full(count, height),
+        "width": np.full(count, width),
+        "mode": [mode_of(channels)] * count,
+        "phash": similarity.phash(images),
+    }
 
 
 def describe(pictures: Pictures) -> pd.DataFrame:
-    """Every column of the manifest but `split`."""
-    index = np.arange(len(pictures))
-    return pd.DataFrame({"index": index, "source_index": index, "label": pictures.labels}).join(measure(pictures.images))
+    """Every column of the manifest but `split`, for pictures that came as an array."""
+    count, channels, height, width = pictures.images.shape
+    index = np.arange(count)
+    about = pd.DataFrame({"index": index, "source_index": index, "path": "", "label": pictures.labels,
+                          "class_name": class_names(pictures.labels, pictures.classes), "source_height": height, "source_width": width,
+                          "source_mode": mode_of(channels), "aspect": max(height, width) / min(height, width)})
+    blocks = [pd.DataFrame(measure(np.asarray(pictures.images[start:start + ROWS]))) for start in range(0, count, ROWS)]
+    return about.join(pd.concat(blocks, ignore_index=True))
+
+
+def class_names(labels: np.ndarray, classes: list[str]) -> list[str]:
+    """The class of each label; "" for -1."""
+    return [classes[label] if label >= 0 else "" for label in labels.tolist()]
 
 
 def disagreements(manifest: pd.DataFrame, pictures: Pictures) -> np.ndarray:
-    """Whether each row of the manifest no longer says what the arrays say: bool (N,)."""
-    again = describe(pictures)
-    differing = [manifest[column].to_numpy() != again[column].to_numpy() for column in ("label", *MEASURED)]
-    return np.logical_or.reduce(differing)
+    """Whether each row of the manifest no longer says what the arrays say: bool (N,). Reads a block at a time."""
+    wrong = manifest["label"].to_numpy() != pictures.labels
+    for start in range(0, len(pictures), ROWS):
+        again = measure(np.asarray(pictures.images[start:start + ROWS]))
+        told = manifest.iloc[start:start + ROWS]
+        for column in MEASURED:
+            wrong[start:start + ROWS] |= told[column].to_numpy() != np.asarray(again[column])
+    return wrong

@@ -9,6 +9,7 @@ from aigc.core import files
 from aigc.core.errors import DataError
 
 UNLABELLED = -1
+ORIGIN = "origin.json"
 
 
 @dataclass(frozen=True)
@@ -47,3 +48,14 @@ def write_labels(folder: Path, labels: np.ndarray, classes: list[str]) -> None:
     """Write the small parts; images.npy is streamed by whoever makes the images."""
     files.write_npy(folder / "labels.npy", labels.astype(np.int64))
     files.write_json(folder / "classes.json", classes)
+
+
+def write_origin(folder: Path, origin: dict[str, str]) -> None:
+    """Write whose pictures these are: source, licence, attribution and url, each "" where nobody said."""
+    files.write_json(folder / ORIGIN, origin)
+
+
+def read_origin(folder: Path) -> dict[str, str]:
+    """What `write_origin` wrote. Raises StorageError when it is missing."""
+    said: dict[str, str] = files.read_json(folder / ORIGIN)
+    return said

@@ -1,12 +1,14 @@
 """preprocess: each split at the model's size and number of channels, as arrays to be memory-mapped."""
 
+import sys
+
 import numpy as np
 import pandas as pd
-from PIL import Image
+from tqdm import tqdm
 
 from aigc.core import config, files, paths
 from aigc.core.errors import DataError
-from aigc.data import pictures, splits
+from aigc.data import geometry, pictures, splits
 
 
 def run() -> None:
@@ -20,16 +22,7 @@ def run() -> None:
         folder = paths.PROCESSED / name
         shape = (len(rows), chosen.channels, chosen.size, chosen.size)
         with files.npy_rows(folder / "images.npy", shape, np.uint8) as append:
-            for row in rows:
-                append(fit(found.images[row], chosen)[None])
+            for row in tqdm(rows, desc=f"preprocess {name}", unit="picture", disable=None, file=sys.stderr):
+                append(geometry.fit_array(found.images[row], chosen)[None])
         pictures.write_labels(folder, found.labels[rows], found.classes)
-
-
-def fit(image: np.ndarray, chosen: config.Preprocess) -> np.ndarray:
-    """uint8 (C, H, W) -> uint8 (channels, size, size). Colour to grey by ITU-R 601; size by Pillow's antialiased bicubic."""
-    if image.shape == (chosen.channels, chosen.size, chosen.size):
-        return image
-    picture = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
-    picture = picture.convert("L" if chosen.channels == 1 else "RGB")
-    resized = np.asarray(picture.resize((chosen.size, chosen.size), Image.Resampling.BICUBIC))
-    return resized[None] if chosen.channels == 1 else resized.transpose(2, 0, 1)
+    pictures.write_origin(paths.PROCESSED / "train", pictures.read_origin(paths.RAW))

@@ -1,0 +1,109 @@
+"""A source, streamed into one folder: images.npy, labels.npy, classes.json, manifest.parquet, quarantine.csv, counts.json, origin.json.
+
+Nothing is lost: found = used + quarantined, or it stops. Memory holds the manifest's columns, never the pictures.
+"""
+
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from aigc.core import config, files
+from aigc.core.errors import DataError, GateError
+from aigc.data import manifest, pictures, sources, splits
+from aigc.data.sources.contract import Block, Rejected, Source
+
+ROW_GROUP = 1 << 16
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Pictures found, used and quarantined; files ignored, since they are no pictures."""
+
+    found: int
+    used: int
+    quarantined: int
+    ignored: int
+
+
+class Ledger:
+    """What is known of the pictures so far: compact columns, and the quarantine."""
+
+    def __init__(self) -> None:
+        self.tables: list[pa.RecordBatch] = []
+        self.labels: list[np.ndarray] = []
+        self.rejected: list[Rejected] = []
+        self.used = 0
+
+    def add(self, block: Block, classes: list[str]) -> None:
+        """Note one block."""
+        self.rejected += block.rejected
+        if not len(block.labels):
+            return
+        height, width = (np.asarray(block.columns[f"source_{side}"]) for side in ("height", "width"))
+        self.tables.append(pa.RecordBatch.from_pydict({
+            "index": self.used + np.arange(len(block.labels)), "label": block.labels,
+            "class_name": manifest.class_names(block.labels, classes),
+            "aspect": np.maximum(height, width) / np.minimum(height, width), **block.columns}))
+        self.labels.append(block.labels)
+        self.used += len(block.labels)
+
+
+def ingest(chosen: config.Data, shape: config.Preprocess, processes: int, folder: Path) -> Counts:
+    """Read the chosen source into `folder`.
+
+    Raises DataError when the source is not what it should be, GateError when more than data.max_quarantined of it is unusable; then
+    quarantine.csv is there already, and manifest.parquet is not.
+    """
+    source = sources.open_source(chosen, shape, processes)
+    ledger = Ledger()
+    with (files.npy_rows(folder / "images.npy", (None, *source.shape), np.uint8) as append,
+          tqdm(total=source.found, desc="ingest", unit="picture", disable=None, file=sys.stderr) as bar):
+        for block in source.blocks:
+            append(block.images)
+            ledger.add(block, source.classes)
+            bar.update(len(block.labels) + len(block.rejected))
+    counts = Counts(source.found, ledger.used, len(ledger.rejected), source.ignored)
+    _write_quarantine(folder / "quarantine.csv", ledger.rejected)
+    _check(chosen, source, ledger, counts, folder)
+    files.write_json(folder / "counts.json", asdict(counts))
+    pictures.write_origin(folder, sources.origin(chosen))
+    labels = np.concatenate(ledger.labels)
+    pictures.write_labels(folder, labels, source.classes)
+    _write_manifest(folder / "manifest.parquet", ledger, labels, chosen.split)
+    return counts
+
+
+def _check(chosen: config.Data, source: Source, ledger: Ledger, counts: Counts, folder: Path) -> None:
+    """Raises when pictures were lost, when too many are unusable, or when a class has none left."""
+    if counts.used + counts.quarantined != counts.found:
+        raise DataError(f"{chosen.path}: {counts.found} pictures were found, {counts.used} used and {counts.quarantined} quarantined; "
+                        "the source changed while it was read: run again")
+    share = counts.quarantined / counts.found
+    if share > chosen.max_quarantined or not counts.used:
+        first = ledger.rejected[0]
+        raise GateError(f"{counts.quarantined} of {counts.found} pictures ({share:.1%}) cannot be used, over data.max_quarantined "
+                        f"({chosen.max_quarantined:.1%}), the first {first.path}: {first.reason}; {folder / 'quarantine.csv'} lists them")
+    left = np.bincount(np.concatenate([*ledger.labels]) + 1, minlength=len(source.classes) + 1)[1:]
+    if source.classes and chosen.source in ("folder", "csv") and not left.all():
+        raise DataError(f"{chosen.path}: no picture of class {source.classes[int(left.argmin())]} can be used; "
+                        f"{folder / 'quarantine.csv'} says why")
+
+
+def _write_quarantine(path: Path, rejected: list[Rejected]) -> None:
+    table = pd.DataFrame([asdict(picture) for picture in rejected], columns=["path", "reason", "stage"])
+    with files.replacing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def _write_manifest(path: Path, ledger: Ledger, labels: np.ndarray, chosen: config.Split) -> None:
+    table = pa.Table.from_batches(ledger.tables)
+    places = splits.assign(table["sha256"].to_pandas(), labels, chosen)
+    table = table.append_column("split", pa.array(places, pa.string()))
+    with files.replacing(path) as temporary:
+        pq.write_table(table, temporary, row_group_size=ROW_GROUP)

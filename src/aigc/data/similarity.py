@@ -1,0 +1,74 @@
+"""Which pictures look alike: a perceptual hash, and the pairs whose hashes are near.
+
+pHash (Zauner 2010): the signs of the lowest frequencies of the discrete cosine transform about their median. 256 bits, since 64
+call most handwritten digits equal. All sums are of integers below 2^53, so that every machine finds the same bits.
+"""
+
+import numpy as np
+
+SIDE = 16  # frequencies a side: 256 bits
+SCALE = 1024
+LUMA = np.array([299.0, 587.0, 114.0])  # ITU-R 601, thousandths
+
+
+def _basis(length: int) -> np.ndarray:
+    """The lowest cosines over `length` samples, as integers: float64 (SIDE or fewer, length)."""
+    frequency = np.arange(min(SIDE, length))[:, None]
+    return np.rint(SCALE * np.cos(np.pi * (2 * np.arange(length) + 1) * frequency / (2 * length)))
+
+
+def phash(images: np.ndarray) -> list[str]:
+    """uint8 (N, C, H, W), C 1 or 3 -> 64 hexadecimal digits each. A constant picture has only zeros."""
+    grey = images[:, 0].astype(np.float64) if images.shape[1] == 1 else np.einsum("nchw,c->nhw", images.astype(np.float64), LUMA)
+    spectrum = _basis(grey.shape[1]) @ grey @ _basis(grey.shape[2]).T
+    flat = spectrum.reshape(len(images), -1)[:, 1:]  # without the mean
+    bits = flat > np.median(flat, axis=1, keepdims=True)
+    packed = np.zeros((len(images), SIDE * SIDE // 8), np.uint8)
+    found = np.packbits(bits, axis=1)
+    packed[:, :found.shape[1]] = found
+    return [row.tobytes().hex() for row in packed]
+
+
+def look_alikes(phashes: list[str], sha256: list[str], most_bits: int) -> np.ndarray:
+    """For each picture the row of another one, not the same, whose hash differs in at most `most_bits` bits: int64 (N,), -1 = none.
+
+    Equal pictures (by sha256) and pictures without structure (a hash of zeros) are the business of other checks. Two hashes that differ
+    in at most b bits agree in at least one of b + 1 bands, so that only pictures that share a band are compared.
+    """
+    partner = np.full(len(phashes), -1, np.int64)
+    blank = "0" * (SIDE * SIDE // 4)
+    firsts = np.array(sorted({name: row for row, name in reversed(list(enumerate(sha256))) if phashes[row] != blank}.values()), np.int64)
+    if not len(firsts):
+        return partner
+    codes = np.frombuffer(b"".join(bytes.fromhex(phashes[row]) for row in firsts), np.uint8).reshape(len(firsts), -1)
+    unique, representative, group = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+    same = firsts[representative[group.reshape(-1)]]
+    partner[firsts] = np.where(same != firsts, same, -1)
+    rows = firsts[representative]
+    shared = same[same != firsts]
+    partner[shared] = np.where(partner[shared] < 0, firsts[same != firsts], partner[shared])
+    for left, right in _near(unique, most_bits):
+        for one, other in ((left, right), (right, left)):
+            fresh = partner[rows[one]] < 0
+            partner[rows[one][fresh]] = rows[other][fresh]
+    return partner
+
+
+def _near(codes: np.ndarray, most_bits: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Pairs of distinct codes at a Hamming distance of at most `most_bits`, as arrays of row numbers; a pair may come more than once."""
+    words, bits = codes.view(np.uint64), np.unpackbits(codes, axis=1)
+    pairs = []
+    for band in np.array_split(np.arange(bits.shape[1]), most_bits + 1):
+        keys = np.packbits(bits[:, band], axis=1)
+        order = np.lexsort(keys.T)
+        keys = keys[order]
+        starts = np.arange(len(order))
+        for step in range(1, len(order)):
+            starts = starts[starts + step < len(order)]
+            starts = starts[(keys[starts] == keys[starts + step]).all(1)]
+            if not len(starts):
+                break
+            left, right = order[starts], order[starts + step]
+            near = np.bitwise_count(words[left] ^ words[right]).sum(1) <= most_bits
+            pairs.append((left[near], right[near]))
+    return pairs

@@ -1,0 +1,52 @@
+"""What a source gives: blocks of pictures of one shape, with what is to be said of each, and of those that it could not use."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from aigc.data import manifest
+
+ROWS = 1024  # pictures a block of an array
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A picture that cannot be used. stage: "find", "label" or "decode"."""
+
+    path: str
+    reason: str
+    stage: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some pictures in the order of the source.
+
+    images: uint8 (n, C, H, W). labels: int64 (n,), -1 = unlabelled. columns: those of the manifest that a source knows.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    columns: dict[str, Any]
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Source:
+    """classes: the name of each label. shape: (C, H, W). found: pictures, used or not. ignored: files that are no pictures."""
+
+    classes: list[str]
+    shape: tuple[int, int, int]
+    found: int
+    blocks: Iterator[Block]
+    ignored: int = 0
+
+
+def block_of_arrays(images: np.ndarray, labels: np.ndarray, first: int, path: str) -> Block:
+    """Rows of an array as a block. images: uint8 (n, C, H, W); first: the index of its first row in the source."""
+    count, channels, height, width = images.shape
+    about = {"source_index": first + np.arange(count), "path": [path] * count, "source_height": np.full(count, height),
+             "source_width": np.full(count, width), "source_mode": [manifest.mode_of(channels)] * count}
+    return Block(images, labels.astype(np.int64), {**about, **manifest.measure(images)})

@@ -1,0 +1,47 @@
+"""Work spread over processes, results in the order of the work, whatever the number of processes."""
+
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from aigc.core import process
+from aigc.core.errors import DataError
+
+T = TypeVar("T")
+R = TypeVar("R")
+AHEAD = 4  # tasks a worker that may wait, so that memory does not grow with the work
+
+
+def in_order(work: Callable[[T], R], tasks: Iterable[T], workers: int, name: Callable[[T], str]) -> Iterator[R]:
+    """work(task) for each task, in order. One worker is this process.
+
+    Raises DataError, naming the task by `name`, when a worker dies (a decoder's crash, or no memory).
+    """
+    if workers == 1:
+        yield from map(work, tasks)
+        return
+    # Spawned, because a fork of a process with threads may hang.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start)
+    waiting: deque[tuple[T, Future[R]]] = deque()
+    try:
+        for task in tasks:
+            waiting.append((task, pool.submit(work, task)))
+            if len(waiting) >= AHEAD * workers:
+                yield waiting.popleft()[1].result()
+        while waiting:
+            yield waiting[0][1].result()
+            waiting.popleft()
+    except BrokenProcessPool:
+        raise DataError(f"a worker process died at or soon after {name(waiting[0][0] if waiting else task)}; "
+                        "set runtime.threads to 1 to see which file it is") from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start() -> None:
+    process.die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the pool
