@@ -19,6 +19,7 @@ examples:
   dvc exp run -S runtime.arithmetic=fast       use the GPU
   aigc ui                                      MLflow's UI, opened on the comparison of methods
   aigc evaluate --real A --fake B              judge any pictures
+  aigc data check PATH                         would these pictures get through?
   aigc verify                                  re-make the committed results and compare byte by byte
   aigc generate dcgan --n 64 --out pictures    pictures that say where they come from
   aigc whence pictures/*.png                   whether they are what they say
@@ -73,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
         description="Write reports/runs.html: FID against training time for all evaluated runs of the MLflow experiment, and mean and "
                     "spread over the seeds of runs that differ in train.seed alone. It holds durations and is no part of the lock.")
     history.set_defaults(command=_runs)
+    _add_data(commands)
 
     record = commands.add_parser(
         "record", help="note on which machine dvc.lock was made",
@@ -152,6 +154,31 @@ def _add_judgement(command: argparse.ArgumentParser) -> None:
                           "the tolerances of src/aigc/commands/comparison.py")
     command.add_argument("--keep", type=Path, metavar="DIR", help="work in DIR (must not exist) and leave it there")
     command.add_argument("--json", action="store_true", help="print the verdict as JSON")
+
+
+def _add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    data = commands.add_parser("data", help="look at pictures before they are trained on",
+                               description="What concerns the pictures that go in. `aigc data check PATH` says whether a folder, a "
+                                           "table or an array of your own would get through the pipeline, and changes nothing.")
+    actions = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    check = actions.add_parser(
+        "check", help="say what the pipeline would make of PATH",
+        description="Run ingest and validation alone on PATH, under the thresholds of params.yaml, and say what they would do: which "
+                    "pictures are used, which are quarantined and why, which expectations fail or warn. Nothing in the project changes. "
+                    "Exit 0: ready to train (warnings allowed); 1: not.")
+    check.add_argument("path", type=Path, metavar="PATH", help="a folder of pictures (a sub-folder a class), a .csv table of paths and "
+                       "labels, a .npy array, or a folder with IDX files, images.npy or CIFAR-10's archive")
+    check.set_defaults(command=_data_check)
+
+
+def _data_check(arguments: argparse.Namespace) -> int:
+    from aigc.core import config, runtime
+
+    chosen = config.section("runtime", config.Runtime)
+    runtime.cap_environment(chosen.arithmetic, chosen.threads)
+    from aigc.data import check
+
+    return check.run(arguments.path, chosen.threads)
 
 
 def _ui(arguments: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """The gate: a great-expectations suite over the manifest. The one importer of great_expectations.
 
-What has no core expectation (copies in two splits, agreement with the arrays, class shares) becomes a computed column
-that a core expectation judges.
+What has no core expectation (copies in two splits, look-alikes, agreement with the arrays, class shares, drift) becomes a computed
+column that a core expectation judges. `validate.warn` names the ones that only warn.
 """
 
 import logging
@@ -14,32 +14,47 @@ import numpy as np
 import pandas as pd
 
 from aigc.core import config
-from aigc.data import splits
+from aigc.data import drift, similarity, splits
 
-EXAMPLES = 3
+EXAMPLES, PRINTED = 8, 3
 TYPES = {
-    "index": "int64", "source_index": "int64", "label": "int64", "sha256": "str", "mean": "float64", "std": "float64",
+    "index": "int64", "source_index": "int64", "path": "str", "label": "int64", "class_name": "str", "source_height": "int64",
+    "source_width": "int64", "source_mode": "str", "aspect": "float64", "sha256": "str", "mean": "float64", "std": "float64",
     "minimum": "int64", "maximum": "int64", "ink_fraction": "float64", "height": "int64", "width": "int64", "mode": "str",
-    "split": "str",
+    "phash": "str", "split": "str",
 }
 
 
-def computed_columns(manifest: pd.DataFrame, disagrees: np.ndarray) -> pd.DataFrame:
-    """The manifest with the columns that core expectations need: agreement, splits of an image, share of a class."""
-    share = manifest.groupby("label")["label"].transform("size") / len(manifest)
-    places = manifest.groupby("sha256")["split"].transform("nunique")
-    return manifest.assign(agrees_with_arrays=~disagrees, splits_of_image=places, class_share=share)
+def computed_columns(manifest: pd.DataFrame, disagrees: np.ndarray, chosen: config.Validate,
+                     reference: pd.DataFrame | None = None) -> pd.DataFrame:
+    """The manifest with the columns that core expectations need.
+
+    Agreement with the arrays, splits and labels of an image, share of its class, which row it looks like (-1: none), and, with the
+    manifest of another version of the data, how far each column moved.
+    """
+    alike = similarity.look_alikes(manifest["phash"].tolist(), manifest["sha256"].tolist(), chosen.near_duplicate_bits)
+    by_image = manifest.groupby("sha256")
+    return manifest.assign(
+        agrees_with_arrays=~disagrees, splits_of_image=by_image["split"].transform("nunique"),
+        labels_of_image=by_image["label"].transform("nunique"), looks_like=alike,
+        class_share=manifest.groupby("label")["label"].transform("size") / len(manifest),
+        source_side=np.minimum(manifest["source_height"], manifest["source_width"]),
+        **({} if reference is None else drift.between(reference, manifest)))
 
 
-def suite(chosen: config.Validate, classes: int, shape: tuple[int, ...]) -> list[Any]:
-    """The expectations, thresholds filled in. shape: (C, H, W) of the arrays."""
+def suite(chosen: config.Validate, classes: int, shape: tuple[int, ...], drifts: list[str] | None = None) -> list[Any]:
+    """The expectations, thresholds filled in. shape: (C, H, W) of the arrays. drifts: columns that hold an index of drift."""
     import great_expectations.expectations as gxe
 
     channels, height, width = shape
     labels = list(range(classes)) or [-1]
     between = gxe.ExpectColumnValuesToBeBetween
+
+    def named(name: str) -> dict[str, Any]:
+        return {"meta": {"name": name}, "severity": "warning" if name in chosen.warn else "critical"}
+
     return [
-        gxe.ExpectTableRowCountToBeBetween(min_value=chosen.min_rows),
+        gxe.ExpectTableRowCountToBeBetween(min_value=chosen.min_rows, **named("rows")),
         *(gxe.ExpectColumnToExist(column=column) for column in TYPES),
         *(gxe.ExpectColumnValuesToBeOfType(column=column, type_=kind) for column, kind in TYPES.items()),
         *(gxe.ExpectColumnValuesToNotBeNull(column=column) for column in TYPES),
@@ -50,14 +65,20 @@ def suite(chosen: config.Validate, classes: int, shape: tuple[int, ...]) -> list
         between(column="minimum", min_value=0, max_value=255),
         between(column="maximum", min_value=0, max_value=255),
         between(column="mean", min_value=0, max_value=255),
-        between(column="std", min_value=chosen.min_std, max_value=127.5),
-        between(column="ink_fraction", min_value=chosen.min_ink, max_value=chosen.max_ink),
+        between(column="std", min_value=chosen.min_std, max_value=127.5, **named("blank")),
+        between(column="ink_fraction", min_value=chosen.min_ink, max_value=chosen.max_ink, **named("ink")),
+        between(column="aspect", min_value=1, max_value=chosen.max_aspect, **named("aspect")),
+        between(column="source_side", min_value=chosen.min_source_side, **named("small")),
         gxe.ExpectColumnValuesToBeInSet(column="label", value_set=labels),
-        gxe.ExpectColumnUniqueValueCountToBeBetween(column="label", min_value=chosen.min_classes),
-        between(column="class_share", min_value=chosen.min_class_share),
-        gxe.ExpectColumnProportionOfUniqueValuesToBeBetween(column="sha256", min_value=1 - chosen.max_duplicates),
+        gxe.ExpectColumnUniqueValueCountToBeBetween(column="label", min_value=chosen.min_classes, **named("classes")),
+        between(column="class_share", min_value=chosen.min_class_share, **named("imbalance")),
+        gxe.ExpectColumnProportionOfUniqueValuesToBeBetween(column="sha256", min_value=1 - chosen.max_duplicates, **named("duplicates")),
+        gxe.ExpectColumnValuesToBeInSet(column="looks_like", value_set=[-1], mostly=1 - chosen.max_near_duplicates,
+                                        **named("near_duplicates")),
+        between(column="labels_of_image", min_value=1, max_value=1, **named("conflicts")),
         gxe.ExpectColumnValuesToBeInSet(column="split", value_set=list(splits.NAMES)),
         between(column="splits_of_image", min_value=1, max_value=1),
+        *(gxe.ExpectColumnMaxToBeBetween(column=column, max_value=chosen.max_drift, **named("drift")) for column in drifts or []),
     ]
 
 
@@ -84,37 +105,46 @@ def judge(table: pd.DataFrame, expectations: list[Any], data_docs: Path) -> dict
         result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["index"]}))
     outcome = checkpoint.run(batch_parameters={"dataframe": table})
     verdict = next(iter(outcome.run_results.values())).to_json_dict()
-    results = [_canonical(result) for result in verdict["results"]]
-    return {"success": bool(verdict["success"]), "rows": len(table), "results": results}
+    results = [_canonical(result, table) for result in verdict["results"]]
+    return {"success": not failed(results, "critical"), "rows": len(table), "results": results}
 
 
-def _canonical(result: dict[str, Any]) -> dict[str, Any]:
+def failed(results: list[dict[str, Any]], severity: str) -> list[dict[str, Any]]:
+    """The results that do not hold, of one severity: "critical" stops the pipeline, "warning" does not."""
+    return [result for result in results if not result["success"] and result["severity"] == severity]
+
+
+def _canonical(result: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
     about = result["expectation_config"]
     kwargs = {key: value for key, value in about["kwargs"].items() if key != "batch_id"}
     found = result.get("result", {})
     rows = [row["index"] for row in found.get("unexpected_index_list") or [] if "index" in row]
+    column, examples = kwargs.pop("column", None), sorted(rows)[:EXAMPLES]
     return {
         "expectation": about["type"],
-        "column": kwargs.pop("column", None),
+        "name": (about.get("meta") or {}).get("name", ""),
+        "severity": about.get("severity") or "critical",
+        "column": column,
         "kwargs": kwargs,
         "success": bool(result["success"]),
         "unexpected_count": int(found.get("unexpected_count") or 0),
         "observed": found.get("observed_value"),
-        "example_rows": sorted(rows)[:EXAMPLES],
+        "example_rows": examples,
+        "partners": table["looks_like"].to_numpy()[examples].tolist() if column == "looks_like" else [],
     }
 
 
 def failures_table(verdict: dict[str, Any], table: pd.DataFrame) -> str:
-    """What failed, how many rows, three example rows: text for a terminal."""
+    """What does not hold, how many rows, three example rows: text for a terminal. Failures first."""
     lines = []
-    for result in (result for result in verdict["results"] if not result["success"]):
+    for result in (*failed(verdict["results"], "critical"), *failed(verdict["results"], "warning")):
         limits = ", ".join(f"{key}={value}" for key, value in sorted(result["kwargs"].items()))
         about = f"{result['expectation']}({result['column'] or 'table'}; {limits})"
         seen = f"{result['unexpected_count']} rows" if result["example_rows"] else f"observed {result['observed']}"
-        lines.append(f"  FAILED  {about}: {seen}")
-        columns = dict.fromkeys(["index", "label", "split", "sha256", result["column"]])
-        for row in result["example_rows"]:
+        lines.append(f"  {'FAILED ' if result['severity'] == 'critical' else 'WARNING'}  {result['name'] or 'structure'}: {about}: {seen}")
+        columns = dict.fromkeys(["index", "path", "class_name", "split", "sha256", result["column"]])
+        for row in result["example_rows"][:PRINTED]:
             values = table.loc[table["index"] == row].iloc[0]
-            lines.append("            " + "  ".join(f"{column}={str(values[column])[:16]}" for column in columns
-                                                    if column in table))
+            lines.append("             " + "  ".join(f"{column}={str(values[column])[:40 if column == 'path' else 16]}" for column in columns
+                                                     if column in table and str(values[column])))
     return "\n".join(lines)

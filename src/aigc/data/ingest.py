@@ -57,7 +57,7 @@ class Ledger:
 def ingest(chosen: config.Data, shape: config.Preprocess, processes: int, folder: Path) -> Counts:
     """Read the chosen source into `folder`.
 
-    Raises DataError when the source is not what it should be, GateError when more than data.max_quarantined of it is unusable; then
+    Raises DataError when the source is not what it should be or nothing of it is left, GateError when more than data.max_quarantined of it is unusable; then
     quarantine.csv is there already, and manifest.parquet is not.
     """
     source = sources.open_source(chosen, shape, processes)
@@ -85,14 +85,16 @@ def _check(chosen: config.Data, source: Source, ledger: Ledger, counts: Counts, 
         raise DataError(f"{chosen.path}: {counts.found} pictures were found, {counts.used} used and {counts.quarantined} quarantined; "
                         "the source changed while it was read: run again")
     share = counts.quarantined / counts.found
-    if share > chosen.max_quarantined or not counts.used:
-        first = ledger.rejected[0]
+    first = f"the first {ledger.rejected[0].path}: {ledger.rejected[0].reason}" if ledger.rejected else ""
+    if not counts.used:
+        raise DataError(f"{chosen.path}: none of {counts.found} pictures can be used, {first}")
+    if share > chosen.max_quarantined:
         raise GateError(f"{counts.quarantined} of {counts.found} pictures ({share:.1%}) cannot be used, over data.max_quarantined "
-                        f"({chosen.max_quarantined:.1%}), the first {first.path}: {first.reason}; {folder / 'quarantine.csv'} lists them")
-    left = np.bincount(np.concatenate([*ledger.labels]) + 1, minlength=len(source.classes) + 1)[1:]
-    if source.classes and chosen.source in ("folder", "csv") and not left.all():
-        raise DataError(f"{chosen.path}: no picture of class {source.classes[int(left.argmin())]} can be used; "
-                        f"{folder / 'quarantine.csv'} says why")
+                        f"({chosen.max_quarantined:.1%}), {first}; {folder / 'quarantine.csv'} lists them")
+    left = np.bincount(np.concatenate(ledger.labels) + 1, minlength=len(source.classes) + 1)[1:]
+    if chosen.source in ("folder", "csv") and source.classes and not left.all():
+        name = source.classes[int(left.argmin())]
+        raise DataError(f"{chosen.path}: no picture of class {name} can be used, {first}; mend the class or remove it")
 
 
 def _write_quarantine(path: Path, rejected: list[Rejected]) -> None:

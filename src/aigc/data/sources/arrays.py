@@ -6,7 +6,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class Pair(NamedTuple):
 
 def idx_pairs(folder: Path) -> list[Pair]:
     """Every NAME-images-idx3-ubyte of a folder with its NAME-labels-idx1-ubyte, gzipped or not; `train` first, then by name."""
-    pairs = []
+    pairs: list[Pair] = []
     for place in sorted(folder.glob("*"), key=lambda path: (not path.name.startswith("train"), path.name)):
         bare = place.name.removesuffix(".gz")
         for ending, other in zip(IMAGES, LABELS, strict=True):
@@ -88,11 +88,12 @@ def idx(pairs: list[Pair], classes: list[str] | None = None) -> Source:
                 yield block_of_arrays(rows[:, None], every[first:first + len(rows)], first, pair.images.name)
                 first += len(rows)
 
-    return Source(names, (1, *shapes[0][1:]), len(every), blocks())
+    _, height, width = shapes[0]
+    return Source(names, (1, height, width), len(every), blocks())
 
 
 def _opened(path: Path) -> IO[bytes]:
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+    return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
 def _idx_shape(path: Path, rank: int) -> tuple[int, ...]:
@@ -172,7 +173,8 @@ def npy(path: Path) -> Source:
         images = images.transpose(0, 3, 1, 2)
     if images.ndim != 4 or images.shape[1] not in (1, 3) or not all(images.shape):
         raise DataError(f"{place}: shape {images.shape}; pictures are (N, H, W), (N, C, H, W) or (N, H, W, C) with C 1 or 3")
-    labels, classes = np.full(len(images), UNLABELLED, np.int64), []
+    labels = np.full(len(images), UNLABELLED, np.int64)
+    classes: list[str] = []
     if path.is_dir() and (path / "labels.npy").exists():
         labels = np.array(_mapped(path / "labels.npy"))
         if labels.dtype.kind not in "iu" or labels.shape != (len(images),) or labels.min() < UNLABELLED:

@@ -122,7 +122,7 @@ def _named_as_picture(path: str) -> bool:
 
 def _starts_as_picture(place: str) -> bool:
     try:
-        with open(place, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:  # noqa: PTH123
+        with open(place, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
             start = stream.read(16)
     except OSError:
         return False

@@ -71,7 +71,7 @@ def _checked(place: Path, sha256: str) -> Path:
     try:
         if place.name.endswith("-ubyte.gz"):
             with gzip.open(place) as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
         else:
             found = files.sha256(place)
     except DAMAGED as error:

@@ -1,0 +1,41 @@
+"""One folder of ingested pictures, judged. The arrays are measured again before the manifest is believed."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from aigc.core import config, files
+from aigc.core.errors import DataError
+from aigc.data import expectations, manifest, pictures
+
+REMEDY = "delete data/raw and run `dvc repro`"
+
+
+def judge(folder: Path, chosen: config.Validate, data_docs: Path, reference: Path) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The verdict (see expectations.judge) and the table that was judged.
+
+    reference: the manifest of another version of the data; drift is judged where it exists. Raises DataError when the parts of `folder`
+    do not belong together.
+    """
+    found = pictures.open_folder(folder)
+    table = pd.read_parquet(folder / "manifest.parquet")
+    _same(folder / "manifest.parquet", table)
+    counts = files.read_json(folder / "counts.json")
+    quarantined = len(pd.read_csv(folder / "quarantine.csv"))
+    if len(table) != len(found) or counts["found"] != len(found) + quarantined:
+        raise DataError(f"{folder}: {counts['found']} pictures were found; images.npy holds {len(found)}, manifest.parquet {len(table)} rows, "
+                        f"quarantine.csv {quarantined}; {REMEDY}")
+    earlier = pd.read_parquet(reference) if reference.exists() else None
+    if earlier is not None:
+        _same(reference, earlier)
+    table = expectations.computed_columns(table, manifest.disagreements(table, found), chosen, earlier)
+    drifts = [column for column in table if column.startswith("drift_")]
+    suite = expectations.suite(chosen, len(found.classes), found.images.shape[1:], drifts)
+    return expectations.judge(table, suite, data_docs), table
+
+
+def _same(place: Path, table: pd.DataFrame) -> None:
+    missing = {*expectations.TYPES} - {*table.columns}
+    if missing:
+        raise DataError(f"{place}: column {', '.join(sorted(missing))} is missing; {REMEDY}")
