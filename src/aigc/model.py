@@ -23,7 +23,10 @@ RESTORE = "restore it (`dvc checkout --force`), or download the model again"
 
 @dataclass(frozen=True)
 class Card:
-    """What config.json says. data_sha256 names what the model learned from; files: the sha256 of each file beside the card."""
+    """What config.json says. data_sha256 names what the model learned from; files: the sha256 of each file beside the card.
+
+    origin: source, licence, attribution and url of those pictures, each "" where nobody said.
+    """
 
     method: str
     config: dict[str, Any]
@@ -31,6 +34,7 @@ class Card:
     classes: list[str]
     seed: int
     data_sha256: str
+    origin: dict[str, str]
     files: dict[str, str]
 
     @property

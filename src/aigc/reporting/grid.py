@@ -1,5 +1,6 @@
 """Many pictures as one."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,14 @@ def grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
     return sheet
 
 
+def png(pixels: np.ndarray, scale: int = 1) -> bytes:
+    """uint8 (H, W, C) as PNG, each pixel enlarged to a square of `scale`."""
+    pixels = pixels.repeat(scale, 0).repeat(scale, 1)
+    stream = io.BytesIO()
+    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
 def write_png(path: Path, pixels: np.ndarray, scale: int = 1) -> None:
     """Write uint8 (H, W, C) as PNG, each pixel enlarged to a square of `scale`."""
-    pixels = pixels.repeat(scale, 0).repeat(scale, 1)
-    with files.replacing(path) as temporary:
-        Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(temporary, "PNG", optimize=True)
+    files.write_bytes(path, png(pixels, scale))

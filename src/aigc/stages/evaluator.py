@@ -39,7 +39,8 @@ def run() -> None:
                           Checkpoints(folder, identity))
         network = trainer.fit()
     card = model.write(paths.EVALUATOR, network, method=NAME, config=learning.model_dump(), shape=vars(shape),
-                       classes=train.classes, seed=chosen.seed, data_sha256=data_sha256)
+                       classes=train.classes, seed=chosen.seed, data_sha256=data_sha256,
+                       origin=pictures.read_origin(paths.PROCESSED / "train"))
     assert isinstance(network, Classifier)
     predicted = see(network, test.images, device).logits.argmax(1)
     _write_confusion(test, predicted)

@@ -12,7 +12,7 @@ from aigc.data import pictures, splits
 from aigc.methods import contract
 from aigc.methods.families.encoding import Encoding
 from aigc.reporting import figures, page
-from aigc.reporting.grid import grid, write_png
+from aigc.reporting.grid import grid, png, write_png
 
 SHOWN = 16
 SCALE = 2
@@ -40,7 +40,23 @@ def run() -> None:
                   ("floor: real holdout", reference["audit"]["collapse"])],
         limit=content["audit"]["max_near_duplicates"], near_duplicate=content["audit"]["near_duplicate"],
         ranking=ranking, ranking_height=png_height(ranking), overview=paths.OVERVIEW.read_bytes(), shown=SHOWN,
-        seed=content["generate"]["seed"], validation=files.read_json(paths.VALIDATION)))
+        seed=content["generate"]["seed"], **judged()))
+
+
+def judged() -> dict[str, Any]:
+    """What the page says of the data: whose they are, what the gate said, and the pictures that it named."""
+    raw, verdict = pictures.open_folder(paths.RAW), files.read_json(paths.VALIDATION)
+    against = [{**result, "picture": evidence(raw.images, result)} for result in verdict["results"] if not result["success"]]
+    return {"origin": pictures.read_origin(paths.RAW), "found": files.read_json(paths.RAW / "counts.json"), "validation": verdict,
+            "against": against}
+
+
+def evidence(images: np.ndarray, result: dict[str, Any]) -> bytes | None:
+    """The first pictures against an expectation as a PNG, below each the one that it looks like; None where no row is named."""
+    rows = result["example_rows"]
+    if not rows:
+        return None
+    return png(grid(np.asarray(images[[*rows, *result["partners"]]]), len(rows)), SCALE)
 
 
 def describe(name: str) -> dict[str, Any]:

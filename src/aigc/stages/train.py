@@ -47,7 +47,8 @@ def run(method: str) -> None:
 
             average = trainer.fit(observe)
             card = model.write(paths.model(method), average, method=method, config=chosen.model_dump(), shape=vars(shape),
-                               classes=found.classes, seed=train.seed, data_sha256=data_sha256)
+                               classes=found.classes, seed=train.seed, data_sha256=data_sha256,
+                               origin=pictures.read_origin(paths.PROCESSED / "train"))
             write_history(method, trainer.history)
             remembered.log_model(paths.model(method), card.weights_sha256)
 
