@@ -43,7 +43,7 @@ def train(method: str, shape: contract.Shape, device: Device, folder: Path) -> t
 
 def write(folder: Path, trained: torch.nn.Module, method: str, shape: contract.Shape) -> model.Card:
     return model.write(folder, trained, method=method, config=load(method).model_dump(), shape=vars(shape),
-                       classes=[str(n) for n in range(shape.classes)], seed=0, data_sha256="")
+                       classes=[str(n) for n in range(shape.classes)], seed=0, data_sha256="", origin={})
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -190,5 +190,5 @@ def _mapped(place: Path) -> np.ndarray:
     except FileNotFoundError:
         raise DataError(f"{place}: no such file; `data.path` in params.yaml says where the arrays lie") from None
     except (ValueError, EOFError, OSError, StorageError) as error:
-        told = "holds Python objects, which are never unpickled" if "allow_pickle" in str(error) else f"not a whole .npy file ({error})"
+        told = "holds Python objects, which are never unpickled" if "Python objects" in str(error) or "allow_pickle" in str(error) else f"not a whole .npy file ({error})"
         raise DataError(f"{place}: {told}; save an array of uint8 by numpy.save") from None

@@ -1,0 +1,166 @@
+"""Arrays come through bit for bit, or are refused in one line that names the file."""
+
+import gzip
+import io
+import struct
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aigc.core.errors import DataError
+from aigc.data.sources import arrays
+from aigc.data.sources.contract import ROWS, Source
+
+COUNT = 2 * ROWS + 7  # several blocks and a rest
+
+
+def collected(source: Source) -> tuple[np.ndarray, np.ndarray]:
+    blocks = list(source.blocks)
+    assert sum(len(block.labels) for block in blocks) == source.found
+    assert np.concatenate([block.columns["source_index"] for block in blocks]).tolist() == list(range(source.found))
+    return np.concatenate([block.images for block in blocks]), np.concatenate([block.labels for block in blocks])
+
+
+def write_idx(place: Path, array: np.ndarray, magic: bytes | None = None) -> Path:
+    content = (magic or bytes([0, 0, 8, array.ndim])) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    place.write_bytes(gzip.compress(content) if place.suffix == ".gz" else content)
+    return place
+
+
+def pair(folder: Path, stem: str, count: int, ending: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    images, labels = rng.integers(0, 256, (count, 5, 6), dtype=np.uint8), rng.integers(0, 4, count, dtype=np.uint8)
+    write_idx(folder / f"{stem}-images-idx3-ubyte{ending}", images)
+    write_idx(folder / f"{stem}-labels-idx1-ubyte{ending}", labels)
+    return images, labels
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_idx_pairs_come_one_after_the_other_train_first(tmp_path: Path, rng: np.random.Generator, ending: str) -> None:
+    test, train = pair(tmp_path, "t10k", 11, ending, rng), pair(tmp_path, "train", COUNT, ending, rng)
+    source = arrays.idx(arrays.idx_pairs(tmp_path))
+    assert source.shape == (1, 5, 6) and source.classes == ["0", "1", "2", "3"]
+    images, labels = collected(source)
+    np.testing.assert_array_equal(images[:, 0], np.concatenate([train[0], test[0]]))
+    np.testing.assert_array_equal(labels, np.concatenate([train[1], test[1]]))
+
+
+def test_an_idx_file_with_a_wrong_magic_number_is_named(tmp_path: Path, rng: np.random.Generator) -> None:
+    pair(tmp_path, "train", 5, "", rng)
+    write_idx(tmp_path / "train-images-idx3-ubyte", np.zeros((5, 5, 6), np.uint8), bytes([0, 0, 0x0D, 3]))
+    with pytest.raises(DataError, match="train-images-idx3-ubyte: no IDX file of unsigned bytes with 3 dimension.s.: it starts with 00 00 0d 03"):
+        arrays.idx(arrays.idx_pairs(tmp_path))
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_idx_data_that_end_early_or_late_are_named(tmp_path: Path, rng: np.random.Generator, ending: str) -> None:
+    pair(tmp_path, "train", 8, ending, rng)
+    place = tmp_path / f"train-images-idx3-ubyte{ending}"
+    content = gzip.decompress(place.read_bytes()) if ending else place.read_bytes()
+    for changed, says in ((content[:-31], "ends in row 6 of the 8"), (content + b"x", "goes on after the 8 rows")):
+        place.write_bytes(gzip.compress(changed) if ending else changed)
+        with pytest.raises(DataError, match=says):
+            collected(arrays.idx(arrays.idx_pairs(tmp_path)))
+
+
+def test_a_torn_gzip_file_is_named(tmp_path: Path, rng: np.random.Generator) -> None:
+    pair(tmp_path, "train", 100, ".gz", rng)
+    place = tmp_path / "train-images-idx3-ubyte.gz"
+    place.write_bytes(place.read_bytes()[:-40])
+    with pytest.raises(DataError, match="cannot be read"):
+        collected(arrays.idx(arrays.idx_pairs(tmp_path)))
+
+
+def test_more_labels_than_pictures_are_named(tmp_path: Path, rng: np.random.Generator) -> None:
+    pair(tmp_path, "train", 8, "", rng)
+    write_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(9, np.uint8))
+    with pytest.raises(DataError, match="9 labels for the 8 pictures"):
+        arrays.idx(arrays.idx_pairs(tmp_path))
+
+
+def test_a_folder_without_a_pair_is_named(tmp_path: Path, rng: np.random.Generator) -> None:
+    with pytest.raises(DataError, match="no pair"):
+        arrays.idx_pairs(tmp_path)
+    pair(tmp_path, "train", 8, "", rng)
+    (tmp_path / "train-labels-idx1-ubyte").unlink()
+    with pytest.raises(DataError, match="no train-labels-idx1-ubyte"):
+        arrays.idx_pairs(tmp_path)
+
+
+def archive(folder: Path, records: dict[str, bytes]) -> Path:
+    place = folder / "cifar-10-binary.tar.gz"
+    with tarfile.open(place, "w:gz") as opened:
+        for name, content in records.items():
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            member.size = len(content)
+            opened.addfile(member, io.BytesIO(content))
+    return place
+
+
+def test_cifars_records_are_read_from_the_archive(tmp_path: Path, rng: np.random.Generator) -> None:
+    images, labels = rng.integers(0, 256, (18, 3, 32, 32), dtype=np.uint8), rng.integers(0, 10, 18, dtype=np.uint8)
+    parts = {name: b"".join(bytes([labels[row]]) + images[row].tobytes() for row in range(3 * number, 3 * number + 3))
+             for number, name in enumerate(arrays.BATCHES)}
+    found = collected(arrays.cifar10(archive(tmp_path, dict(reversed(parts.items()))), [str(n) for n in range(10)]))
+    np.testing.assert_array_equal(found[0], images)
+    np.testing.assert_array_equal(found[1], labels)
+
+
+def test_a_cifar_archive_with_a_missing_or_torn_batch_is_named(tmp_path: Path) -> None:
+    whole = dict.fromkeys(arrays.BATCHES, bytes(3073))
+    with pytest.raises(DataError, match=r"test_batch\.bin is missing"):
+        arrays.cifar10(archive(tmp_path, {name: content for name, content in whole.items() if name != "test_batch.bin"}), ["a"])
+    with pytest.raises(DataError, match=r"test_batch\.bin is no whole number of records"):
+        arrays.cifar10(archive(tmp_path, {**whole, "test_batch.bin": bytes(3000)}), ["a"])
+    with pytest.raises(DataError, match="label 5 is out of range"):
+        collected(arrays.cifar10(archive(tmp_path, {**whole, "test_batch.bin": bytes([5]) + bytes(3072)}), ["a"]))
+
+
+@pytest.mark.parametrize("shape", [(COUNT, 5, 6), (COUNT, 1, 5, 6), (COUNT, 3, 5, 6), (COUNT, 5, 6, 3)])
+def test_an_npy_file_is_read_in_any_usual_layout(tmp_path: Path, rng: np.random.Generator, shape: tuple[int, ...]) -> None:
+    images = rng.integers(0, 256, shape, dtype=np.uint8)
+    np.save(tmp_path / "images.npy", images)
+    found, labels = collected(arrays.npy(tmp_path / "images.npy"))
+    expected = images[:, None] if images.ndim == 3 else np.moveaxis(images, 3, 1) if shape[-1] == 3 else images
+    np.testing.assert_array_equal(found, expected)
+    assert set(labels.tolist()) == {-1}
+
+
+def test_labels_and_classes_beside_an_npy_file_are_used(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((3, 4, 4), np.uint8))
+    np.save(tmp_path / "labels.npy", np.array([2, 0, 1], np.int32))
+    assert arrays.npy(tmp_path).classes == ["0", "1", "2"]
+    (tmp_path / "classes.json").write_text('["x", "y", "z"]')
+    source = arrays.npy(tmp_path)
+    assert source.classes == ["x", "y", "z"] and collected(source)[1].tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize(("array", "says"), [
+    (np.zeros((3, 4, 4), np.float32), "float32, not uint8"),
+    (np.zeros((3, 4), np.uint8), "shape"),
+    (np.zeros((3, 2, 4, 4), np.uint8), "shape"),
+    (np.zeros((0, 4, 4), np.uint8), "shape"),
+])
+def test_an_array_that_is_no_set_of_pictures_is_refused(tmp_path: Path, array: np.ndarray, says: str) -> None:
+    np.save(tmp_path / "images.npy", array)
+    with pytest.raises(DataError, match=says):
+        arrays.npy(tmp_path)
+
+
+def test_a_pickled_array_is_refused_unopened(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[str, str]]:
+            return Path.write_text, (tmp_path / "sprung", "x")
+
+    np.save(tmp_path / "images.npy", np.array([Trap()], object), allow_pickle=True)
+    with pytest.raises(DataError, match="never unpickled"):
+        arrays.npy(tmp_path)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_torn_npy_file_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((30, 4, 4), np.uint8))
+    (tmp_path / "images.npy").write_bytes((tmp_path / "images.npy").read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"not a whole \.npy file"):
+        arrays.npy(tmp_path)
