@@ -25,7 +25,8 @@ def fitted(picture: Image.Image, chosen: config.Preprocess) -> Image.Image:
     if chosen.fit == "crop":
         side = min(width, height)
         left, top = (width - side) // 2, (height - side) // 2
-        return picture.resize(square, Image.Resampling.BICUBIC, (left, top, left + side, top + side))
+        # Cut first: resize's own box would let the pixels around it bleed in.
+        return picture.crop((left, top, left + side, top + side)).resize(square, Image.Resampling.BICUBIC)
     if chosen.fit == "stretch" or width == height:
         return picture.resize(square, Image.Resampling.BICUBIC)
     longer = max(width, height)

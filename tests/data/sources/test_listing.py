@@ -104,11 +104,11 @@ def test_an_empty_folder_and_an_empty_class_stop(tmp_path: Path, names: list[str
 
 UNPRIVILEGED = """
 import os, sys
-if not os.geteuid():
-    os.setgroups([]); os.setgid(65534); os.setuid(65534)
 from pathlib import Path
 from aigc.core.errors import DataError
 from aigc.data.sources import decoding, listing
+if not os.geteuid():
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
 for attempt in (lambda: decoding.read_whole(sys.argv[1] + "/a/1.png"), lambda: listing.in_folder(Path(sys.argv[1]))):
     try:
         attempt()

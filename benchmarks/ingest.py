@@ -1,0 +1,114 @@
+"""What reading a folder of pictures costs: against one plain torchvision pass, and in memory as the folder grows.
+
+    python benchmarks/ingest.py [--count 20000] [--repeat 3] [--processes 2]       speed
+    python benchmarks/ingest.py --memory 20000 200000                             peak memory
+
+The plain pass is torchvision's ImageFolder with Resize (bicubic) and CenterCrop, a picture at a time: the same decoding and the same
+resizing, without hashes, manifest or files. Pictures are PNGs of smooth noise, --side pixels a side, generated here.
+"""
+
+import argparse
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+from PIL import Image
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import CenterCrop, Compose, InterpolationMode, PILToTensor, Resize
+from tqdm import tqdm
+
+SIZE = 32
+INTERVAL_SECONDS = 0.05
+INGEST = """
+import sys
+from pathlib import Path
+from aigc.core import config
+from aigc.data import ingest
+if __name__ == "__main__":
+    data = config.Data(source="folder", path=sys.argv[1], table="", path_column="", label_column="", max_quarantined=0.0, licence="",
+                       attribution="", url="", split=config.Split(seed=0, holdout=0.2, test=0.2))
+    shape = config.Preprocess(size=int(sys.argv[3]), channels=3, fit="crop", background=[255, 255, 255])
+    ingest.ingest(data, shape, int(sys.argv[4]), Path(sys.argv[2]))
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--count", type=int, default=20_000, help="pictures (default 20000)")
+    parser.add_argument("--repeat", type=int, default=3, help="how often each is timed (default 3)")
+    parser.add_argument("--processes", type=int, default=2, help="worker processes (default 2)")
+    parser.add_argument("--side", type=int, default=96, help="pixels a side of the generated pictures (default 96)")
+    parser.add_argument("--memory", type=int, nargs="+", metavar="COUNT", help="measure peak memory at these counts instead")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="aigc-bench-") as name:
+        folder = Path(name)
+        if given.memory:
+            memory(folder, given.memory, given.side, given.processes)
+        else:
+            speed(folder, given.count, given.side, given.repeat, given.processes)
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+
+
+def speed(folder: Path, count: int, side: int, repeat: int, processes: int) -> None:
+    generate(folder / "in", 0, count, side)
+    pairs = [(plain(folder / "in"), ours(folder / "in", folder / "out", processes)[0]) for _ in range(repeat)]
+    one, other = (statistics.median(times) for times in zip(*pairs, strict=True))
+    print(f"{count} PNGs of {side} x {side}: torchvision {one:.1f} s, ingest {other:.1f} s, {one / other:.2f} times as fast "
+          f"(medians of {repeat}; each pair: {', '.join(f'{first / second:.2f}' for first, second in pairs)})")
+
+
+def memory(folder: Path, counts: list[int], side: int, processes: int) -> None:
+    made, first = 0, 0.0
+    for count in sorted(counts):
+        generate(folder / "in", made, count, side)
+        made = count
+        seconds, peak = ours(folder / "in", folder / "out", processes)
+        first = first or peak
+        print(f"{count} PNGs of {side} x {side}: peak {peak / 2**20:.0f} MiB over all processes ({peak / first:.2f} of the first), "
+              f"{1e3 * seconds / count:.3f} ms a picture", flush=True)
+
+
+def generate(folder: Path, start: int, stop: int, side: int) -> None:
+    rng = np.random.default_rng(start)
+    for number in range(10):
+        (folder / str(number)).mkdir(parents=True, exist_ok=True)
+    for number in tqdm(range(start, stop), desc="generate", unit="picture", disable=None):
+        coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
+        coarse.resize((side, side), Image.Resampling.BICUBIC).save(folder / str(number % 10) / f"{number:07d}.png", compress_level=1)
+
+
+def plain(folder: Path) -> float:
+    pictures = ImageFolder(str(folder), Compose([Resize(SIZE, InterpolationMode.BICUBIC), CenterCrop(SIZE), PILToTensor()]))
+    held = np.empty((len(pictures), 3, SIZE, SIZE), np.uint8)
+    started = time.monotonic()
+    for row in range(len(pictures)):
+        held[row] = pictures[row][0].numpy()
+    return time.monotonic() - started
+
+
+def ours(source: Path, out: Path, processes: int) -> tuple[float, int]:
+    """One ingest in a process of its own: (seconds, peak of the resident bytes of all its processes, pages in common counted once)."""
+    script = out.with_name("ingest_once.py")
+    script.write_text(INGEST)
+    started = time.monotonic()
+    run = psutil.Popen([sys.executable, script, source, out, str(SIZE), str(processes)], env={**os.environ, "PYTHONPATH": "src"},
+                       stderr=subprocess.DEVNULL)
+    peak = 0
+    while run.poll() is None:
+        with contextlib.suppress(psutil.Error):  # one of them ended meanwhile
+            peak = max(peak, sum(part.memory_full_info().pss for part in (run, *run.children(recursive=True))))
+        time.sleep(INTERVAL_SECONDS)
+    if run.returncode:
+        sys.exit(f"ingest failed with exit code {run.returncode}")
+    return time.monotonic() - started, peak
+
+
+if __name__ == "__main__":
+    main()
