@@ -37,6 +37,7 @@ bench: $(VENV)/dev
 	python benchmarks/linear.py
 	python benchmarks/frechet.py  # needs its peers, see its first lines
 	python benchmarks/arithmetic.py
+	python benchmarks/ingest.py
 
 clean:
 	rm -rf .checkpoints .pytest_cache .mypy_cache .ruff_cache .hypothesis
