@@ -1,9 +1,11 @@
 """A source, streamed into one folder: images.npy, labels.npy, classes.json, manifest.parquet, quarantine.csv, counts.json, origin.json.
 
-Nothing is lost: found = used + quarantined, or it stops. Memory holds the manifest's columns, never the pictures.
+Nothing is lost: found = used + quarantined, or it stops. Memory holds neither pictures nor manifest: some 100 bytes a picture.
 """
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from aigc.core.errors import DataError, GateError
 from aigc.data import manifest, pictures, sources, splits
 from aigc.data.sources.contract import Block, Rejected, Source
 
-ROW_GROUP = 1 << 16
+ROW_GROUP = 1 << 13
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,27 @@ class Counts:
 
 
 class Ledger:
-    """What is known of the pictures so far: compact columns, and the quarantine."""
+    """What is known of the pictures so far: the manifest's rows, on disk until their splits are known, and the quarantine."""
 
-    def __init__(self) -> None:
-        self.tables: list[pa.RecordBatch] = []
+    def __init__(self, folder: Path) -> None:
+        self.rows = folder / ".rows.tmp"
         self.labels: list[np.ndarray] = []
         self.rejected: list[Rejected] = []
         self.used = 0
+        self._stream: pa.ipc.RecordBatchStreamWriter | None = None
+
+    def __enter__(self) -> "Ledger":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self.rows.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Finish the rows, so that they can be read."""
+        if self._stream:
+            self._stream.close()
+            self._stream = None
 
     def add(self, block: Block, classes: list[str]) -> None:
         """Note one block."""
@@ -46,12 +62,19 @@ class Ledger:
         if not len(block.labels):
             return
         height, width = (np.asarray(block.columns[f"source_{side}"]) for side in ("height", "width"))
-        self.tables.append(pa.RecordBatch.from_pydict({
+        batch = pa.RecordBatch.from_pydict({
             "index": self.used + np.arange(len(block.labels)), "label": block.labels,
             "class_name": manifest.class_names(block.labels, classes),
-            "aspect": np.maximum(height, width) / np.minimum(height, width), **block.columns}))
+            "aspect": np.maximum(height, width) / np.minimum(height, width), **block.columns})
+        self._stream = self._stream or pa.ipc.new_stream(str(self.rows), batch.schema)
+        self._stream.write_batch(batch)
         self.labels.append(block.labels)
         self.used += len(block.labels)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows, block by block."""
+        with pa.OSFile(str(self.rows)) as stream:
+            yield from pa.ipc.open_stream(stream)
 
 
 def ingest(chosen: config.Data, shape: config.Preprocess, processes: int, folder: Path) -> Counts:
@@ -61,21 +84,23 @@ def ingest(chosen: config.Data, shape: config.Preprocess, processes: int, folder
     quarantine.csv is there already, and manifest.parquet is not.
     """
     source = sources.open_source(chosen, shape, processes)
-    ledger = Ledger()
-    with (files.npy_rows(folder / "images.npy", (None, *source.shape), np.uint8) as append,
-          tqdm(total=source.found, desc="ingest", unit="picture", disable=None, file=sys.stderr) as bar):
-        for block in source.blocks:
-            append(block.images)
-            ledger.add(block, source.classes)
-            bar.update(len(block.labels) + len(block.rejected))
-    counts = Counts(source.found, ledger.used, len(ledger.rejected), source.ignored)
-    _write_quarantine(folder / "quarantine.csv", ledger.rejected)
-    _check(chosen, source, ledger, counts, folder)
-    files.write_json(folder / "counts.json", asdict(counts))
-    pictures.write_origin(folder, sources.origin(chosen))
-    labels = np.concatenate(ledger.labels)
-    pictures.write_labels(folder, labels, source.classes)
-    _write_manifest(folder / "manifest.parquet", ledger, labels, chosen.split)
+    folder.mkdir(parents=True, exist_ok=True)
+    with Ledger(folder) as ledger:
+        with (files.npy_rows(folder / "images.npy", (None, *source.shape), np.uint8) as append,
+              tqdm(total=source.found, desc="ingest", unit="picture", disable=None, file=sys.stderr) as bar):
+            for block in source.blocks:
+                append(block.images)
+                ledger.add(block, source.classes)
+                bar.update(len(block.labels) + len(block.rejected))
+        ledger.close()
+        counts = Counts(source.found, ledger.used, len(ledger.rejected), source.ignored)
+        _write_quarantine(folder / "quarantine.csv", ledger.rejected)
+        _check(chosen, source, ledger, counts, folder)
+        files.write_json(folder / "counts.json", asdict(counts))
+        pictures.write_origin(folder, sources.origin(chosen))
+        labels = np.concatenate(ledger.labels)
+        pictures.write_labels(folder, labels, source.classes)
+        _write_manifest(folder / "manifest.parquet", ledger, labels, chosen.split)
     return counts
 
 
@@ -104,8 +129,25 @@ def _write_quarantine(path: Path, rejected: list[Rejected]) -> None:
 
 
 def _write_manifest(path: Path, ledger: Ledger, labels: np.ndarray, chosen: config.Split) -> None:
-    table = pa.Table.from_batches(ledger.tables)
-    places = splits.assign(table["sha256"].to_pandas(), labels, chosen)
-    table = table.append_column("split", pa.array(places, pa.string()))
-    with files.replacing(path) as temporary:
-        pq.write_table(table, temporary, row_group_size=ROW_GROUP)
+    hashes = (name for batch in ledger.batches() for name in batch["sha256"].to_pylist())
+    places = splits.assign(hashes, labels, chosen)
+    with files.replacing(path) as temporary, contextlib.ExitStack() as stack:
+        writer, written = None, 0
+        for table in _grouped(ledger.batches()):
+            part = pa.array(places[written:written + len(table)], pa.string())
+            table = table.append_column("split", part)
+            writer = writer or stack.enter_context(pq.ParquetWriter(temporary, table.schema))
+            writer.write_table(table)
+            written += len(table)
+
+
+def _grouped(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Batches joined to row groups: many small ones would make the file large and slow."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(map(len, held)) >= ROW_GROUP:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)

@@ -12,7 +12,7 @@ from aigc.data.sources.contract import Block, Source
 from aigc.data.sources.decoding import Task, decode_files
 from aigc.data.sources.listing import Listing
 
-FILES_A_TASK = 64
+FILES_A_TASK = 128
 FEW = 256  # files; for fewer, starting processes takes longer than the work
 
 # (licence, whom to name, where it comes from) of the sets that have a name.
