@@ -23,6 +23,14 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.images)
 
+    def spread(self, size: int) -> "Pictures":
+        """As many whole blocks of `size` as there are pictures for, each block spread evenly over all: a folder's lie class by class."""
+        blocks = len(self) // size
+        if len(self) == size:
+            return self
+        rows = (np.arange(blocks * size) * len(self) // (blocks * size)).reshape(size, blocks).T.ravel()
+        return Pictures(self.images[rows], self.labels[rows], self.classes)
+
     def check(self, place: object) -> "Pictures":
         """Raises DataError, naming `place`, when the three parts do not belong together."""
         if self.images.ndim != 4 or self.images.dtype != np.uint8:

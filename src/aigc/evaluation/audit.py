@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aigc.core import config
+from aigc.core import config, paths
+from aigc.core.errors import DataError
 from aigc.core.runtime import Device
+from aigc.data import pictures
 from aigc.data.pictures import Pictures
+from aigc.data.splits import NAMES
 from aigc.evaluation import labels, memorization, own, spread
 from aigc.features.classifier import ClassifierConfig
 from aigc.features.extractor import Extractor, Eye
@@ -47,6 +50,16 @@ class Splits:
     train: Pictures
     holdout: Pictures
     test: Pictures
+
+
+def open_splits(size: int) -> Splits:
+    """The real pictures for metrics at sample size `size`. Raises DataError where a split has fewer."""
+    train, holdout, test = (pictures.open_folder(paths.PROCESSED / name) for name in NAMES)
+    for name, found in (("holdout", holdout), ("test", test)):
+        if len(found) < size:
+            raise DataError(f"{paths.PROCESSED / name}: {len(found)} pictures are fewer than evaluate.sample_size ({size}); "
+                            f"lower it, or raise data.split.{name}")
+    return Splits(train, holdout.spread(size), test.spread(size))
 
 
 def of_real(splits: Splits, through: Through, size: int, chosen: config.Audit, folder: Path) -> Sections:

@@ -8,7 +8,7 @@ import pandas as pd
 from aigc import model, sampling
 from aigc.core import config, files, paths, runtime
 from aigc.core.errors import StorageError
-from aigc.data import pictures, splits
+from aigc.data import pictures
 from aigc.evaluation import audit, fidelity
 from aigc.features.extractor import Extractor, open_eye
 from aigc.metrics.intervals import flat
@@ -32,8 +32,7 @@ def run(method: str) -> None:
               for name, number in numbers.items()}
     protocol = {**reference["protocol"], "samples": len(samples), "samples_sha256": files.sha256(paths.generated(method) / "images.npy")}
     generator, card = model.read(paths.model(method), device.torch_device)
-    real = audit.Splits(*(pictures.open_folder(paths.PROCESSED / name) for name in splits.NAMES))
-    answer = audit.of_method(generator, samples, seen.features, real, audit.Through(eye, classifier, device), chosen.sample_size,
+    answer = audit.of_method(generator, samples, seen.features, audit.open_splits(chosen.sample_size), audit.Through(eye, classifier, device), chosen.sample_size,
                              config.section("audit", config.Audit), reference["audit"], paths.REFERENCE)
     write_table(paths.classes(method), answer.classes)
     write_table(paths.nearest(method), answer.nearest)

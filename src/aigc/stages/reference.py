@@ -2,8 +2,6 @@
 against real; and the memorization audit's controls, planted copies that it must catch."""
 
 from aigc.core import config, files, paths, runtime
-from aigc.core.errors import DataError
-from aigc.data import pictures, splits
 from aigc.evaluation import audit, fidelity, memorization
 from aigc.features.extractor import Extractor, open_eye
 
@@ -15,19 +13,14 @@ def run() -> None:
     classifier = Extractor(device)
     eye = classifier if chosen.extractor == "classifier" else open_eye(chosen, device)
     size = chosen.sample_size
-    real_splits = audit.Splits(*(pictures.open_folder(paths.PROCESSED / name) for name in splits.NAMES))
+    real_splits = audit.open_splits(size)
     seen = {}
-    for split in ("holdout", "test"):
-        found = pictures.open_folder(paths.PROCESSED / split)
-        if len(found) < size:
-            raise DataError(f"{paths.PROCESSED / split}: {len(found)} pictures are fewer than evaluate.sample_size ({size}); "
-                            f"lower it, or raise data.split.{split}")
-        images = found.images[:size] if split == "test" else found.images
+    for split, images in (("holdout", real_splits.holdout.images), ("test", real_splits.test.images[:size])):
         seen[split] = fidelity.look(eye, images, str(paths.PROCESSED / split), size)
         files.write_npy(paths.REFERENCE / f"{split}_features.npy", seen[split].features)
     real = fidelity.of(seen["test"].features, chosen)
     real.write(paths.REFERENCE)
-    noise = fidelity.look(eye, fidelity.noise(size, found.images.shape[1:], chosen.seed), "noise", size)
+    noise = fidelity.look(eye, fidelity.noise(size, images.shape[1:], chosen.seed), "noise", size)
     protocol = {**eye.protocol(), "n": size, "real_samples": len(real.features), "floor_samples": len(seen["holdout"].features),
                 "floor": "real holdout against real test, same n", "ceiling": "uniform noise against real test, same n",
                 "precision_neighbours": chosen.precision_neighbours, "coverage_neighbours": chosen.coverage_neighbours,
