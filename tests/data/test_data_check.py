@@ -61,7 +61,8 @@ def test_one_class_is_not_enough(place: Path) -> None:
 
 def test_a_kind_of_source_is_recognised_by_what_lies_there(place: Path) -> None:
     given = config.section("data", config.Data)
-    for name, kind in (("x-images-idx3-ubyte.gz", "idx"), ("images.npy", "npy"), ("labels.csv", "csv"), ("cifar-10-binary.tar.gz", "cifar10")):
+    for name, kind in (("x-images-idx3-ubyte.gz", "idx"), ("images.npy", "npy"), ("labels.csv", "csv"),
+                       ("cifar-10-binary.tar.gz", "cifar10")):
         folder = place / kind
         folder.mkdir()
         (folder / name).touch()

@@ -37,7 +37,8 @@ def test_good_data_passes_and_the_result_is_the_same_bytes_twice(tmp_path: Path)
     assert (tmp_path / "docs" / "index.html").exists()
 
 
-SPOILED = {"aspect": 20.0, "source_width": 2, "std": 0.0, "ink_fraction": 0.99, "height": 9, "mode": "RGB", "label": 7, "maximum": 256, "split": "trian"}
+SPOILED = {"aspect": 20.0, "source_width": 2, "std": 0.0, "ink_fraction": 0.99, "height": 9, "mode": "RGB", "label": 7, "maximum": 256,
+           "split": "trian"}
 
 
 def test_each_kind_of_fault_is_caught_with_its_row(tmp_path: Path) -> None:

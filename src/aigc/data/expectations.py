@@ -145,6 +145,7 @@ def failures_table(verdict: dict[str, Any], table: pd.DataFrame) -> str:
         columns = dict.fromkeys(["index", "path", "class_name", "split", "sha256", result["column"]])
         for row in result["example_rows"][:PRINTED]:
             values = table.loc[table["index"] == row].iloc[0]
-            lines.append("             " + "  ".join(f"{column}={str(values[column])[:40 if column == 'path' else 16]}" for column in columns
-                                                     if column in table and str(values[column])))
+            told = [f"{column}={str(values[column])[:40 if column == 'path' else 16]}" for column in columns
+                    if column in table and str(values[column])]
+            lines.append(f"             {'  '.join(told)}")
     return "\n".join(lines)

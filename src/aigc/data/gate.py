@@ -24,8 +24,8 @@ def judge(folder: Path, chosen: config.Validate, data_docs: Path, reference: Pat
     counts = files.read_json(folder / "counts.json")
     quarantined = len(pd.read_csv(folder / "quarantine.csv"))
     if len(table) != len(found) or counts["found"] != len(found) + quarantined:
-        raise DataError(f"{folder}: {counts['found']} pictures were found; images.npy holds {len(found)}, manifest.parquet {len(table)} rows, "
-                        f"quarantine.csv {quarantined}; {REMEDY}")
+        raise DataError(f"{folder}: {counts['found']} pictures were found; images.npy holds {len(found)}, manifest.parquet "
+                        f"{len(table)} rows, quarantine.csv {quarantined}; {REMEDY}")
     earlier = pd.read_parquet(reference) if reference.exists() else None
     if earlier is not None:
         _same(reference, earlier)

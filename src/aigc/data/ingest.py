@@ -80,8 +80,8 @@ class Ledger:
 def ingest(chosen: config.Data, shape: config.Preprocess, processes: int, folder: Path) -> Counts:
     """Read the chosen source into `folder`.
 
-    Raises DataError when the source is not what it should be or nothing of it is left, GateError when more than data.max_quarantined of it is unusable; then
-    quarantine.csv is there already, and manifest.parquet is not.
+    Raises DataError when the source is not what it should be or nothing of it is left, GateError when more than
+    data.max_quarantined of it is unusable; then quarantine.csv is there already, and manifest.parquet is not.
     """
     source = sources.open_source(chosen, shape, processes)
     folder.mkdir(parents=True, exist_ok=True)

@@ -49,7 +49,7 @@ def test_idx_pairs_come_one_after_the_other_train_first(tmp_path: Path, rng: np.
 def test_an_idx_file_with_a_wrong_magic_number_is_named(tmp_path: Path, rng: np.random.Generator) -> None:
     pair(tmp_path, "train", 5, "", rng)
     write_idx(tmp_path / "train-images-idx3-ubyte", np.zeros((5, 5, 6), np.uint8), bytes([0, 0, 0x0D, 3]))
-    with pytest.raises(DataError, match="train-images-idx3-ubyte: no IDX file of unsigned bytes with 3 dimension.s.: it starts with 00 00 0d 03"):
+    with pytest.raises(DataError, match="train-images-idx3-ubyte: no IDX file .* with 3 dimension.s.: it starts with 00 00 0d 03"):
         arrays.idx(arrays.idx_pairs(tmp_path))
 
 

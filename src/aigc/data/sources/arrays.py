@@ -120,8 +120,8 @@ def _idx_rows(path: Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
                 count = min(ROWS, shape[0] - start)
                 content = stream.read(count * size)
                 if len(content) != count * size:
-                    raise DataError(f"{path}: ends in row {start + len(content) // max(1, size)} of the {shape[0]} that its header announces; "
-                                    "fetch it again")
+                    row = start + len(content) // max(1, size)
+                    raise DataError(f"{path}: ends in row {row} of the {shape[0]} that its header announces; fetch it again")
                 yield np.frombuffer(content, np.uint8).reshape(count, *shape[1:])
             if stream.read(1):
                 raise DataError(f"{path}: goes on after the {shape[0]} rows that its header announces; fetch it again")
@@ -178,7 +178,8 @@ def npy(path: Path) -> Source:
     if path.is_dir() and (path / "labels.npy").exists():
         labels = np.array(_mapped(path / "labels.npy"))
         if labels.dtype.kind not in "iu" or labels.shape != (len(images),) or labels.min() < UNLABELLED:
-            raise DataError(f"{path / 'labels.npy'}: {labels.dtype} {labels.shape}; labels are integers of shape ({len(images)},), 0 and up")
+            raise DataError(f"{path / 'labels.npy'}: {labels.dtype} {labels.shape}; "
+                            f"labels are integers of shape ({len(images)},), 0 and up")
         numbers = range(int(labels.max()) + 1)
         classes = files.read_json(path / "classes.json") if (path / "classes.json").exists() else [str(number) for number in numbers]
     return of_pictures(Pictures(images, labels.astype(np.int64), classes).check(path), place.name)
@@ -190,5 +191,6 @@ def _mapped(place: Path) -> np.ndarray:
     except FileNotFoundError:
         raise DataError(f"{place}: no such file; `data.path` in params.yaml says where the arrays lie") from None
     except (ValueError, EOFError, OSError, StorageError) as error:
-        told = "holds Python objects, which are never unpickled" if "Python objects" in str(error) or "allow_pickle" in str(error) else f"not a whole .npy file ({error})"
+        pickled = "Python objects" in str(error) or "allow_pickle" in str(error)
+        told = "holds Python objects, which are never unpickled" if pickled else f"not a whole .npy file ({error})"
         raise DataError(f"{place}: {told}; save an array of uint8 by numpy.save") from None

@@ -1,6 +1,7 @@
 """Which files of a folder, or of a table, are pictures, and of which class. Opens no picture, and nothing but regular files.
 
-Files whose name starts with a dot are not looked at. A file is a picture by its suffix, or by its first bytes where the suffix says nothing.
+Files whose name starts with a dot are not looked at. A file is a picture by its suffix, or by its first bytes where the suffix says
+nothing.
 """
 
 import os
