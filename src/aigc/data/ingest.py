@@ -1,6 +1,6 @@
 """A source, streamed into one folder: images.npy, labels.npy, classes.json, manifest.parquet, quarantine.csv, counts.json, origin.json.
 
-Nothing is lost: found = used + quarantined, or it stops. Memory holds neither pictures nor manifest: some 100 bytes a picture.
+Nothing is lost: found = used + quarantined, or it stops. Memory holds neither pictures nor manifest, but of each picture its path and its hash.
 """
 
 import contextlib
