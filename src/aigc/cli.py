@@ -220,11 +220,11 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     switches = config.section("runtime", config.Runtime, content) if content else config.Runtime(arithmetic="portable", threads=2)
     chosen = config.section("evaluate", config.Evaluate, content) if content else None
     runtime.cap_environment(switches.arithmetic, switches.threads)
-    from aigc.evaluation import judge
+    from aigc.commands import evaluate
 
     given = {"extractor": arguments.extractor or ("inception" if arguments.weights else None),
              "inception_weights": str(arguments.weights) if arguments.weights else None}
-    return judge.run(arguments.real, arguments.fake, chosen, runtime.start_torch(switches.arithmetic, switches.threads), arguments.n,
+    return evaluate.run(arguments.real, arguments.fake, chosen, runtime.start_torch(switches.arithmetic, switches.threads), arguments.n,
                      arguments.json, **{key: value for key, value in given.items() if value is not None})
 
 

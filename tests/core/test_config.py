@@ -15,7 +15,7 @@ def test_the_committed_params_are_understood(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(("content", "says"), [
-    ({"seed": 0, "intervals": 100, "checkpoints": 20, "pace_xyz": 1}, "unknown key `train.pace_xyz`; known here: checkpoints"),
+    ({"seed": 0, "intervals": 100, "checkpoints": 20, "pace_xyz": 1}, "unknown key `train.pace_xyz`; known here: balanced, checkpoints"),
     ({"seed": 0, "intervals": 100, "checkpoint": 20}, "did you mean `checkpoints`"),
     ({"seed": -1, "intervals": 100, "checkpoints": 20}, "`train.seed`: Input should be greater than or equal to 0"),
     ({"seed": True, "intervals": 100, "checkpoints": 20}, "`train.seed`"),

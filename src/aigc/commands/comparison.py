@@ -13,7 +13,7 @@ from typing import Any
 from aigc.core import config, files, paths
 
 # How far a metric may move, relatively, where another processor computed other bytes.
-TOLERANCES = {"fid": 0.25, "is": 0.05, "accuracy": 0.01}
+TOLERANCES = {"fid": 0.25, "is": 0.05, "precision": 0.1, "recall": 0.2, "density": 0.15, "coverage": 0.1, "accuracy": 0.01}
 IDENTICAL, WITHIN, DIFFERS, MISSING, UNKNOWN = "identical", "within tolerance", "differs", "not made", "not in dvc.lock"
 
 

@@ -46,6 +46,8 @@ def cap_environment(arithmetic: Arithmetic, threads: int) -> None:
     # cuBLAS needs this before its first call to be deterministic.
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     os.environ["MPLBACKEND"] = "agg"
+    # Waiting threads spin; at the default length a step becomes many times slower where others use the same cores.
+    os.environ["GOMP_SPINCOUNT"] = "10000"
     if arithmetic == "portable":
         os.environ.update(PORTABLE_CAPS)
 

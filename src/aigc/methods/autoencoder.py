@@ -47,7 +47,10 @@ class Build(Encoding):
 
 
 class Mixture(nn.Module):
-    """A Gaussian mixture, fitted once by scikit-learn and kept as buffers: sum_k weights_k N(means_k, roots_k roots_k^T): weights (K,), means (K, d), roots (K, d, d), lower triangular."""
+    """A Gaussian mixture, fitted once by scikit-learn and kept as buffers: sum_k weights_k N(means_k, roots_k roots_k^T).
+
+    weights (K,), means (K, d), roots (K, d, d), lower triangular.
+    """
 
     weights: Tensor
     means: Tensor
@@ -65,7 +68,8 @@ class Mixture(nn.Module):
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(limits=1):
-            fitted = GaussianMixture(min(len(self.weights), len(points)), reg_covar=1e-4, random_state=seed).fit(points.double().cpu().numpy())
+            mixture = GaussianMixture(min(len(self.weights), len(points)), reg_covar=1e-4, random_state=seed)
+            fitted = mixture.fit(points.double().cpu().numpy())
         count = len(fitted.weights_)
         self.weights.zero_()[:count] = torch.from_numpy(fitted.weights_)
         self.means[:count] = torch.from_numpy(fitted.means_)

@@ -50,6 +50,9 @@ class Build(Adversarial):
         return {**super().own_measures(real, labels, rng), "wasserstein_estimate": distance}
 
     def off_slope_one(self, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-        """lambda E[(|grad D(x^)| - 1)^2] between pairs of real and generated pictures (eq. 3)."""
+        """lambda E[(|grad D(x^)| - 1)^2] between pairs of real and generated pictures (eq. 3), lazily."""
+        weight = self.laziness(rng)
+        if weight == 0:
+            return real.new_zeros(())
         e = torch.rand(len(real), 1, 1, 1, generator=rng, device=rng.device)
-        return self.strength * (self.slope(torch.lerp(fake, real, e)).norm(dim=1) - 1).square().mean()
+        return weight * self.strength * (self.slope(torch.lerp(fake, real, e)).norm(dim=1) - 1).square().mean()

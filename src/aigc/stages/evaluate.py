@@ -32,7 +32,8 @@ def run(method: str) -> None:
               for name, number in numbers.items()}
     protocol = {**reference["protocol"], "samples": len(samples), "samples_sha256": files.sha256(paths.generated(method) / "images.npy")}
     generator, card = model.read(paths.model(method), device.torch_device)
-    answer = audit.of_method(generator, samples, seen.features, audit.open_splits(chosen.sample_size), audit.Through(eye, classifier, device), chosen.sample_size,
+    answer = audit.of_method(generator, samples, seen.features, audit.open_splits(chosen.sample_size),
+                             audit.Through(eye, classifier, device), chosen.sample_size,
                              config.section("audit", config.Audit), reference["audit"], paths.REFERENCE)
     write_table(paths.classes(method), answer.classes)
     write_table(paths.nearest(method), answer.nearest)
@@ -54,4 +55,4 @@ def remember(method: str, card: model.Card, numbers: dict[str, float], tags: dic
     """Add numbers (fid, fid_low, memorization/pixels/c_t, ...) and tags to the MLflow run that trained the model."""
     if not runs.add_metrics(card.weights_sha256, numbers, [paths.metrics(method), paths.grid(method)], tags):
         print(f"{method}: the MLflow store has no run of these weights (DVC restored them from its cache); "
-              f"`dvc repro -f -s train@{method} evaluate@{method}` makes one")
+              "`aigc sync` makes one")

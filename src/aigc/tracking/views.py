@@ -11,8 +11,8 @@ from typing import Any
 from aigc.core import provenance
 
 NAME = "aigc-comparison"
-COLUMNS = ("metrics.`fid`", "metrics.`is`", "params.`images`", "params.`batch_size`", "params.`train.seed`",
-           "params.`runtime.arithmetic`", "attributes.`Models`")
+COLUMNS = ("metrics.`fid`", "metrics.`is`", "metrics.`precision`", "metrics.`recall`", "params.`images`", "params.`batch_size`",
+           "params.`train.seed`", "params.`runtime.arithmetic`", "attributes.`Models`")
 COLOURS = {"autoencoder": "#8d5524", "vae": "#edae49", "gan": "#5c6b73", "wgan_gp": "#7b4fa3", "dcgan": "#2c6e9b",
            "cgan": "#3a7d44", "flow": "#d1495b"}
 NOTE = """\
@@ -51,5 +51,6 @@ def verdict_tags(content: Mapping[str, Any]) -> dict[str, str]:
     if "memorization" in content:
         tags["aigc.memorization"] = "passed" if content["memorization"]["passes"] else "failed"
     if "protocol" in content:
-        tags["aigc.protocol"] = provenance.digest({key: value for key, value in content["protocol"].items() if not key.startswith("samples")})
+        protocol = {key: value for key, value in content["protocol"].items() if not key.startswith("samples")}
+        tags["aigc.protocol"] = provenance.digest(protocol)
     return tags

@@ -122,15 +122,20 @@ class Adversarial(Method):
     def penalty(self, real: Tensor, fake: Tensor, given: tuple[Tensor, ...], rng: torch.Generator) -> Tensor:
         """R1 and R2: r/2 E|grad D|^2 on real and on generated pictures (Mescheder 2018, eq. 9 and 10).
 
-        Lazy (Karras 2020, StyleGAN2): on one step in `penalty_every`, so much the stronger there.
+        Lazy, as `laziness` says.
         """
-        every, total = self.rules.penalty_every, real.new_zeros(())
-        if self.rules.r1 == self.rules.r2 == 0 or int(torch.randint(every, (), generator=rng, device=rng.device)) > 0:
+        total = real.new_zeros(())
+        if self.rules.r1 == self.rules.r2 == 0 or (weight := self.laziness(rng)) == 0:
             return total
         for strength, images in ((self.rules.r1, real), (self.rules.r2, fake)):
             if strength:
-                total = total + strength / 2 * every * self.slope(images, given).square().sum(1).mean()
+                total = total + strength / 2 * weight * self.slope(images, given).square().sum(1).mean()
         return total
+
+    def laziness(self, rng: torch.Generator) -> int:
+        """The weight of a penalty at this step: `penalty_every` on one step in so many, else 0 (Karras 2020, StyleGAN2)."""
+        every = self.rules.penalty_every
+        return 0 if int(torch.randint(every, (), generator=rng, device=rng.device)) else every
 
     def slope(self, images: Tensor, given: tuple[Tensor, ...] = ()) -> Tensor:
         """The gradient of the critic's score with respect to each picture, itself differentiable: (B, C * H * W)."""

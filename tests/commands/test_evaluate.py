@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aigc.commands import evaluate, given
 from aigc.core import config, runtime
 from aigc.core.errors import DataError
-from aigc.evaluation import fidelity, given, judge
+from aigc.evaluation import fidelity
 from aigc.features.extractor import Seen, Stack
 
 
@@ -32,7 +33,7 @@ class Pixels:
 
 @pytest.fixture
 def eye(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judge, "open_eye", lambda *_: Pixels())
+    monkeypatch.setattr(evaluate, "open_eye", lambda *_: Pixels())
 
 
 def write(path: Path, images: np.ndarray) -> Path:
@@ -51,7 +52,7 @@ def random(count: int, channels: int = 1, seed: int = 0) -> np.ndarray:
 
 def judged(real: Path, fake: Path, capsys: pytest.CaptureFixture[str], device: runtime.Device, n: int | None = None,
            chosen: config.Evaluate | None = None) -> dict[str, dict[str, dict[str, float]]]:
-    assert judge.run(real, fake, chosen, device, n, as_json=True) == 0
+    assert evaluate.run(real, fake, chosen, device, n, as_json=True) == 0
     found: dict[str, dict[str, dict[str, float]]] = json.loads(capsys.readouterr().out)
     return found
 
@@ -71,7 +72,7 @@ def test_a_folder_and_an_array_of_the_same_pictures_get_the_same_numbers(eye: No
 
 def test_the_table_names_every_metric_its_floor_and_its_extractor(eye: None, tmp_path: Path, device: runtime.Device,
                                                                  capsys: pytest.CaptureFixture[str]) -> None:
-    judge.run(write(tmp_path / "r.npy", random(100)), write(tmp_path / "f.npy", random(50, seed=1)), None, device, 60 - 10, as_json=False)
+    evaluate.run(write(tmp_path / "r.npy", random(100)), write(tmp_path / "f.npy", random(50, seed=1)), None, device, 60 - 10, as_json=False)
     said = capsys.readouterr().out
     for words in (*fidelity.METRICS, "95% interval", "floor: 50 other real pictures", "quarters", Pixels.sha256[:16]):
         assert words in said
@@ -89,7 +90,7 @@ def test_the_table_names_every_metric_its_floor_and_its_extractor(eye: None, tmp
 def test_what_cannot_be_judged_is_one_line_that_names_it(eye: None, tmp_path: Path, device: runtime.Device, real: np.ndarray,
                                                         fake: np.ndarray, n: int | None, says: str) -> None:
     with pytest.raises(DataError) as caught:
-        judge.run(write(tmp_path / "r.npy", real), write(tmp_path / "f.npy", fake), None, device, n, as_json=True)
+        evaluate.run(write(tmp_path / "r.npy", real), write(tmp_path / "f.npy", fake), None, device, n, as_json=True)
     assert says in str(caught.value) and "\n" not in str(caught.value)
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from aigc.commands import given
 from aigc.core import config, runtime
 from aigc.core.errors import DataError
-from aigc.evaluation import fidelity, given
+from aigc.evaluation import fidelity
 from aigc.features.extractor import open_eye
 from aigc.metrics.intervals import Number
 from aigc.training.randomness import stream_seed
