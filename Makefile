@@ -22,10 +22,10 @@ ui: $(VENV)/runtime
 	python -m aigc ui
 
 test: $(VENV)/dev
-	pytest -m "not slow"
+	pytest -n 2 --dist loadgroup -m "not slow"
 
 test-all: $(VENV)/dev
-	pytest
+	pytest -n 2 --dist loadgroup
 
 lint: $(VENV)/dev
 	ruff check
@@ -35,7 +35,8 @@ lint: $(VENV)/dev
 bench: $(VENV)/dev
 	python benchmarks/pipeline.py
 	python benchmarks/linear.py
-	python benchmarks/frechet.py  # needs its peers, see its first lines
+	$(BIN)/pip install --quiet --no-deps pytorch-fid clean-fid  # what frechet.py compares with
+	python benchmarks/frechet.py
 	python benchmarks/arithmetic.py
 	python benchmarks/ingest.py
 
