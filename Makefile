@@ -16,6 +16,7 @@ repro: $(VENV)/runtime
 	python -m aigc mend
 	dvc repro
 	python -m aigc record
+	python -m aigc sync
 	python -m aigc runs
 
 ui: $(VENV)/runtime

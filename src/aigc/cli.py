@@ -120,6 +120,15 @@ def _add_store(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
                     "that a kill left RUNNING, though no process holds its lock, becomes KILLED. Doing it twice changes nothing.")
     sync.set_defaults(command=_sync)
 
+    promote = commands.add_parser(
+        "promote", help="name a trained model as the one to use, in MLflow's registry",
+        description="Register the model of METHOD (models/METHOD) and point models:/NAME@ALIAS at it, so that who serves that address serves "
+                    "this model. Refused where the model failed its memorization audit. Doing it twice changes nothing.")
+    promote.add_argument("method", metavar="METHOD", help="a method that was trained and evaluated")
+    promote.add_argument("--name", default="aigc", help="of the registered model (default aigc)")
+    promote.add_argument("--alias", default="champion", help="of the version (default champion)")
+    promote.set_defaults(command=_promote)
+
     relocate = commands.add_parser(
         "relocate", help="mend MLflow's store after its folder was moved",
         description="mlflow.db and the MLmodel files in mlruns/ hold absolute paths. In the folder where both lie now, this replaces the "
@@ -232,6 +241,12 @@ def _runs(_: argparse.Namespace) -> int:
     from aigc.commands import experiment
 
     return experiment.write()
+
+
+def _promote(arguments: argparse.Namespace) -> int:
+    from aigc.commands import promote
+
+    return promote.run(arguments.method, arguments.name, arguments.alias)
 
 
 def _record(_: argparse.Namespace) -> int:

@@ -186,3 +186,19 @@ def test_a_changed_byte_of_a_logged_model_is_refused_when_mlflow_loads_it(moved:
     done = run_in(moved, sys.executable, "-c", LOAD, moved, f"models:/{model_id}", check=False)
     assert done.returncode != 0
     assert f"{weights}: sha256 is" in done.stderr
+
+
+def test_a_model_is_promoted_once_and_one_that_failed_its_audit_is_not(finished: Path, tmp_path: Path) -> None:
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{shutil.copy(finished / 'mlflow.db', tmp_path)}", **CODE}
+    for _ in range(2):
+        done = run_in(finished, "python", "-m", "aigc", "promote", "gan", **store)
+        assert "models:/aigc@champion is version 1: gan of run" in done.stdout
+    client = mlflow.MlflowClient(store["MLFLOW_TRACKING_URI"])
+    experiment = client.get_experiment_by_name("aigc")
+    assert experiment is not None
+    run, = client.search_runs([experiment.experiment_id], "tags.`aigc.method` = 'vae'")
+    client.set_tag(run.info.run_id, "aigc.memorization", "failed")
+    refused = run_in(finished, "python", "-m", "aigc", "promote", "vae", check=False, **store)
+    assert refused.returncode == 1
+    assert refused.stderr.strip().splitlines()[-1] == f"error: run {run.info.run_id}: its memorization audit is failed; not promoted"
+    assert client.get_model_version_by_alias("aigc", "champion").run_id != run.info.run_id

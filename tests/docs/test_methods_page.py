@@ -1,5 +1,6 @@
 """docs/methods.md: what it shows exists, and nothing is left out."""
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -30,6 +31,13 @@ def test_every_picture_of_the_page_exists_and_is_small() -> None:
 def test_every_mistake_that_was_measured_is_shown_and_the_reverse() -> None:
     measured = {f"pictures/mistake_{name}.png" for name in json.loads((DOCS / "pictures/mistakes.json").read_text())["mistakes"]}
     assert measured == {name for name in SHOWN if "mistake_" in name}
+
+
+def test_the_mistakes_were_measured_with_the_settings_of_the_script() -> None:
+    measured = json.loads((DOCS / "pictures/mistakes.json").read_text())["protocol"]["settings"]
+    script = ast.parse((DOCS.parent / "benchmarks/mistakes.py").read_text())
+    settings = next(node.value for node in script.body if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "SETTINGS")
+    assert measured == ast.literal_eval(settings)
 
 
 def test_no_line_of_mathematics_holds_what_github_refuses() -> None:

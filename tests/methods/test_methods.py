@@ -19,10 +19,11 @@ ROOT = Path(__file__).resolve().parents[2]
 METHODS = contract.available()
 NEEDS_LABELS = {"cgan"}
 FEWER_STEPS = {"flow": {"steps": 2}}
-# Pairwise over side, channels and labels.
+# Pairwise: every side with either number of channels, with and without labels.
 SHAPES = [contract.Shape(1, 28, 10), contract.Shape(3, 16, 0)]
 SHAPES += [pytest.param(shape, marks=pytest.mark.slow) for shape in (
-    contract.Shape(3, 32, 10), contract.Shape(1, 64, 0), contract.Shape(3, 128, 10))]
+    contract.Shape(1, 16, 10), contract.Shape(3, 28, 0), contract.Shape(3, 32, 10), contract.Shape(1, 32, 0),
+    contract.Shape(1, 64, 0), contract.Shape(3, 64, 10), contract.Shape(3, 128, 10), contract.Shape(1, 128, 0))]
 
 
 def load(method: str, **changes: object) -> contract.MethodConfig:
@@ -31,8 +32,8 @@ def load(method: str, **changes: object) -> contract.MethodConfig:
     return contract.load_config(method, content)
 
 
-def train(method: str, shape: contract.Shape, device: Device, folder: Path) -> torch.nn.Module:
-    chosen = load(method)
+def train(method: str, shape: contract.Shape, device: Device, folder: Path, **changes: object) -> torch.nn.Module:
+    chosen = load(method, **changes)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, *shape.image), dtype=np.uint8)
     labels = rng.integers(0, shape.classes, 40) if shape.classes else np.full(40, -1)
@@ -53,13 +54,16 @@ def test_every_method_gives_the_same_bytes_on_every_shape(method: str, shape: co
         with pytest.raises(ConfigError, match="needs labels"):
             train(method, shape, device, tmp_path)
         return
-    first = write(tmp_path / "a", train(method, shape, device, tmp_path / "c"), method, shape)
+    trained = train(method, shape, device, tmp_path / "c")
+    assert isinstance(trained, contract.Method)
+    first = write(tmp_path / "a", trained, method, shape)
     second = write(tmp_path / "b", train(method, shape, device, tmp_path / "d"), method, shape)
     assert first.weights_sha256 == second.weights_sha256
     loaded, card = model.read(tmp_path / "a")
     assert card == first
     images = torch.cat(list(sampling.blocks(loaded, 0, 5)))
     assert images.shape == (5, *shape.image) and images.dtype == torch.uint8
+    assert torch.equal(images, torch.cat(list(sampling.blocks(trained, 0, 5))))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -86,6 +90,36 @@ def test_a_changed_byte_of_the_weights_is_refused_with_the_file_named(device: De
 def test_an_unknown_method_is_named_with_its_neighbour() -> None:
     with pytest.raises(ConfigError, match="unknown method `dcgann`.*did you mean `dcgan`"):
         contract.page("dcgann")
+
+
+OPTIONS = [("vae", {"trunk": "convolution", "max_width": 16}), ("autoencoder", {"trunk": "convolution", "max_width": 16}),
+           ("vae", {"likelihood": "gaussian", "kl_warmup": 0.5, "free_bits": 0.1}), ("vae", {"likelihood": "gaussian", "deviation": 0.5}),
+           ("autoencoder", {"likelihood": "gaussian"}), ("cgan", {"spectral_norm": True, "loss": "hinge"}),
+           ("dcgan", {"see_batch": False, "loss": "relativistic", "r2": 1.0, "penalty_every": 1}),
+           ("gan", {"translate": 0.1, "cutout": 0.3, "brightness": 0.2, "instance_noise": 0.1}),
+           ("wgan_gp", {"spectral_norm": True, "translate": 0.1, "penalty_every": 1, "n_critic": 2}),
+           ("flow", {"solver": "euler", "guidance": 1.0, "label_dropout": 0.0})]
+
+
+@pytest.mark.parametrize(("method", "changes"), OPTIONS, ids=str)
+def test_every_option_trains_is_saved_and_samples_as_before_it_was_saved(method: str, changes: dict[str, object], device: Device,
+                                                                         tmp_path: Path) -> None:
+    shape = contract.Shape(1, 16, 10)
+    trained = train(method, shape, device, tmp_path / "c", **changes)
+    assert isinstance(trained, contract.Method)
+    model.write(tmp_path / "a", trained, method=method, config=load(method, **changes).model_dump(), shape=vars(shape),
+                classes=[str(n) for n in range(10)], seed=0, data_sha256="", origin={})
+    loaded, _ = model.read(tmp_path / "a")
+    assert torch.equal(torch.cat(list(sampling.blocks(loaded, 0, 5))), torch.cat(list(sampling.blocks(trained, 0, 5))))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains_in_low_precision(method: str, device: Device, tmp_path: Path) -> None:
+    """As `fast` does where bf16 is native; here it is emulated."""
+    low = Device(device.torch_device, channels_last=True, low_precision=torch.bfloat16)
+    changes = {"penalty_every": 1} if "penalty_every" in load(method).model_dump() else {}
+    trained = train(method, contract.Shape(1, 16, 10), low, tmp_path, **changes)
+    assert all(parameter.isfinite().all() for parameter in trained.parameters())
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -13,7 +13,8 @@ from typing import Any
 from aigc.core import config, files, paths
 
 # How far a metric may move, relatively, where another processor computed other bytes.
-TOLERANCES = {"fid": 0.25, "is": 0.05, "precision": 0.1, "recall": 0.2, "density": 0.15, "coverage": 0.1, "accuracy": 0.01}
+TOLERANCES = {"fid": 0.25, "is": 0.05, "precision": 0.1, "recall": 0.2, "density": 0.15, "coverage": 0.1, "accuracy": 0.01,
+              "memorization/passes": 0.0}
 IDENTICAL, WITHIN, DIFFERS, MISSING, UNKNOWN = "identical", "within tolerance", "differs", "not made", "not in dvc.lock"
 
 
@@ -127,8 +128,10 @@ def read_metrics(folder: Path, outs: Iterable[str]) -> dict[str, float]:
 
 
 def values(content: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of one metrics file: {"fid": 12.3, ...}, bare ones and those that stand with their interval."""
+    """The numbers of one metrics file: {"fid": 12.3, ...}, bare ones, those that stand with their interval, and the audit's verdict."""
     bare = {name: part.get("value") if isinstance(part, Mapping) else part for name, part in content.items()}
+    if "memorization" in content:
+        bare["memorization/passes"] = content["memorization"]["passes"]
     return {name: float(value) for name, value in bare.items() if isinstance(value, int | float)}
 
 

@@ -23,10 +23,10 @@ from aigc.commands.comparison import (
     first_to_differ,
     read_lock,
     table,
-    values,
 )
 from aigc.core import files, paths, provenance
 from aigc.core.errors import AigcError, GateError
+from aigc.metrics.intervals import flat
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -54,7 +54,7 @@ def run(run_id: str, tolerant: bool, share: float | None, keep: Path | None, as_
             found = read_lock(folder)
             # The lock was recorded as training began: of what comes after, it may tell of an older run.
             stages = compare(recorded, found, wanted=[name for name in ancestors(found, f"train@{method}") if name in recorded])
-            now = files.read_json(folder / paths.model(method) / "config.json")["weights_sha256"]
+            now = files.sha256(folder / paths.model(method) / "model.safetensors")
             metrics = judged_metrics(run, folder / paths.metrics(method), share)
     verdict = {"run_id": run_id, "method": method, "environment": differences, "stages": [asdict(stage) for stage in stages],
                "weights": {"recorded": weights, "found": now}, "metrics": [asdict(metric) for metric in metrics]}
@@ -135,9 +135,7 @@ def judged_metrics(run: "Run", path: Path, share: float | None) -> list[MetricVe
     if not measured(run):
         return []
     content: dict[str, Any] = files.read_json(path) if path.exists() else {}
-    parts = {f"{name}_{part}": value for name, number in content.items() if isinstance(number, dict)
-             for part, value in number.items() if part != "value" and isinstance(value, int | float)}
-    now = {**values(content), **parts}
+    now = flat(content)
     before = {name: value for name, value in run.data.metrics.items() if name in now or name in TOLERANCES}
     return compare_metrics(before, now, share)
 

@@ -53,7 +53,7 @@ def holding(weights_sha256: str, model_sha256: str, name: str | None) -> Iterato
             yield (folder, name) if model.read_card(folder).sha256 == model_sha256 else None
         return
     for card in sorted(paths.model("*").parent.glob(f"*/{model.CONFIG}")):
-        if model.read_card(card.parent).sha256 == model_sha256:
+        if _is(card.parent, model_sha256):
             yield card.parent, str(card.parent)
             return
     from aigc.tracking import models
@@ -61,7 +61,15 @@ def holding(weights_sha256: str, model_sha256: str, name: str | None) -> Iterato
     with tempfile.TemporaryDirectory(prefix="aigc-") as temporary:
         for run in models.runs_with(weights_sha256):
             folder = models.download(run, Path(temporary) / run)
-            if model.read_card(folder).sha256 == model_sha256:
+            if _is(folder, model_sha256):
                 yield folder, f"MLflow run {run}"
                 return
         yield None
+
+
+def _is(folder: Path, model_sha256: str) -> bool:
+    """Whether the model in `folder` has this hash; one whose card cannot be read, such as an older version's, has not."""
+    try:
+        return model.read_card(folder).sha256 == model_sha256
+    except StorageError:
+        return False

@@ -44,17 +44,17 @@ def _tell(method: str, params: dict[str, Any], changed: set[str]) -> str:
     card = model.read_card(paths.model(method))
     evaluated = [path for path in (paths.metrics(method), paths.grid(method)) if path.exists() and str(path) not in changed]
     content = files.read_json(paths.metrics(method)) if paths.metrics(method) in evaluated else {}
-    numbers = flat(content)
+    numbers, tags = flat(content), views.verdict_tags(content)
     client, experiment = runs.open_store()
     with process.only_writer(runs.lock_of(method, runs.RESTORED)):
         found = runs.run_of(client, experiment, card.weights_sha256)
         if found is None:
             told = f"run {_restore(method, params, card)} made, marked as restored"
-        elif numbers.keys() <= found.data.metrics.keys():
+        elif numbers.items() <= found.data.metrics.items() and tags.items() <= found.data.tags.items():
             return f"run {found.info.run_id} tells of it already"
         else:
-            told = f"run {found.info.run_id} lacked its evaluation, and has it now"
-        runs.add_metrics(card.weights_sha256, numbers, evaluated, views.verdict_tags(content))
+            told = f"run {found.info.run_id} lacked this evaluation, and has it now"
+        runs.add_metrics(card.weights_sha256, numbers, evaluated, tags)
     return told
 
 

@@ -18,6 +18,7 @@ Count = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
+SMALLEST_SAMPLE = 100  # pictures: five cells of twenty, by which C_T tells the audit's controls apart
 
 
 class Section(BaseModel):
@@ -79,7 +80,7 @@ class Validate(Section):
 
 
 class Preprocess(Section):
-    size: Annotated[int, Field(ge=16, le=128)]
+    size: Literal[16, 28, 32, 64, 128]
     channels: Literal[1, 3]
     fit: Literal["crop", "pad", "stretch"]
     background: Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)]

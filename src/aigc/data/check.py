@@ -92,6 +92,8 @@ def obstacles(counts: Counts, verdict: dict[str, Any], table: pd.DataFrame, chos
         names = ", ".join(dict.fromkeys(result["name"] or "structure" for result in failed))
         found.append(f"{len(failed)} expectations fail ({names}); mend the data or the thresholds under `validate`")
     smallest = min((table["split"] == name).sum() for name in ("holdout", "test"))
+    if evaluate.sample_size < config.SMALLEST_SAMPLE:
+        found.append(f"evaluate.sample_size ({evaluate.sample_size}) is below {config.SMALLEST_SAMPLE}, which the audit's controls need")
     if smallest < evaluate.sample_size:
         found.append(f"evaluate.sample_size ({evaluate.sample_size}) is over the {smallest} pictures that the metrics would have; lower it")
     return found

@@ -34,7 +34,7 @@ def _measure(method: Method, split: Pictures, count: int, name: str, device: Dev
         rng = randomness.generator(0, f"own measures on {name}", step, device.torch_device)
         measured = method.own_measures(as_model_space(images.to(device.torch_device)), labels.to(device.torch_device), rng)
         for measure, values in measured.items():
-            parts.setdefault(measure, []).append(values.double().cpu())
+            parts.setdefault(measure, []).append(values.cpu().double())
     return {measure: torch.cat(values).numpy() for measure, values in parts.items()}
 
 

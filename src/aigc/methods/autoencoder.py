@@ -69,7 +69,7 @@ class Mixture(nn.Module):
 
         with threadpool_limits(limits=1):
             mixture = GaussianMixture(min(len(self.weights), len(points)), reg_covar=1e-4, random_state=seed)
-            fitted = mixture.fit(points.double().cpu().numpy())
+            fitted = mixture.fit(points.cpu().double().numpy())
         count = len(fitted.weights_)
         self.weights.zero_()[:count] = torch.from_numpy(fitted.weights_)
         self.means[:count] = torch.from_numpy(fitted.means_)

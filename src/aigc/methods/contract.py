@@ -21,7 +21,7 @@ from aigc.core import config, paths
 from aigc.core.errors import ConfigError
 
 NOT_METHODS = {"contract"}
-NEARLY_PARALLEL = 1e-4  # sine of the angle below which the straight line is the arc
+NEARLY_PARALLEL = 1e-4  # sine of the angle below which the straight line is taken: there is no arc, or none that is the shortest
 
 
 class MethodConfig(config.Section):

@@ -1,7 +1,7 @@
 """Flow matching on straight paths (Lipman et al. 2023; Liu et al. 2023): learn the velocity that carries noise to data.
 
     x_t = (1 - t) x_0 + t x_1,   x_0 ~ N(0, I),  x_1 ~ data       loss = E |v(x_t, t, y) - (x_1 - x_0)|^2
-    sampling: solve dx/dt = v(x, t, y) from t = 0 to 1 by Euler or Heun steps
+    sampling: solve dx/dt = v(x, t, y) from t = 0 to 1 by Euler or Heun steps, the last of which is Euler's
 
 With labels the class is dropped at times while training, so that v can be guided (Ho & Salimans 2022):
 v = v(none) + guidance (v(y) - v(none)). Times are logit-normal (Esser et al. 2024): the middle is where it is hard.
@@ -9,10 +9,11 @@ v = v(none) + guidance (v(y) - v(none)). Times are logit-normal (Esser et al. 20
 
 import math
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from aigc.core import config
@@ -25,11 +26,17 @@ LARGEST_SIDE = 16  # patches a side; larger pictures get larger patches
 
 class Config(MethodConfig):
     learning_rate: LearningRate
-    width: config.Count
+    width: Annotated[int, Field(gt=0, multiple_of=GROUPS)]
     label_dropout: config.Share
     guidance: config.Positive
     steps: config.Count
     solver: Literal["euler", "heun"]
+
+    @model_validator(mode="after")
+    def _guidance_has_something_to_start_from(self) -> "Config":
+        if self.guidance != 1 and self.label_dropout == 0:
+            raise ValueError("guidance other than 1 needs label_dropout above 0: the velocity without a class must be learned too")
+        return self
 
 
 class Build(Method):
@@ -66,7 +73,7 @@ class Build(Method):
             if self.chosen.solver == "heun" and step < self.chosen.steps - 1:
                 v = (v + self.guided(x + dt * v, (step + 1) * dt, labels)) / 2
             x = x + dt * v
-        return x
+        return x.clamp(-1, 1)
 
     def guided(self, x: Tensor, t: float, labels: Tensor) -> Tensor:
         """The velocity at time t, guided towards the class where there is one and guidance is not 1."""

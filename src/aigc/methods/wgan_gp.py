@@ -4,7 +4,8 @@
     generator  -E[D(G(z))]
 
 The critic takes n_critic steps, each on a fresh batch, before the generator takes one. No batch normalisation in the
-critic: the penalty is on the gradient at one picture, which a normalised batch does not have.
+critic: the penalty is on the gradient at one picture, which a normalised batch does not have. The penalty is lazy: it acts
+on one step in `penalty_every`, so much the stronger there.
 """
 
 from collections.abc import Iterator
@@ -55,4 +56,4 @@ class Build(Adversarial):
         if weight == 0:
             return real.new_zeros(())
         e = torch.rand(len(real), 1, 1, 1, generator=rng, device=rng.device)
-        return weight * self.strength * (self.slope(torch.lerp(fake, real, e)).norm(dim=1) - 1).square().mean()
+        return weight * self.strength * (self.slope(torch.lerp(fake.float(), real.float(), e)).norm(dim=1) - 1).square().mean()

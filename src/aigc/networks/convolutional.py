@@ -58,7 +58,7 @@ class BatchDeviation(nn.Module):
 class Critic(nn.Module):
     """(B, channels, size, size) [, labels (B,)] -> (B,) scores: strided convolutions, then one linear score.
 
-    see_batch: whether it sees how much a batch varies; not for penalties that are per picture.
+    see_batch: whether it sees how much a batch varies. A picture's score then hangs on its batch, and so do gradient penalties.
     With classes the score gains the inner product of features and the class's embedding (Miyato & Koyama 2018, eq. 3).
     """
 

@@ -27,4 +27,6 @@ def run() -> None:
     size, count = content["evaluate"]["sample_size"], content["generate"]["count"]
     if count < size:
         raise ConfigError(f"{paths.PARAMS}: generate.count ({count}) is smaller than evaluate.sample_size ({size})")
+    if size < config.SMALLEST_SAMPLE:
+        raise ConfigError(f"{paths.PARAMS}: evaluate.sample_size ({size}) is below {config.SMALLEST_SAMPLE}, which the audit's controls need")
     files.write_json(paths.CHECKED, {"params": "understood"})

@@ -1,7 +1,7 @@
 """reference: what every evaluation shares. The real side of the metrics; floor, real against real; ceiling, noise
 against real; and the memorization audit's controls, planted copies that it must catch."""
 
-from aigc.core import config, files, paths, runtime
+from aigc.core import config, files, paths, provenance, runtime
 from aigc.evaluation import audit, fidelity, memorization
 from aigc.features.extractor import Extractor, open_eye
 
@@ -24,7 +24,8 @@ def run() -> None:
     protocol = {**eye.protocol(), "n": size, "real_samples": len(real.features), "floor_samples": len(seen["holdout"].features),
                 "floor": "real holdout against real test, same n", "ceiling": "uniform noise against real test, same n",
                 "precision_neighbours": chosen.precision_neighbours, "coverage_neighbours": chosen.coverage_neighbours,
-                "intervals": fidelity.INTERVALS}
+                "intervals": fidelity.INTERVALS,
+                "real_sha256": provenance.array_sha256(real_splits.test.images[:size]), "seed": chosen.seed, "audit": auditing.model_dump()}
     sections = audit.of_real(real_splits, audit.Through(eye, classifier, device), size, auditing, paths.REFERENCE)
     files.write_json(paths.REFERENCE_METRICS, {
         "floor": fidelity.measure(real, seen["holdout"], chosen), "ceiling": fidelity.measure(real, noise, chosen),

@@ -64,7 +64,7 @@ def describe(name: str) -> dict[str, Any]:
     history = pd.read_csv(paths.history(name))
     card = model.read_card(paths.model(name))
     weights, _ = files.read_tensors(paths.model(name) / model.WEIGHTS)
-    by_class = pd.read_csv(paths.classes(name))
+    by_class = pd.read_csv(paths.classes(name), converters={"class": str})
     nearest = pairs(name)
     summary = " ".join((contract.page(name).__doc__ or name).split("\n\n")[0].split())
     return {

@@ -42,10 +42,12 @@ def run(method: str) -> None:
             def observe(history: list[Row], average: torch.nn.Module) -> None:
                 assert isinstance(average, contract.Method)
                 remembered.log_history(history)
-                if len(history) % max(1, train.intervals // PICTURES) == 0 or trainer.step == trainer.plan.steps:
+                if len(history) % max(1, train.intervals // PICTURES) == 0 and trainer.step < trainer.plan.steps:
                     remembered.log_grid(preview(average))
 
             average = trainer.fit(observe)
+            assert isinstance(average, contract.Method)
+            remembered.log_grid(preview(average))
             card = model.write(paths.model(method), average, method=method, config=chosen.model_dump(), shape=vars(shape),
                                classes=found.classes, seed=train.seed, data_sha256=data_sha256,
                                origin=pictures.read_origin(paths.PROCESSED / "train"))
@@ -54,7 +56,10 @@ def run(method: str) -> None:
 
 
 def preview(method: contract.Method) -> np.ndarray:
-    """The first pictures of seed 0 as one: the same latents at every checkpoint."""
+    """The first pictures of seed 0 as one: the same latents at every checkpoint.
+
+    What a method fits after training (an autoencoder's density) is in the last one only.
+    """
     images = torch.cat(list(sampling.blocks(method, 0, PREVIEWS))).numpy()
     return grid(images, math.isqrt(PREVIEWS))
 

@@ -23,7 +23,7 @@ def download(name: str, into: Path) -> Path:
     mlflow.set_tracking_uri(runs.store_uri())
     try:
         if RUN_ID.fullmatch(name):
-            name = f"models:/{_model_of(mlflow.MlflowClient(), name)}"
+            name = f"models:/{model_of(mlflow.MlflowClient(), name)}"
         copied = Path(mlflow.artifacts.download_artifacts(artifact_uri=name, dst_path=str(into)))
     except (mlflow.exceptions.MlflowException, OSError) as error:
         raise AigcError(f"{name}: the MLflow store {runs.store_uri()} cannot give it ({str(error).splitlines()[0]})") from error
@@ -33,7 +33,7 @@ def download(name: str, into: Path) -> Path:
     return folders[0]
 
 
-def _model_of(client: mlflow.MlflowClient, run_id: str) -> str:
+def model_of(client: mlflow.MlflowClient, run_id: str) -> str:
     """The id of the newest model that a run logged."""
     outputs = client.get_run(run_id).outputs
     found = [client.get_logged_model(output.model_id) for output in outputs.model_outputs] if outputs else []

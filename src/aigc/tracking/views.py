@@ -1,6 +1,6 @@
 """How MLflow's UI shows our runs: a note, a colour a method, and a saved view of the table.
 
-The view's format is MLflow's own and undocumented: tests/test_views.py opens it in a real browser.
+The view's format is MLflow's own and undocumented: tests/tracking opens it in a real browser.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ COLUMNS = ("metrics.`fid`", "metrics.`is`", "metrics.`precision`", "metrics.`rec
            "params.`train.seed`", "params.`runtime.arithmetic`", "attributes.`Models`")
 COLOURS = {"autoencoder": "#8d5524", "vae": "#edae49", "gan": "#5c6b73", "wgan_gp": "#7b4fa3", "dcgan": "#2c6e9b",
            "cgan": "#3a7d44", "flow": "#d1495b"}
+AUDIT, PASSED = "aigc.memorization", "passed"
 NOTE = """\
 One run a trained model. `fid` and `is` are on the pipeline's own evaluator: compare them with each other and with the
 floor in reports/report.html, not with published numbers. The grid of `samples` over training is under *Artifacts* and
@@ -49,7 +50,7 @@ def verdict_tags(content: Mapping[str, Any]) -> dict[str, str]:
     be promoted. aigc.protocol: numbers of equal protocols may be compared."""
     tags = {}
     if "memorization" in content:
-        tags["aigc.memorization"] = "passed" if content["memorization"]["passes"] else "failed"
+        tags[AUDIT] = PASSED if content["memorization"]["passes"] else "failed"
     if "protocol" in content:
         protocol = {key: value for key, value in content["protocol"].items() if not key.startswith("samples")}
         tags["aigc.protocol"] = provenance.digest(protocol)

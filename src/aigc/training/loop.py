@@ -178,7 +178,8 @@ class Trainer:
         if found is None:
             return
         tensors, metadata = found
-        history, pending = tensors.pop("history").tolist(), tensors.pop("pending")
+        history = tensors.pop("history").tolist()
+        pending = tensors.pop("pending").float().to(self.device.torch_device)
         checkpoint.unpack(tensors, self._modules(), self.optimizers)
         self.step = metadata["step"]
         self.history = [dict(zip(metadata["columns"], row, strict=True)) for row in history]
@@ -200,9 +201,10 @@ class Trainer:
         average = self.average.model.eval()
         if not isinstance(average, Method):
             return
-        labels = torch.arange(self.chosen.batch_size, device=self.device.torch_device) % max(1, average.shape.classes)
+        batch = torch.arange(self.chosen.batch_size, device=self.device.torch_device)
 
         def sample_once(index: int) -> None:
+            labels = (batch + index * len(batch)) % max(1, average.shape.classes)
             rng = randomness.generator(self.train.seed, f"statistics of {self.name}", index, self.device.torch_device)
             average.sample(labels, rng)
 
@@ -214,7 +216,7 @@ def _numbers(outcomes: list[Outcome]) -> Tensor:
     """(loss, gradient norm) of each outcome: float64 (len(outcomes), 2) on the CPU."""
     if not outcomes:
         return torch.empty(0, 2, dtype=torch.float64)
-    return torch.stack([torch.stack([loss, norm]).double() for *_, loss, norm in outcomes]).cpu()
+    return torch.stack([torch.stack([loss, norm]).float() for *_, loss, norm in outcomes]).cpu().double()
 
 
 def _adam(player: Player, device: Device) -> torch.optim.Optimizer:

@@ -27,6 +27,20 @@ def test_at_zero_logits_each_loss_is_its_closed_form(game: str, critic: float, g
     assert GENERATOR_LOSSES[game](zero, zero).item() == pytest.approx(generator)
 
 
+def softplus(x: float) -> float:
+    return math.log1p(math.exp(x))
+
+
+@pytest.mark.parametrize(("game", "critic", "generator"), [
+    ("non_saturating", softplus(-2) + softplus(0.5), softplus(-0.5)), ("minimax", softplus(-2) + softplus(0.5), -softplus(0.5)),
+    ("hinge", 0 + 1.5, -0.5), ("least_squares", (1 + 0.25) / 2, 0.25 / 2), ("relativistic", softplus(-1.5), softplus(1.5)),
+])
+def test_a_real_logit_of_2_and_a_generated_one_of_a_half_give_the_losses_worked_by_hand(game: str, critic: float, generator: float) -> None:
+    real, fake = torch.tensor([2.0], dtype=torch.float64), torch.tensor([0.5], dtype=torch.float64)
+    assert CRITIC_LOSSES[game](real, fake).item() == pytest.approx(critic)
+    assert GENERATOR_LOSSES[game](real, fake).item() == pytest.approx(generator)
+
+
 @pytest.mark.parametrize("game", CRITIC_LOSSES)
 def test_the_generator_gains_what_makes_its_pictures_look_real(game: str) -> None:
     fake = torch.tensor([-0.5, 0.2], requires_grad=True)
