@@ -17,7 +17,7 @@ from typing import Any
 from aigc.core import runtime
 
 if __name__ == "__main__":
-    runtime.cap_environment("portable", 2)
+    runtime.cap_environment("portable", 1)
 
 import numpy as np
 import torch
@@ -41,11 +41,11 @@ from pictures import COLUMNS, FOLDER, save, side_by_side
 SETTINGS: dict[str, dict[str, int]] = {
     "vae": {"images": 60_000, "max_width": 256},
     "gan": {"images": 48_000, "batch_size": 32, "width": 128},
-    "wgan_gp": {"images": 20_000, "batch_size": 16},
-    "dcgan": {"images": 20_000, "batch_size": 16},
-    "cgan": {"images": 30_000, "batch_size": 16},
+    "wgan_gp": {"images": 6_400, "batch_size": 16},
+    "dcgan": {"images": 6_400, "batch_size": 16},
+    "cgan": {"images": 9_600, "batch_size": 16},
 }
-THREADS = 2  # part of what the bytes depend on
+THREADS = 1  # part of what the bytes depend on
 BLOCKS = 3  # of evaluate.sample_size samples, for the interval
 ROWS = 4
 TRAIN = config.Train(seed=0, intervals=20, checkpoints=1)

@@ -70,7 +70,7 @@ def test_a_flipped_bit_of_the_evaluator_is_refused(tmp_path: Path, device: Devic
     shape = contract.Shape(1, 28, 10)
     torch.manual_seed(0)
     model.write(paths.EVALUATOR, Classifier(chosen, shape), method="evaluator", config=chosen.model_dump(), shape=vars(shape),
-                classes=[str(n) for n in range(10)], seed=0, data_sha256="")
+                classes=[str(n) for n in range(10)], seed=0, data_sha256="", origin={})
     Extractor(device)
     flip(paths.EVALUATOR / model.WEIGHTS, -1)
     with pytest.raises(StorageError, match=r"models/evaluator/model\.safetensors: sha256 is"):

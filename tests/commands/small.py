@@ -28,5 +28,5 @@ def write_model(models: Path, method: str, seed: int = 0, classes: int = 10, siz
     torch.manual_seed(seed)
     built = contract.build(method, chosen, shape).eval()
     model.write(models / method, built, method=method, config=chosen.model_dump(), shape=vars(shape),
-                classes=[f"kind {n}" for n in range(classes)], seed=seed, data_sha256=DATA)
+                classes=[f"kind {n}" for n in range(classes)], seed=seed, data_sha256=DATA, origin={})
     return models / method
