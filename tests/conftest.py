@@ -35,6 +35,12 @@ def device() -> runtime.Device:
     return runtime.start_torch("portable", THREADS)
 
 
+@pytest.fixture(autouse=True)
+def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    """mlflow.set_tracking_uri also sets a variable, which the programs that a later test starts would follow."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)

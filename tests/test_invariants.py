@@ -163,7 +163,7 @@ def test_8_a_section_that_lets_an_unknown_key_pass_is_noticed() -> None:
     class Lax(config.Generate, extra="ignore"):
         pass
 
-    misspelt = {"generate": {"seed": 0, "count": 1, "cuont": 2}}
+    misspelt = {"generate": {"seed": 0, "count": 1, "temperature": 1.0, "cuont": 2}}
     with pytest.raises(ConfigError, match=r"unknown key `generate\.cuont`; did you mean `count`"):
         config.section("generate", config.Generate, misspelt)
     config.section("generate", Lax, misspelt)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with params.yaml for few, colourful pictures; the working directory."""
     text = (ROOT / "params.yaml").read_text()
-    for before, after in {"min_rows: 1000": "min_rows: 20", "max_ink: 0.6": "max_ink: 1.0", "sample_size: 1000": "sample_size: 5",
+    for before, after in {"min_rows: 1000": "min_rows: 20", "max_ink: 0.6": "max_ink: 1.0", "sample_size: 1000": "sample_size: 100",
                           "channels: 1": "channels: 3"}.items():
         assert before in text
         text = text.replace(before, after)
@@ -28,7 +28,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def fill(folder: Path, count: int = 40) -> Path:
+def fill(folder: Path, count: int = 600) -> Path:
     rng = np.random.default_rng(0)
     for number in range(count):
         (folder / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def fill(folder: Path, count: int = 40) -> Path:
 def test_good_pictures_are_ready_and_the_settings_are_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check.run(fill(place / "mine"), 1) == 0
     told = capsys.readouterr().out
-    assert "40 found: 40 used, 0 quarantined" in told and "a 20, b 20" in told
+    assert "600 found: 600 used, 0 quarantined" in told and "a 300, b 300" in told
     assert f"data.source: folder, data.path: {place / 'mine'}" in told
     assert sorted(path.name for path in place.iterdir()) == ["mine", "params.yaml"]
 
