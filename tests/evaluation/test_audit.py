@@ -31,7 +31,7 @@ class Brightness(Method):
         yield from ()
 
     def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
-        raise NotImplementedError
+        return latents
 
     def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
         return {"brightness": real.mean((1, 2, 3)), "is_labelled": labels >= 0}

@@ -128,8 +128,9 @@ class UNet(nn.Module):
         self.coarse1, self.coarse2 = Residual(2 * width, 2 * width, embedding), Residual(2 * width, 2 * width, embedding)
         self.up = nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1)
         self.merge = Residual(2 * width, width, embedding)
-        self.end = nn.Sequential(nn.GroupNorm(GROUPS, width), nn.SiLU(), nn.Conv2d(width, pixels, 3, padding=1))
-        nn.init.zeros_(self.end[-1].weight)  # type: ignore[arg-type]
+        last = nn.Conv2d(width, pixels, 3, padding=1)
+        nn.init.zeros_(last.weight)
+        self.end = nn.Sequential(nn.GroupNorm(GROUPS, width), nn.SiLU(), last)
 
     def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         embedding = self.time(time_features(t, self.width))

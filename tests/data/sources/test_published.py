@@ -21,7 +21,7 @@ def mirror(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *arguments: object) -> None:
-            super().__init__(*arguments, directory=str(folder))  # type: ignore[arg-type]
+            super().__init__(*arguments, directory=str(folder))
 
         def log_message(self, *_: object) -> None:
             pass
