@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from aigc import sampling
 from aigc.core import config, files, paths, provenance
 from aigc.data import pictures as data
+from aigc.evaluation import fidelity
 from aigc.features.extractor import Extractor
 from aigc.methods import cgan, contract, dcgan, gan, vae, wgan_gp
 from aigc.metrics import frechet, intervals
@@ -148,7 +149,7 @@ class Bench:
         self.device = runtime.start_torch("portable", THREADS)
         self.train = data.open_folder(paths.PROCESSED / "train")
         self.extractor = Extractor(self.device)
-        self.real = frechet.fit(files.map_npy(paths.REFERENCE / "test_features.npy"))
+        self.real = fidelity.read(paths.REFERENCE, config.section("evaluate", config.Evaluate)).gaussian
         self.remedies: dict[str, tuple[np.ndarray, dict[str, Any]]] = {}
 
     def pair(self, method: str, mistake: type[contract.Method]) -> tuple[np.ndarray, dict[str, Any]]:
@@ -190,7 +191,7 @@ def main(names: list[str]) -> None:
     bench, table = Bench(), FOLDER / "mistakes.json"
     found = files.read_json(table)["mistakes"] if table.exists() else {}
     protocol = {**bench.extractor.protocol(), "n": config.section("evaluate", config.Evaluate).sample_size, "seed": TRAIN.seed,
-                "fid_floor": files.read_json(paths.REFERENCE_METRICS)["floor"]["fid"], "threads": THREADS, "settings": SETTINGS}
+                "fid_floor": files.read_json(paths.REFERENCE_METRICS)["floor"]["fid"]["value"], "threads": THREADS, "settings": SETTINGS}
     for name in names or MISTAKES:
         picture, found[name] = bench.pair(*MISTAKES[name])
         save(FOLDER / f"mistake_{name}.png", picture)

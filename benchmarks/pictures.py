@@ -22,7 +22,7 @@ from aigc.data import pictures
 from aigc.methods.contract import slerp
 from aigc.methods.families.encoding import Encoding
 from aigc.networks.blocks import as_bytes
-from aigc.reporting.grid import grid
+from aigc.reporting.grid import enlarged, grid
 from aigc.training.randomness import generator
 
 FOLDER = Path("docs/pictures")
@@ -42,16 +42,11 @@ def save(path: Path, pixels: np.ndarray) -> None:
         image.save(temporary, "PNG", optimize=True)
 
 
-def enlarged(pixels: np.ndarray) -> np.ndarray:
-    """Each pixel of (H, W, C) as a square of SCALE."""
-    return pixels.repeat(SCALE, 0).repeat(SCALE, 1)
-
-
 def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Two sets of uint8 (N, C, H, W) as grids of COLUMNS with a gap between them."""
     sheets = [grid(images, COLUMNS) for images in (left, right)]
     gap = np.full((sheets[0].shape[0], GAP, sheets[0].shape[2]), 255, np.uint8)
-    return enlarged(np.concatenate([sheets[0], gap, sheets[1]], axis=1))
+    return enlarged(np.concatenate([sheets[0], gap, sheets[1]], axis=1), SCALE)
 
 
 def samples() -> None:
@@ -70,7 +65,7 @@ def reconstructions() -> None:
         method, _ = model.read(paths.model(name))
         assert isinstance(method, Encoding)
         rows.append(sampling.reconstructions(method, torch.from_numpy(real)).numpy())
-    save(FOLDER / "reconstructions.png", enlarged(grid(np.concatenate(rows), 2 * COLUMNS)))
+    save(FOLDER / "reconstructions.png", enlarged(grid(np.concatenate(rows), 2 * COLUMNS), SCALE))
 
 
 @torch.inference_mode()
@@ -83,7 +78,7 @@ def interpolations() -> None:
         share = torch.linspace(0, 1, 2 * COLUMNS)
         for z in (slerp(start, end, share), torch.lerp(start, end, share[:, None])):
             rows.append(as_bytes(method.decode(z, torch.full((len(z),), sampling.UNLABELLED))).numpy())
-    save(FOLDER / "interpolations.png", enlarged(grid(np.concatenate(rows), 2 * COLUMNS)))
+    save(FOLDER / "interpolations.png", enlarged(grid(np.concatenate(rows), 2 * COLUMNS), SCALE))
 
 
 if __name__ == "__main__":

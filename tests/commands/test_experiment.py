@@ -8,7 +8,7 @@ from scipy import stats
 
 from aigc.commands import experiment
 from aigc.core.errors import DataError
-from aigc.tracking.runs import Finished
+from aigc.tracking.finished import Finished
 from conftest import run_in
 
 
@@ -38,14 +38,14 @@ def test_recipes_are_ranked_and_say_in_what_they_differ_from_others_of_their_met
 
 def test_the_page_holds_every_protocol_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("aigc.tracking.runs.finished", lambda: [run("a", 0, 10), run("a", 1, 12), run("a", 0, 900, protocol="q")])
+    monkeypatch.setattr("aigc.tracking.finished.every", lambda: [run("a", 0, 10), run("a", 1, 12), run("a", 0, 900, protocol="q")])
     assert experiment.write() == 0
     text = (tmp_path / "reports/runs.html").read_text()
     assert text.count("<h2>Protocol") == 2 and "900" in text and "must not be compared" in text and "0, 1" in text
 
 
 def test_a_store_without_an_evaluated_run_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aigc.tracking.runs.finished", lambda: [run("a", 0, 10, protocol="")])
+    monkeypatch.setattr("aigc.tracking.finished.every", lambda: [run("a", 0, 10, protocol="")])
     with pytest.raises(DataError, match="no evaluated run; `dvc repro` makes some"):
         experiment.write()
 

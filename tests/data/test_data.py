@@ -22,7 +22,7 @@ def test_the_digits_are_5000_in_ten_equal_classes(digits: tuple[np.ndarray, np.n
 
 def test_the_digits_are_split_3000_1000_1000_evenly_over_classes(digits: tuple[np.ndarray, np.ndarray]) -> None:
     found = sources.digits()
-    places = splits.assign(manifest.describe(found)["sha256"], found.labels, SPLIT)
+    places = splits.assign(manifest.measure(found.images)["sha256"], found.labels, SPLIT)
     counts = pd.crosstab(found.labels, places)
     assert (counts["train"] == 300).all() and (counts["holdout"] == 100).all() and (counts["test"] == 100).all()
 
@@ -55,7 +55,7 @@ def test_a_constant_picture_has_no_deviation_at_all() -> None:
 @given(st.integers(0, 49), st.integers(0, 80), st.integers(1, 255))
 def test_one_changed_pixel_disagrees_with_the_manifest(row: int, pixel: int, change: int) -> None:
     images = np.random.default_rng(1).integers(0, 256, (50, 1, 9, 9), dtype=np.uint8)
-    table = manifest.describe(pictures.Pictures(images, np.zeros(50, np.int64), ["a"]))
+    table = pd.DataFrame({"label": 0, **manifest.measure(images)})
     images.reshape(50, -1)[row, pixel] ^= np.uint8(change)
     wrong = manifest.disagreements(table, pictures.Pictures(images, np.zeros(50, np.int64), ["a"]))
     assert np.flatnonzero(wrong).tolist() == [row]

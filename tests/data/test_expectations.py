@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from aigc.core import config
-from aigc.data import expectations, manifest, pictures
+from aigc.data import expectations, manifest
 
 THRESHOLDS = config.Validate(
     min_rows=50, min_classes=2, min_class_share=0.05, max_duplicates=0.05, max_near_duplicates=0.02, near_duplicate_bits=16, min_std=1.0,
@@ -17,10 +17,11 @@ THRESHOLDS = config.Validate(
 
 def table_of(seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
-    found = pictures.Pictures(rng.integers(0, 256, (100, 1, 16, 16), dtype=np.uint8), np.arange(100) % 2, ["a", "b"])
-    table = manifest.describe(found)
-    table["split"] = np.array(["train", "holdout", "test"])[np.arange(100) % 3]
-    return table
+    rows = np.arange(100)
+    return pd.DataFrame({
+        "index": rows, "source_index": rows, "path": "", "label": rows % 2, "class_name": np.array(["a", "b"])[rows % 2],
+        "source_height": 16, "source_width": 16, "source_mode": "L", "aspect": 1.0,
+        **manifest.measure(rng.integers(0, 256, (100, 1, 16, 16), dtype=np.uint8)), "split": np.array(["train", "holdout", "test"])[rows % 3]})
 
 
 def judge(table: pd.DataFrame, folder: Path, disagrees: np.ndarray | None = None, reference: pd.DataFrame | None = None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from aigc.metrics import controls, memorization
+from aigc.metrics import controls, intervals, memorization
 from aigc.metrics.memorization import Nearest
 
 POINTS = st.tuples(st.integers(0, 10**6), st.integers(2, 40), st.integers(1, 30), st.integers(1, 6))
@@ -114,7 +114,7 @@ def test_the_interval_of_closer_covers_the_closed_form_19_times_in_20() -> None:
 def test_the_interval_of_a_share_has_at_least_its_confidence() -> None:
     for truth in (0.01, 0.2, 0.5):
         chances = stats.binom.pmf(np.arange(41), 40, truth)
-        found = [memorization.share(np.arange(40) < hits) for hits in range(41)]
+        found = [intervals.of_share(np.arange(40) < hits, "exact") for hits in range(41)]
         covered = sum(chance for chance, one in zip(chances, found, strict=True) if one["low"] <= truth <= one["high"])
         assert covered >= 0.95
 
@@ -143,7 +143,7 @@ def test_relative_distance_has_no_unit_and_survives_equal_training_pictures() ->
     (lambda: memorization.survey(np.zeros((1, 2))), "at least 2"),
     (lambda: memorization.survey(np.array([[0.0], [np.nan]])), "row 1"),
     (lambda: memorization.closer(np.zeros(1), np.zeros(5)), "at least 2"),
-    (lambda: memorization.share(np.zeros(0, dtype=bool)), "no samples"),
+    (lambda: intervals.of_share(np.zeros(0, dtype=bool)), "no samples"),
 ])
 def test_what_cannot_be_audited_is_named(call, says: str) -> None:
     with pytest.raises(ValueError, match=says):

@@ -23,8 +23,9 @@ def test_linear_is_torchs_linear_with_its_gradients(batch: int, fan_in: int, fan
 @pytest.mark.parametrize(("size", "count"), [(16, 2), (28, 2), (32, 3), (64, 4), (128, 5)])
 def test_every_supported_side_is_halved_to_a_small_one(size: int, count: int) -> None:
     assert blocks.halvings(size) == count
-    assert len(blocks.widths(8, size, 64)) == count + 1
-    assert max(blocks.widths(8, size, 64)) <= 64
+    levels, side = blocks.pyramid(8, size, 64)
+    assert len(levels) == count + 1 and max(levels) <= 64
+    assert side * 2**count == size
 
 
 def test_a_side_that_cannot_be_halved_is_refused() -> None:

@@ -62,6 +62,12 @@ def read_lock(folder: Path) -> dict[str, Any]:
     return stages
 
 
+def machine_of(folder: Path) -> dict[str, str]:
+    """The machine that made the dvc.lock in `folder`; {} where lock_origin.json is missing or speaks of another lock."""
+    origin = files.read_json(folder / paths.LOCK_ORIGIN) if (folder / paths.LOCK_ORIGIN).exists() else {}
+    return dict(origin["machine"]) if origin.get("lock_sha256") == files.sha256(folder / paths.LOCK) else {}
+
+
 def ancestors(lock: Mapping[str, Any], stage: str) -> list[str]:
     """The stages of `lock` on whose outs `stage` depends, directly or not, in the order of the lock."""
     needed: set[str] = set()

@@ -12,8 +12,8 @@ from aigc.core import files, paths
 from aigc.core.errors import DataError
 from aigc.metrics.intervals import of_mean
 from aigc.reporting import figures, page
-from aigc.tracking import runs, views
-from aigc.tracking.runs import Finished
+from aigc.tracking import finished, runs, views
+from aigc.tracking.finished import Finished
 
 SEED = "train.seed"
 SHOWN = (("fid", "FID ↓"), ("kid", "KID ↓"), ("precision", "precision ↑"), ("recall", "recall ↑"), ("coverage", "coverage ↑"))
@@ -54,7 +54,7 @@ def recipes(found: Iterable[Finished]) -> list[Recipe]:
 
 def write() -> int:
     """Write reports/runs.html from the store and say where it is. Raises DataError when no run has been evaluated."""
-    evaluated = [run for run in runs.finished() if "fid" in run.metrics and run.protocol]
+    evaluated = [run for run in finished.every() if "fid" in run.metrics and run.protocol]
     if not evaluated:
         raise DataError(f"the MLflow store {runs.store_uri()} has no evaluated run; `dvc repro` makes some")
     protocols: dict[str, list[Finished]] = {}

@@ -18,7 +18,7 @@ from aigc.commands.picture import Claim
 from aigc.core import config, files, runtime
 from aigc.core.errors import ConfigError, StorageError
 from aigc.methods.contract import Method
-from aigc.reporting.grid import GAP_SHADE, grid
+from aigc.reporting.grid import GAP_SHADE, enlarged, grid
 
 SHEET_MOST = 256
 SHEET_COLUMNS = 16
@@ -112,5 +112,5 @@ def as_sheet(images: np.ndarray) -> Image.Image:
     """uint8 (N, C, H, W) -> rows of up to 16 pictures, twice as large, the last row filled with white."""
     columns = min(SHEET_COLUMNS, math.ceil(math.sqrt(len(images))))
     blank = np.full((-len(images) % columns, *images.shape[1:]), GAP_SHADE, np.uint8)
-    sheet = grid(np.concatenate([images, blank]), columns).repeat(SHEET_SCALE, 0).repeat(SHEET_SCALE, 1)
+    sheet = enlarged(grid(np.concatenate([images, blank]), columns), SHEET_SCALE)
     return as_picture(np.ascontiguousarray(sheet.transpose(2, 0, 1)))

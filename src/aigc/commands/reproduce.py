@@ -36,15 +36,15 @@ SHOWN = 8  # differences of the environment
 
 def run(run_id: str, tolerant: bool, share: float | None, keep: Path | None, as_json: bool) -> int:
     """Re-make the run, print the verdict, return 0 when its weights and metrics are the same; raise GateError otherwise."""
-    from aigc.tracking import runs
+    from aigc.tracking import finished, runs
 
     checkout.top()
-    client, run = runs.read_run(run_id)
+    client, run = finished.read_run(run_id)
     method, weights = run.data.tags.get("aigc.method"), run.data.tags.get("aigc.weights_sha256")
     if not method or not weights:
         raise AigcError(f"run {run_id} ({run.info.status}) has no trained model to compare with; name a finished run of ours")
     with tempfile.TemporaryDirectory(prefix="aigc-source-") as scratch:
-        source = runs.sources(client, run, Path(scratch))
+        source = finished.sources(client, run, Path(scratch))
         differences = environment_differences(run.data.tags, source / paths.REQUIREMENTS)
         tell_environment(differences)
         with checkout.worktree(run.data.tags.get("mlflow.source.git.commit", ""), keep) as folder:

@@ -19,6 +19,7 @@ from aigc.commands.comparison import (
     compare_metrics,
     file_hashes,
     first_to_differ,
+    machine_of,
     markdown,
     read_lock,
     read_metrics,
@@ -45,9 +46,8 @@ class Request:
 
 def record() -> int:
     """Write lock_origin.json beside dvc.lock, unless the lock is the one on record."""
-    lock = files.sha256(paths.LOCK)
-    if not (paths.LOCK_ORIGIN.exists() and files.read_json(paths.LOCK_ORIGIN).get("lock_sha256") == lock):
-        files.write_json(paths.LOCK_ORIGIN, {"lock_sha256": lock, "machine": provenance.machine()})
+    if not machine_of(Path()):
+        files.write_json(paths.LOCK_ORIGIN, {"lock_sha256": files.sha256(paths.LOCK), "machine": provenance.machine()})
         print(f"{paths.LOCK_ORIGIN}: written; commit it with {paths.LOCK}")
     return 0
 
@@ -60,8 +60,7 @@ def run(request: Request, keep: Path | None, as_json: bool, summary: Path | None
             raise AigcError(f"{paths.LOCK}: not committed; run `dvc repro` and commit it")
         targets, carried = targets_of(request, committed), file_hashes(clone, committed)
         before = read_metrics(clone, carried)
-        origin = files.read_json(clone / paths.LOCK_ORIGIN) if (clone / paths.LOCK_ORIGIN).exists() else {}
-        made_on = cpu_on_record(origin, files.sha256(clone / paths.LOCK))
+        made_on = machine_of(clone).get("cpu", "unknown")
         checkout.remake(clone, targets)
         found = read_lock(clone)
         made = [out["path"] for stage in found.values() for out in stage.get("outs", [])]
@@ -91,11 +90,6 @@ def targets_of(request: Request, committed: Mapping[str, Any]) -> list[str]:
         if name not in methods:
             raise ConfigError(f"{paths.LOCK} has no method `{name}`{config.did_you_mean(name, methods)}")
     return [*request.stages, *(f"evaluate@{name}" for name in request.methods)]
-
-
-def cpu_on_record(origin: Mapping[str, Any], lock_sha256: str) -> str:
-    """The processor on which this lock was made; "unknown" when lock_origin.json speaks of another lock."""
-    return str(origin["machine"]["cpu"]) if origin.get("lock_sha256") == lock_sha256 else "unknown"
 
 
 def judge(stages: list[StageVerdict], metrics: list[MetricVerdict], made_on: str, request: Request) -> int:

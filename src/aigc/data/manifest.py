@@ -40,17 +40,6 @@ def measure(images: np.ndarray) -> dict[str, Any]:
     }
 
 
-def describe(pictures: Pictures) -> pd.DataFrame:
-    """Every column of the manifest but `split`, for pictures that came as an array."""
-    count, channels, height, width = pictures.images.shape
-    index = np.arange(count)
-    about = pd.DataFrame({"index": index, "source_index": index, "path": "", "label": pictures.labels,
-                          "class_name": class_names(pictures.labels, pictures.classes), "source_height": height, "source_width": width,
-                          "source_mode": mode_of(channels), "aspect": max(height, width) / min(height, width)})
-    blocks = [pd.DataFrame(measure(np.asarray(pictures.images[start:start + ROWS]))) for start in range(0, count, ROWS)]
-    return about.join(pd.concat(blocks, ignore_index=True))
-
-
 def class_names(labels: np.ndarray, classes: list[str]) -> list[str]:
     """The class of each label; "" for -1."""
     return [classes[label] if label >= 0 else "" for label in labels.tolist()]

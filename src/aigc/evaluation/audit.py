@@ -18,7 +18,7 @@ from aigc.data.pictures import Pictures
 from aigc.data.splits import NAMES
 from aigc.evaluation import labels, memorization, own, spread
 from aigc.features.classifier import ClassifierConfig
-from aigc.features.extractor import Extractor, Eye
+from aigc.features.extractor import Extractor, Eye, Seen, open_eye
 from aigc.features.gan_train import hits_on_real
 from aigc.methods.contract import Method
 from aigc.metrics.labels import fid_per_class
@@ -38,9 +38,16 @@ class Through:
         """A classifier like the evaluator, trained for so many pictures."""
         return ClassifierConfig(**{**self.classifier.card.config, "images": images})
 
-    def classes(self, images: np.ndarray) -> np.ndarray:
-        """The class that the classifier sees in each picture: int64 (N,)."""
-        return np.asarray(self.classifier.see(images).logits.argmax(1))
+    @classmethod
+    def open(cls, chosen: config.Evaluate, device: Device) -> "Through":
+        """The evaluator, and the extractor that `evaluate.extractor` names."""
+        classifier = Extractor(device)
+        return cls(classifier if chosen.extractor == "classifier" else open_eye(chosen, device), classifier, device)
+
+    def classes(self, images: np.ndarray, seen: Seen) -> np.ndarray:
+        """The class that the classifier sees in each picture, where the eye has `seen` them: int64 (N,)."""
+        by_classifier = seen if self.eye is self.classifier else self.classifier.see(images)
+        return np.asarray(by_classifier.logits.argmax(1))
 
 
 @dataclass(frozen=True)
@@ -62,16 +69,19 @@ def open_splits(size: int) -> Splits:
     return Splits(train, holdout.spread(size), test.spread(size))
 
 
-def of_real(splits: Splits, through: Through, size: int, chosen: config.Audit, folder: Path) -> Sections:
+def of_real(splits: Splits, through: Through, of_test: np.ndarray, held_out: Seen, chosen: config.Audit, folder: Path) -> Sections:
     """The floor of each number (the real holdout in place of samples), and the verdict on the controls. Keeps in `folder` what
-    the methods' audits share. `insist` on the controls after the answer is written."""
-    train, test, holdout = splits.train, splits.test, splits.holdout
-    of_test, of_holdout = (through.eye.see(split.images[:size]).features for split in (test, holdout))
+    the methods' audits share. `insist` on the controls after the answer is written.
+
+    of_test: features of the first n test pictures; held_out: what the eye sees in the holdout; all numbers are of n pictures.
+    """
+    train, test, holdout, size = splits.train, splits.test, splits.holdout, len(of_test)
+    of_holdout = held_out.features[:size]
     prepared = memorization.prepare(train.images, through.eye.see(train.images).features, test.images[:size], of_test, chosen)
     memorization.write(folder, prepared)
     copies = {kind: (images, through.eye.see(images).features) for kind, images in memorization.planted(train.images).items()}
     controls = memorization.control(prepared, copies, (holdout.images[:size], of_holdout))
-    seen, within = through.classes(holdout.images[:size]), spread.radius(test.images[:size], chosen.near_duplicate)
+    seen, within = through.classes(holdout.images, held_out)[:size], spread.radius(test.images[:size], chosen.near_duplicate)
     classes = len(test.classes)
     learned = hits_on_real(train, test, through.learning(chosen.classifier_images), through.device)
     named, _ = labels.judge(holdout.labels[:size], seen, learned, classes)
@@ -89,14 +99,15 @@ class Answer:
     classes: pd.DataFrame
 
 
-def of_method(method: Method, samples: Pictures, features: np.ndarray, splits: Splits, through: Through, size: int,
+def of_method(method: Method, samples: Pictures, found: Seen, splits: Splits, through: Through, of_test: np.ndarray,
               chosen: config.Audit, real: Sections, folder: Path) -> Answer:
-    """All sections of one method's samples, whose features through the eye are `features`; real: what `of_real` answered.
+    """All sections of one method's samples, in which the eye has `found` features; real: what `of_real` answered.
 
-    Memorization, collapse and its own measures are of `size` pictures; labels are of all samples, where there are any.
+    of_test: features of the first n test pictures. Memorization, collapse and its own measures are of n pictures; labels are of all
+    samples, where there are any.
     """
-    classes = len(samples.classes)
-    seen = through.classes(samples.images)
+    classes, size, features = len(samples.classes), len(of_test), found.features
+    seen = through.classes(samples.images, found)
     audit = memorization.read(folder, splits.train.images)
     memory, located = audit.judge(samples.images[:size], features[:size])
     sections: Sections = {
@@ -109,8 +120,7 @@ def of_method(method: Method, samples: Pictures, features: np.ndarray, splits: S
         learned = hits_on_real(samples, splits.test, through.learning(chosen.classifier_images), through.device)
         named, report = labels.judge(samples.labels, seen, learned, classes)
         sections["labels"] = beside(named, real["labels"])
-        test_features, test_labels = through.eye.see(splits.test.images[:size]).features, splits.test.labels[:size]
-        fids = fid_per_class(test_features, test_labels, features, samples.labels, classes)
+        fids = fid_per_class(of_test, splits.test.labels[:size], features, samples.labels, classes)
         table = pd.concat([table, labels.table(report, fids, real["fid_per_class"], samples.classes).drop(columns="class")], axis=1)
     return Answer(sections, pd.DataFrame(memorization.closest(audit, located)), table)
 

@@ -70,7 +70,7 @@ def measure(real: Real, seen: Seen, chosen: config.Evaluate) -> dict[str, Number
             frechet.fid_infinity(real.gaussian, features, stream_seed(chosen.seed, "fid_infinity")))},
         "kid": lambda: _kid(real, features),
         "is": lambda: intervals.over_blocks(inception_score, seen.logits, size, smooth=True),
-        "precision": lambda: intervals.of_share(int((neighbours.held(real.close, features)[0] > 0).sum()), len(features)),
+        "precision": lambda: intervals.of_share(neighbours.held(real.close, features)[0] > 0),
         "recall": lambda: intervals.over_blocks(
             lambda block: neighbours.recall(real.features, neighbours.balls(block, chosen.precision_neighbours)), features, size),
         "density": lambda: intervals.of_mean(neighbours.held(real.wide, features)[0] / real.wide.k),

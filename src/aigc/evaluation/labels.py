@@ -7,8 +7,7 @@ import pandas as pd
 
 from aigc.core.errors import DataError
 from aigc.metrics import labels
-from aigc.metrics.intervals import rounded
-from aigc.metrics.memorization import share
+from aigc.metrics.intervals import all_rounded, of_share, rounded
 
 
 def judge(asked: np.ndarray, seen: np.ndarray, learned: np.ndarray, classes: int) -> tuple[dict[str, Any], labels.Report]:
@@ -18,10 +17,10 @@ def judge(asked: np.ndarray, seen: np.ndarray, learned: np.ndarray, classes: int
         report = labels.report(asked, seen, classes)
     except ValueError as error:
         raise DataError(f"these samples have no label metrics: {error}; make them again with `dvc repro -f -s generate`") from None
-    numbers: dict[str, Any] = {"gan_test": share(asked == seen), "gan_train": share(learned)}
+    numbers: dict[str, Any] = {"gan_test": of_share(asked == seen, "exact"), "gan_train": of_share(learned, "exact")}
     for name, averages in report.averages().items():
-        numbers[name] = {"value": averages["macro"], "weighted": averages["weighted"]}
-    return {name: {part: rounded(value) for part, value in number.items()} for name, number in numbers.items()}, report
+        numbers[name] = all_rounded({"value": averages["macro"], "weighted": averages["weighted"]})
+    return numbers, report
 
 
 def table(report: labels.Report, fids: list[dict[str, float]], floors: list[dict[str, float]], classes: list[str]) -> pd.DataFrame:

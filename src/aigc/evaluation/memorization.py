@@ -16,7 +16,7 @@ import torch
 from aigc.core import config, files
 from aigc.core.errors import DataError, GateError
 from aigc.metrics import controls, memorization
-from aigc.metrics.intervals import rounded
+from aigc.metrics.intervals import all_rounded, of_share, rounded
 from aigc.metrics.memorization import Ground, Nearest
 from aigc.training.randomness import stream_seed
 
@@ -132,10 +132,10 @@ def read(folder: Path, train: np.ndarray) -> Audit:
 
 
 def _scores(view: View, points: np.ndarray, found: Nearest) -> dict[str, dict[str, float]]:
-    near = memorization.share(found.relative(view.ground) < view.near)
-    numbers = {"near_duplicates": near, "closer": memorization.closer(found.distance, view.test.distance),
-               "authenticity": memorization.share(memorization.authenticity(found, view.ground))}
+    numbers = {"near_duplicates": of_share(found.relative(view.ground) < view.near, "exact"),
+               "closer": all_rounded(memorization.closer(found.distance, view.test.distance)),
+               "authenticity": of_share(memorization.authenticity(found, view.ground), "exact")}
     with suppress(ValueError):  # where the samples fill no cell in which real pictures lie, there is no C_T
-        numbers["c_t"] = {"value": memorization.c_t(view.test.distance, view.test_cells, found.distance,
-                                                    memorization.cell_of(points, view.centres))}
-    return {name: {part: rounded(value) for part, value in number.items()} for name, number in numbers.items()}
+        numbers["c_t"] = {"value": rounded(memorization.c_t(view.test.distance, view.test_cells, found.distance,
+                                                            memorization.cell_of(points, view.centres)))}
+    return numbers

@@ -3,7 +3,7 @@
 import numpy as np
 
 from aigc.metrics import collapse, memorization
-from aigc.metrics.intervals import rounded
+from aigc.metrics.intervals import of_share, rounded
 from aigc.metrics.neighbours import nearest
 
 
@@ -18,8 +18,8 @@ def judge(images: np.ndarray, seen: np.ndarray, classes: int, within: float) -> 
     pairs, _ = collapse.duplicates(memorization.as_points(images), within)
     doubled = np.zeros(len(images), dtype=bool)
     doubled[pairs] = True
-    numbers = {"duplicates": memorization.share(doubled), "support": {"value": collapse.support_size(len(pairs), len(images))}}
+    numbers = {"duplicates": of_share(doubled, "exact"), "support": {"value": rounded(collapse.support_size(len(pairs), len(images)))}}
     if classes > 1:
-        numbers["classes_covered"] = {"value": collapse.classes_covered(seen, classes)}
-        numbers["class_entropy"] = {"value": collapse.class_entropy(seen, classes)}
-    return {name: {part: rounded(value) for part, value in number.items()} for name, number in numbers.items()}
+        numbers["classes_covered"] = {"value": rounded(collapse.classes_covered(seen, classes))}
+        numbers["class_entropy"] = {"value": rounded(collapse.class_entropy(seen, classes))}
+    return numbers

@@ -5,6 +5,7 @@ trained on the same pictures sees is fair as long as all methods are judged by t
 that it never saw is high, and its hash stands beside every number.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -32,12 +33,11 @@ class Classifier(Trainable):
     def __init__(self, chosen: ClassifierConfig, shape: Shape) -> None:
         super().__init__(shape)
         self.chosen = chosen
-        levels = blocks.widths(chosen.width, shape.size, 4 * chosen.width)
+        levels, side = blocks.pyramid(chosen.width, shape.size, 4 * chosen.width)
         layers: list[nn.Module] = []
-        for fine, coarse in zip([shape.channels, *levels[1:]], levels[1:], strict=False):
+        for fine, coarse in itertools.pairwise([shape.channels, *levels[1:]]):
             layers += [nn.Conv2d(fine, coarse, 4, stride=2, padding=1), nn.ReLU(),
                        nn.Conv2d(coarse, coarse, 3, padding=1), nn.GroupNorm(1, coarse), nn.ReLU()]
-        side = shape.size >> (len(levels) - 1)
         self.trunk = nn.Sequential(*layers, nn.Flatten(), blocks.Linear(levels[-1] * side**2, chosen.features), nn.ReLU())
         self.head = blocks.Linear(chosen.features, max(2, shape.classes))
 

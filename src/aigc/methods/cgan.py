@@ -24,7 +24,6 @@ class Build(Adversarial):
         super().__init__(chosen, shape)
         if shape.classes < 2:
             raise ConfigError("cgan needs labels of at least two classes; take dcgan for pictures without")
-        levels = blocks.widths(chosen.width, shape.size, chosen.max_width)
-        side = shape.size >> (len(levels) - 1)
+        levels, side = blocks.pyramid(chosen.width, shape.size, chosen.max_width)
         self.play(Generator(chosen.latent, levels, side, shape.channels, shape.classes),
                   Critic(shape.channels, levels, side, shape.classes))

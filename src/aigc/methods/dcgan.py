@@ -20,6 +20,5 @@ class Config(GameConfig):
 class Build(Adversarial):
     def __init__(self, chosen: Config, shape: Shape) -> None:
         super().__init__(chosen, shape)
-        levels = blocks.widths(chosen.width, shape.size, chosen.max_width)
-        side = shape.size >> (len(levels) - 1)
+        levels, side = blocks.pyramid(chosen.width, shape.size, chosen.max_width)
         self.play(Generator(chosen.latent, levels, side, shape.channels), Critic(shape.channels, levels, side, see_batch=chosen.see_batch))

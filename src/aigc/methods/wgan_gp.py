@@ -32,8 +32,7 @@ class Build(Adversarial):
         super().__init__(chosen, shape)
         self.n_critic = self.reals_per_update = chosen.n_critic
         self.strength = chosen.gradient_penalty
-        levels = blocks.widths(chosen.width, shape.size, chosen.max_width)
-        side = shape.size >> (len(levels) - 1)
+        levels, side = blocks.pyramid(chosen.width, shape.size, chosen.max_width)
         self.play(Generator(chosen.latent, levels, side, shape.channels), Critic(shape.channels, levels, side))
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:

@@ -165,14 +165,6 @@ def closer(generated: np.ndarray, real: np.ndarray, confidence: float = 0.95) ->
     return {"value": value, "low": max(0.0, value - reach), "high": min(1.0, value + reach)}
 
 
-def share(hits: np.ndarray, confidence: float = 0.95) -> dict[str, float]:
-    """The share of True among hits bool (n,), n >= 1, with the exact interval of Clopper & Pearson 1934."""
-    if len(hits) == 0:
-        raise ValueError("a share of no samples is not defined")
-    interval = stats.binomtest(int(hits.sum()), len(hits)).proportion_ci(confidence, method="exact")
-    return {"value": float(hits.mean()), "low": float(interval.low), "high": float(interval.high)}
-
-
 def _share_above(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
     """For each value the share of `ordered` above it, equals for half."""
     left, right = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")

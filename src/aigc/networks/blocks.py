@@ -45,9 +45,10 @@ def halvings(size: int) -> int:
     return count
 
 
-def widths(base: int, size: int, most: int) -> list[int]:
-    """Channels at each level of the pyramid, finest first: doubling from `base`, capped at `most`."""
-    return [min(most, base * 2**level) for level in range(halvings(size) + 1)]
+def pyramid(base: int, size: int, most: int) -> tuple[list[int], int]:
+    """The channels at each level, finest first, doubling from `base` and capped at `most`; and the coarsest level's side in pixels."""
+    depth = halvings(size)
+    return [min(most, base * 2**level) for level in range(depth + 1)], size >> depth
 
 
 def as_bytes(images: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Encoder and decoder, multilayer perceptrons or convolutions, for the methods that have both."""
 
+import itertools
 from typing import Literal
 
 from torch import nn
@@ -26,11 +27,10 @@ def mlp(image: tuple[int, int, int], codes: int, latent: int, width: int, most: 
 
 def convolution(image: tuple[int, int, int], codes: int, latent: int, width: int, most: int) -> tuple[nn.Module, nn.Module]:
     channels, size, _ = image
-    levels = blocks.widths(width, size, most)
-    side = size >> (len(levels) - 1)
+    levels, side = blocks.pyramid(width, size, most)
     down: list[nn.Module] = []
     up: list[nn.Module] = []
-    for fine, coarse in zip([channels, *levels[1:]], levels[1:], strict=False):
+    for fine, coarse in itertools.pairwise([channels, *levels[1:]]):
         down += [nn.Conv2d(fine, coarse, 4, 2, 1), nn.SiLU()]
         up = [nn.SiLU(), nn.ConvTranspose2d(coarse, fine, 4, 2, 1), *up]
     flat = levels[-1] * side**2

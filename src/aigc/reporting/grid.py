@@ -24,9 +24,14 @@ def grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
     return sheet
 
 
+def enlarged(pixels: np.ndarray, scale: int) -> np.ndarray:
+    """(H, W, C) with each pixel as a square of `scale`."""
+    return pixels.repeat(scale, 0).repeat(scale, 1)
+
+
 def png(pixels: np.ndarray, scale: int = 1) -> bytes:
     """uint8 (H, W, C) as PNG, each pixel enlarged to a square of `scale`."""
-    pixels = pixels.repeat(scale, 0).repeat(scale, 1)
+    pixels = enlarged(pixels, scale)
     stream = io.BytesIO()
     Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(stream, "PNG", optimize=True)
     return stream.getvalue()

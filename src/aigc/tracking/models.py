@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aigc import model
 from aigc.core.errors import AigcError
-from aigc.tracking import runs
+from aigc.tracking import finished, runs
 
 import mlflow  # isort: skip  (runs sets MLflow's switches first)
 
@@ -48,6 +48,4 @@ def runs_with(weights_sha256: str) -> list[str]:
     if uri.startswith(runs.SQLITE) and not Path(uri.removeprefix(runs.SQLITE)).exists():
         return []
     client, experiment = runs.open_store()
-    found = client.search_runs([experiment], f"tags.`aigc.weights_sha256` = '{weights_sha256}' and attributes.status = 'FINISHED'",
-                               order_by=["attributes.start_time DESC"])
-    return [run.info.run_id for run in found]
+    return [run.info.run_id for run in finished.of_weights(client, experiment, weights_sha256)]

@@ -1,7 +1,7 @@
 """MLflow's model registry: which trained model is the one to use. A model that fails its memorization audit never is."""
 
 from aigc.core.errors import AigcError, GateError
-from aigc.tracking import models, runs, views
+from aigc.tracking import finished, models, runs, views
 
 import mlflow  # isort: skip  (runs sets MLflow's switches first)
 
@@ -12,7 +12,7 @@ def promote(weights_sha256: str, name: str, alias: str) -> tuple[str, str]:
     Raises AigcError where the store has no run of it, GateError where its run has not passed the audit.
     """
     client, experiment = runs.open_store()
-    run = runs.run_of(client, experiment, weights_sha256)
+    run = next(iter(finished.of_weights(client, experiment, weights_sha256)), None)
     if run is None:
         raise AigcError("the MLflow store has no finished run of these weights; `aigc sync` makes one")
     verdict = run.data.tags.get(views.AUDIT, "missing: `dvc repro` evaluates it")

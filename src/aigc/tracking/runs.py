@@ -14,7 +14,6 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -90,34 +89,6 @@ def open_store() -> tuple[mlflow.MlflowClient, str]:
     return client, found.experiment_id
 
 
-def read_run(run_id: str) -> tuple[mlflow.MlflowClient, Run]:
-    """One run of the store. Raises AigcError when the store has none of this id."""
-    client, _ = open_store()
-    try:
-        return client, client.get_run(run_id)
-    except MlflowException:
-        raise AigcError(f"the MLflow store {store_uri()} has no run {run_id}; "
-                        "`aigc ui` shows the runs, MLFLOW_TRACKING_URI names another store") from None
-
-
-def sources(client: mlflow.MlflowClient, run: Run, scratch: Path) -> Path:
-    """The folder of what `run` was made from: params, lock, requirements, patch. Downloaded to `scratch` unless it lies here.
-
-    A store that came from another machine names folders of that machine; its artifacts lie beside the database all the same.
-    """
-    uri, run_id = store_uri(), run.info.run_id
-    _, ours, inside = run.info.artifact_uri.partition("/mlruns/")
-    if uri.startswith(SQLITE) and ours:
-        beside = Path(uri.removeprefix(SQLITE)).resolve().parent / "mlruns" / inside / SOURCE
-        if beside.is_dir():
-            return beside
-    try:
-        return Path(client.download_artifacts(run_id, SOURCE, str(scratch)))
-    except (MlflowException, OSError):
-        raise AigcError(f"run {run_id}: its artifacts are not at {run.info.artifact_uri} nor beside the database; "
-                        "copy mlruns/ from where it was made") from None
-
-
 class TrainingRun:
     """The MLflow run of one training, new or continued. Call it with the history whenever a checkpoint was written."""
 
@@ -133,7 +104,7 @@ class TrainingRun:
         fresh = [row for row in history if row["step"] > self.last_step]
         if not fresh:
             return
-        now, stamp = time.monotonic(), _milliseconds()
+        now, stamp = time.monotonic(), milliseconds()
         images = fresh[-1]["images"] - next((row["images"] for row in history if row["step"] == self.last_step), 0)
         step = int(fresh[-1]["step"])
         self.log_rows(fresh, [Metric("images_per_second", images / (now - self.last_time), stamp, step),
@@ -142,7 +113,7 @@ class TrainingRun:
 
     def log_rows(self, rows: list[dict[str, float]], more: Sequence[Metric] = ()) -> None:
         """Send every number of `rows` under its step, and `more` with them."""
-        stamp = _milliseconds()
+        stamp = milliseconds()
         points = [Metric(name, value, stamp, int(row["step"])) for row in rows for name, value in row.items() if name != "step"]
         points += more
         for start in range(0, len(points), 1000):
@@ -216,7 +187,8 @@ def _log_data(data: Path, data_sha256: str) -> None:
     mlflow.log_input(dataset, context="training")
 
 
-def _milliseconds() -> int:
+def milliseconds() -> int:
+    """Now, as MLflow counts time."""
     return int(time.time() * 1000)
 
 
@@ -284,53 +256,3 @@ def _is_held(lock: Path) -> bool:
         except BlockingIOError:
             return True
         return False
-
-
-def run_of(client: mlflow.MlflowClient, experiment: str, weights_sha256: str) -> Run | None:
-    """The newest finished run that trained these weights."""
-    found = client.search_runs(
-        [experiment], f"tags.`aigc.weights_sha256` = '{weights_sha256}' and attributes.status = 'FINISHED'",
-        order_by=["attributes.start_time DESC"], max_results=1)
-    return found[0] if found else None
-
-
-def add_metrics(weights_sha256: str, metrics: Mapping[str, float], artifacts: list[Path], tags: Mapping[str, str]) -> bool:
-    """Add final numbers (flat), files and tags to the run that trained these weights; False when the store has none."""
-    client, experiment = open_store()
-    run = run_of(client, experiment, weights_sha256)
-    if run is None:
-        return False
-    stamp = _milliseconds()
-    client.log_batch(run.info.run_id, metrics=[Metric(name, value, stamp, 0) for name, value in metrics.items()],
-                     tags=[RunTag(key, value) for key, value in tags.items()])
-    for path in artifacts:
-        client.log_artifact(run.info.run_id, str(path), "evaluation")
-    return True
-
-
-@dataclass(frozen=True)
-class Finished:
-    """One finished run. recipe: what it shares with runs that differ in the seed alone. started: milliseconds since 1970."""
-
-    run_id: str
-    method: str
-    recipe: str
-    protocol: str
-    started: int
-    params: dict[str, str]
-    metrics: dict[str, float]
-
-
-def finished() -> list[Finished]:
-    """All finished runs of our experiment."""
-    client, experiment = open_store()
-    found: list[Run] = []
-    token = None
-    while True:
-        batch = client.search_runs([experiment], "attributes.status = 'FINISHED'", page_token=token)
-        found += batch
-        token = batch.token
-        if not token:
-            break
-    return [Finished(run.info.run_id, run.data.tags.get("aigc.method", "?"), run.data.tags.get("aigc.recipe", run.info.run_id),
-                     run.data.tags.get("aigc.protocol", ""), run.info.start_time, run.data.params, run.data.metrics) for run in found]
