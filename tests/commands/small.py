@@ -13,6 +13,7 @@ from aigc.methods import contract
 from conftest import ROOT
 
 DATA = "d" * 64
+ORIGIN = {"source": "folder", "licence": "CC0-1.0", "attribution": "Zoë 写真", "url": "https://example.org"}
 
 
 @functools.cache
@@ -28,5 +29,5 @@ def write_model(models: Path, method: str, seed: int = 0, classes: int = 10, siz
     torch.manual_seed(seed)
     built = contract.build(method, chosen, shape).eval()
     model.write(models / method, built, method=method, config=chosen.model_dump(), shape=vars(shape),
-                classes=[f"kind {n}" for n in range(classes)], seed=seed, data_sha256=DATA, origin={})
+                classes=[f"kind {n}" for n in range(classes)], seed=seed, data_sha256=DATA, origin=ORIGIN)
     return models / method

@@ -16,8 +16,8 @@ from PIL import Image, PngImagePlugin
 from aigc.commands import picture
 from aigc.commands.picture import Claim
 
-CLAIM = Claim(method="gan", weights_sha256="a" * 64, model_sha256="b" * 64, data_sha256="c" * 64, seed="7", index="130", label="-1",
-              arithmetic="portable", threads="2")
+CLAIM = Claim(method="gan", weights_sha256="a" * 64, model_sha256="b" * 64, data_sha256="c" * 64, source="folder", licence="CC0-1.0",
+              attribution="Zoë 写真", url="", seed="7", index="130", label="-1", arithmetic="portable", threads="2")
 PIXELS = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
 PNG = picture.encode(Image.fromarray(PIXELS), CLAIM)
 EVERY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -60,16 +60,18 @@ def texts() -> dict[str, str]:
         return dict(image.text)
 
 
-def test_the_texts_are_latin_1_text_chunks_that_name_all_that_the_picture_comes_from() -> None:
+def test_the_texts_are_text_chunks_that_name_all_that_the_picture_comes_from_and_utf_8_ones_where_latin_1_does_not_do() -> None:
     plain = dict(data.split(b"\0", 1) for kind, data in chunks(PNG) if kind == b"tEXt")
     for name, value in asdict(CLAIM).items():
-        assert plain[f"aigc.{name}".encode()] == value.encode("latin-1")
+        if name != "attribution":
+            assert plain[f"aigc.{name}".encode()] == value.encode("latin-1")
+    assert texts()["aigc.attribution"] == CLAIM.attribution
     assert plain[b"Software"].startswith(b"aigc ")
     assert all(1 <= len(key) <= 79 for key in plain)
 
 
 def test_iptcs_source_type_stands_in_an_uncompressed_xmp_packet_as_adobe_says() -> None:
-    (data,) = [data for kind, data in chunks(PNG) if kind == b"iTXt"]
+    (data,) = [data for kind, data in chunks(PNG) if kind == b"iTXt" and data.startswith(b"XML:")]
     keyword, rest = data.split(b"\0", 1)
     assert keyword == b"XML:com.adobe.xmp" and rest[:4] == b"\0\0\0\0"  # not compressed, no language, no translated keyword
     (found,) = ElementTree.fromstring(rest[4:].decode()).iter("{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType")

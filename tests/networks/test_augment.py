@@ -44,3 +44,13 @@ def test_mirror_swaps_left_and_right_of_about_half() -> None:
     swapped = (mirrored[:, 0, 0, 0] == 3)
     assert 150 < swapped.sum() < 250
     assert torch.equal(mirrored[swapped][0], images[0].flip(2)) and torch.equal(mirrored[~swapped][0], images[0])
+
+
+def test_a_crop_of_the_whole_changes_nothing_and_a_smaller_one_enlarges() -> None:
+    ramp = torch.linspace(-1, 1, 16).expand(50, 3, 16, 16)
+    assert torch.allclose(augment.crop(ramp, 1.0, rng()), ramp, atol=1e-6)
+    cut = augment.crop(ramp, 0.5, rng())
+    assert torch.equal(cut[:, 0], cut[:, 2])
+    reach = cut.amax((1, 2, 3)) - cut.amin((1, 2, 3))
+    assert reach.min() > 0.9 and reach.max() < 2  # from a half to all of the ramp, less a pixel at the ends
+    assert len(reach.unique()) == 50

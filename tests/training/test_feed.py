@@ -1,5 +1,7 @@
 """What a method is fed: a function of the step alone, balanced and changed where that was asked for."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from hypothesis import given
@@ -29,8 +31,20 @@ def test_mirrored_and_shifted_pictures_are_a_function_of_the_step(device: Device
     images = np.random.default_rng(0).integers(0, 256, (20, 1, 16, 16), dtype=np.uint8)
     labels = np.arange(20)
     plain = Feed(images, labels, 0, device)
-    changed = Feed(images, labels, 0, device, mirror=True, shift=2)
-    first, again = changed.batch(3, 8), Feed(images, labels, 0, device, mirror=True, shift=2).batch(3, 8)
+    changed = Feed(images, labels, 0, device, mirror=True, shift=2, crop=0.8)
+    first, again = changed.batch(3, 8), Feed(images, labels, 0, device, mirror=True, shift=2, crop=0.8).batch(3, 8)
     assert torch.equal(first[0], again[0]) and torch.equal(first[1], plain.batch(3, 8)[1])
     assert not torch.equal(first[0], plain.batch(3, 8)[0])
     assert not torch.equal(first[0], changed.batch(4, 8)[0])
+
+
+def test_what_does_not_fit_the_device_is_read_ahead_and_is_the_same(device: Device, tmp_path: Path) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (50, 3, 16, 16), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", pictures)
+    mapped, labels = np.load(tmp_path / "images.npy", mmap_mode="r"), np.arange(50)
+    resident, streamed = Feed(pictures, labels, 0, device), Feed(mapped, labels, 0, device, room=1000)
+    assert streamed.ahead is not None and resident.ahead is None
+    for step in (0, 1, 2, 9, 3, 4):  # in order, as a run asks, and after a jump, as a resumed one does
+        for one, other in zip(resident.batch(step, 8), streamed.batch(step, 8), strict=True):
+            assert torch.equal(one, other)
+    assert all(torch.equal(one, other) for one, other in zip(resident.all(8), streamed.all(8), strict=True))

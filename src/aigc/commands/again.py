@@ -28,6 +28,9 @@ class Opened:
         for name in ("method", "data_sha256", "weights_sha256"):
             if getattr(claim, name) != getattr(self.card, name):
                 return f"{PREFIX}{name}"
+        for name, said in self.card.origin.items():
+            if getattr(claim, name) != said:
+                return f"{PREFIX}{name}"
         known = range(self.method.shape.classes) if self.method.conditional else [sampling.UNLABELLED]
         return "" if all(label in known for label in claim.labels) else f"{PREFIX}label"
 

@@ -73,7 +73,7 @@ def labels_of(generator: Method, card: model.Card, count: int, wanted: str | Non
 def claim_of(card: model.Card, seed: int, switches: config.Runtime) -> Claim:
     """What all pictures of one call say of themselves; index and label are still those of none."""
     return Claim(method=card.method, weights_sha256=card.weights_sha256, model_sha256=card.sha256, data_sha256=card.data_sha256,
-                 seed=str(seed), index="", label="", arithmetic=switches.arithmetic, threads=str(switches.threads))
+                 **card.origin, seed=str(seed), index="", label="", arithmetic=switches.arithmetic, threads=str(switches.threads))
 
 
 def _claims(base: Claim, labels: torch.Tensor) -> Iterator[Claim]:

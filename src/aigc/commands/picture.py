@@ -44,12 +44,17 @@ class Claim:
     """What a picture says of itself; each field is the text chunk `aigc.FIELD`.
 
     index, label: of one picture, "7" and "3" (-1 = unlabelled); of a contact sheet, "0-63" and a label for each, "0 1 2 …".
+    source, licence, attribution, url: of the pictures that the model learned from, "" where nobody said.
     """
 
     method: str
     weights_sha256: str
     model_sha256: str
     data_sha256: str
+    source: str
+    licence: str
+    attribution: str
+    url: str
     seed: str
     index: str
     label: str
@@ -70,8 +75,9 @@ class Claim:
 
     def problem(self) -> str:
         """What cannot be meant, "" when all can: a picture may come from anywhere."""
-        number, digest = r"\d{1,9}", r"[0-9a-f]{64}"
+        number, digest, free = r"\d{1,9}", r"[0-9a-f]{64}", r"[^\x00-\x1f\x7f]{0,2000}"
         forms = {"method": r"[a-z0-9_]{1,64}", "weights_sha256": digest, "model_sha256": digest, "data_sha256": digest,
+                 "source": free, "licence": free, "attribution": free, "url": free,
                  "seed": r"\d{1,10}", "index": rf"{number}(-{number})?", "label": rf"(-1|{number})( (-1|{number}))*",
                  "arithmetic": "portable|fast", "threads": r"\d{1,4}"}
         for name, form in forms.items():

@@ -18,6 +18,7 @@ Count = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
+Line = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x1f\x7f]*$")]
 SMALLEST_SAMPLE = 100  # pictures: five cells of twenty, by which C_T tells the audit's controls apart
 
 
@@ -53,9 +54,9 @@ class Data(Section):
     path_column: str
     label_column: str
     max_quarantined: Share
-    licence: str
-    attribution: str
-    url: str
+    licence: Line
+    attribution: Line
+    url: Line
     split: Split
 
 
@@ -94,6 +95,7 @@ class Evaluator(Section):
     width: Count
     features: Count
     min_accuracy: Share
+    outlier: Share
 
 
 class Train(Section):
@@ -103,6 +105,7 @@ class Train(Section):
     balanced: bool = False
     mirror: bool = False
     shift: Annotated[int, Field(ge=0)] = 0
+    crop: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     @model_validator(mode="after")
     def _checkpoints_fall_on_intervals(self) -> "Train":

@@ -16,6 +16,7 @@ from aigc.core.errors import StorageError
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     import torch
 
 CHUNK = 1 << 20
@@ -65,6 +66,12 @@ def canonical_json(value: Any) -> str:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as canonical JSON."""
     write_bytes(path, canonical_json(value).encode())
+
+
+def write_csv(path: Path, table: "pd.DataFrame") -> None:
+    """Write `table` as CSV, without its index."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def read_json(path: Path) -> Any:

@@ -6,6 +6,7 @@ deterministic on that machine. Standard library alone at import: the caps must s
 numpy or torch are loaded.
 """
 
+import math
 import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
@@ -72,6 +73,14 @@ class Device:
         if self.low_precision is None:
             return nullcontext()
         return torch.autocast(self.torch_device.type, dtype=self.low_precision)
+
+    def room(self) -> float:
+        """Bytes of pictures that may lie in the device's memory: half of what is free; endless where that is the memory map's."""
+        import torch
+
+        if self.torch_device.type == "cuda":
+            return torch.cuda.mem_get_info(self.torch_device)[0] / 2
+        return torch.mps.recommended_max_memory() / 2 if self.torch_device.type == "mps" else math.inf
 
 
 def start_torch(arithmetic: Arithmetic, threads: int) -> Device:

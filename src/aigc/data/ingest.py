@@ -97,10 +97,11 @@ def ingest(chosen: config.Data, shape: config.Preprocess, processes: int, folder
         _write_quarantine(folder / "quarantine.csv", ledger.rejected)
         _check(chosen, source, ledger, counts, folder)
         files.write_json(folder / "counts.json", asdict(counts))
-        pictures.write_origin(folder, sources.origin(chosen))
+        origin = sources.origin(chosen)
+        pictures.write_origin(folder, origin)
         labels = np.concatenate(ledger.labels)
         pictures.write_labels(folder, labels, source.classes)
-        _write_manifest(folder / "manifest.parquet", ledger, labels, chosen.split)
+        _write_manifest(folder / "manifest.parquet", ledger, labels, chosen.split, origin)
     return counts
 
 
@@ -124,11 +125,11 @@ def _check(chosen: config.Data, source: Source, ledger: Ledger, counts: Counts, 
 
 def _write_quarantine(path: Path, rejected: list[Rejected]) -> None:
     table = pd.DataFrame([asdict(picture) for picture in rejected], columns=["path", "reason", "stage"])
-    with files.replacing(path) as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n")
+    files.write_csv(path, table)
 
 
-def _write_manifest(path: Path, ledger: Ledger, labels: np.ndarray, chosen: config.Split) -> None:
+def _write_manifest(path: Path, ledger: Ledger, labels: np.ndarray, chosen: config.Split, origin: dict[str, str]) -> None:
+    """The rows with their splits; whose pictures they are stands in the file's metadata, under "origin"."""
     hashes = (name for batch in ledger.batches() for name in batch["sha256"].to_pylist())
     places = splits.assign(hashes, labels, chosen)
     with files.replacing(path) as temporary, contextlib.ExitStack() as stack:
@@ -136,6 +137,7 @@ def _write_manifest(path: Path, ledger: Ledger, labels: np.ndarray, chosen: conf
         for table in _grouped(ledger.batches()):
             part = pa.array(places[written:written + len(table)], pa.string())
             table = table.append_column("split", part)
+            table = table.replace_schema_metadata({"origin": files.canonical_json(origin)})
             writer = writer or stack.enter_context(pq.ParquetWriter(temporary, table.schema))
             writer.write_table(table)
             written += len(table)

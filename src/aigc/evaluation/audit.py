@@ -45,7 +45,9 @@ class Through:
         return cls(classifier if chosen.extractor == "classifier" else open_eye(chosen, device), classifier, device)
 
     def classes(self, images: np.ndarray, seen: Seen) -> np.ndarray:
-        """The class that the classifier sees in each picture, where the eye has `seen` them: int64 (N,)."""
+        """The class that the classifier sees in each picture, where the eye has `seen` them: int64 (N,); -1 where it knows none."""
+        if not self.classifier.names_classes:
+            return np.full(len(images), pictures.UNLABELLED)
         by_classifier = seen if self.eye is self.classifier else self.classifier.see(images)
         return np.asarray(by_classifier.logits.argmax(1))
 
@@ -83,11 +85,13 @@ def of_real(splits: Splits, through: Through, of_test: np.ndarray, held_out: See
     controls = memorization.control(prepared, copies, (holdout.images[:size], of_holdout))
     seen, within = through.classes(holdout.images, held_out)[:size], spread.radius(test.images[:size], chosen.near_duplicate)
     classes = len(test.classes)
-    learned = hits_on_real(train, test, through.learning(chosen.classifier_images), through.device)
-    named, _ = labels.judge(holdout.labels[:size], seen, learned, classes)
-    fids = fid_per_class(of_test, test.labels[:size], of_holdout, holdout.labels[:size], classes)
-    return {"controls": controls, "memorization": controls["holdout"], "labels": named, "fid_per_class": fids,
-            "collapse": {**spread.judge(holdout.images[:size], seen, classes, within), "within": within}}
+    sections: Sections = {"controls": controls, "memorization": controls["holdout"],
+                          "collapse": {**spread.judge(holdout.images[:size], seen, classes, within), "within": within}}
+    if classes > 1:
+        learned = hits_on_real(train, test, through.learning(chosen.classifier_images), through.device)
+        sections["labels"], _ = labels.judge(holdout.labels[:size], seen, learned, classes)
+        sections["fid_per_class"] = fid_per_class(of_test, test.labels[:size], of_holdout, holdout.labels[:size], classes)
+    return sections
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ def of_method(method: Method, samples: Pictures, found: Seen, splits: Splits, th
         "collapse": beside(spread.judge(samples.images[:size], seen[:size], classes, real["collapse"]["within"]), real["collapse"]),
         "own": own.judge(method, splits.test, splits.train, size, through.device),
     }
-    table = pd.DataFrame({"class": samples.classes, "count": np.bincount(seen, minlength=classes)})
+    table = pd.DataFrame({"class": samples.classes, "count": np.bincount(np.maximum(seen, 0), minlength=classes)[:classes]})
     if method.conditional:
         learned = hits_on_real(samples, splits.test, through.learning(chosen.classifier_images), through.device)
         named, report = labels.judge(samples.labels, seen, learned, classes)

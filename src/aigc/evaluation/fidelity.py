@@ -61,7 +61,10 @@ def read(folder: Path, chosen: config.Evaluate) -> Real:
 
 
 def measure(real: Real, seen: Seen, chosen: config.Evaluate) -> dict[str, Number]:
-    """Every metric of METRICS at n = chosen.sample_size: value, and low and high where there is an interval."""
+    """Every metric of METRICS at n = chosen.sample_size: value, and low and high where there is an interval.
+
+    IS only where the eye knows classes.
+    """
     features, size = seen.features.astype(np.float64), chosen.sample_size
     work: dict[str, Callable[[], Number]] = {
         "fid": lambda: intervals.over_blocks(
@@ -76,7 +79,8 @@ def measure(real: Real, seen: Seen, chosen: config.Evaluate) -> dict[str, Number
         "density": lambda: intervals.of_mean(neighbours.held(real.wide, features)[0] / real.wide.k),
         "coverage": lambda: intervals.over_blocks(lambda block: neighbours.coverage(real.wide, block), features, size),
     }
-    return {name: work[name]() for name in tqdm(METRICS, disable=None, unit="metric", desc="metrics", leave=False)}
+    asked = [name for name in METRICS if name != "is" or seen.logits.shape[1]]
+    return {name: work[name]() for name in tqdm(asked, disable=None, unit="metric", desc="metrics", leave=False)}
 
 
 def _kid(real: Real, features: np.ndarray) -> Number:

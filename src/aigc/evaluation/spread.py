@@ -3,7 +3,7 @@
 import numpy as np
 
 from aigc.metrics import collapse, memorization
-from aigc.metrics.intervals import of_share, rounded
+from aigc.metrics.intervals import rounded
 from aigc.metrics.neighbours import nearest
 
 
@@ -14,11 +14,14 @@ def radius(test: np.ndarray, near_duplicate: float) -> float:
 
 
 def judge(images: np.ndarray, seen: np.ndarray, classes: int, within: float) -> dict[str, dict[str, float]]:
-    """Numbers of samples uint8 (n, C, H, W) whose predicted classes are `seen` int (n,); duplicates lie nearer than `within`."""
+    """Numbers of samples uint8 (n, C, H, W) whose predicted classes are `seen` int (n,); duplicates lie nearer than `within`.
+
+    Without intervals: whether one sample has a double hangs on the others.
+    """
     pairs, _ = collapse.duplicates(memorization.as_points(images), within)
     doubled = np.zeros(len(images), dtype=bool)
     doubled[pairs] = True
-    numbers = {"duplicates": of_share(doubled, "exact"), "support": {"value": rounded(collapse.support_size(len(pairs), len(images)))}}
+    numbers = {"duplicates": {"value": rounded(float(doubled.mean()))}, "support": {"value": rounded(collapse.support_size(len(pairs), len(images)))}}
     if classes > 1:
         numbers["classes_covered"] = {"value": rounded(collapse.classes_covered(seen, classes))}
         numbers["class_entropy"] = {"value": rounded(collapse.class_entropy(seen, classes))}

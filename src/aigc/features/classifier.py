@@ -3,6 +3,8 @@
 The features are the activations before the last layer. Judging what a network generates by what another network
 trained on the same pictures sees is fair as long as all methods are judged by the same one, its accuracy on pictures
 that it never saw is high, and its hash stands beside every number.
+
+Pictures without classes have a task too: by which quarter turn was this one rotated (Gidaris et al. 2018)?
 """
 
 import itertools
@@ -18,6 +20,7 @@ from aigc.core import config
 from aigc.methods.contract import MethodConfig, Player, Shape, Trainable
 from aigc.networks import blocks
 
+TURNS = 4
 SHIFT = 2  # pixels; the same digit a little aside is the same digit
 
 
@@ -28,21 +31,21 @@ class ClassifierConfig(MethodConfig):
 
 
 class Classifier(Trainable):
-    """image -> features -> class logits."""
+    """image -> features -> logits of the classes, or of the four turns where there are fewer than two classes."""
 
     def __init__(self, chosen: ClassifierConfig, shape: Shape) -> None:
         super().__init__(shape)
-        self.chosen = chosen
+        self.chosen, self.names_classes = chosen, shape.classes > 1
         levels, side = blocks.pyramid(chosen.width, shape.size, 4 * chosen.width)
         layers: list[nn.Module] = []
         for fine, coarse in itertools.pairwise([shape.channels, *levels[1:]]):
             layers += [nn.Conv2d(fine, coarse, 4, stride=2, padding=1), nn.ReLU(),
                        nn.Conv2d(coarse, coarse, 3, padding=1), nn.GroupNorm(1, coarse), nn.ReLU()]
         self.trunk = nn.Sequential(*layers, nn.Flatten(), blocks.Linear(levels[-1] * side**2, chosen.features), nn.ReLU())
-        self.head = blocks.Linear(chosen.features, max(2, shape.classes))
+        self.head = blocks.Linear(chosen.features, shape.classes if self.names_classes else TURNS)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """float (B, C, H, W) in [-1, 1] -> features (B, d), logits (B, classes)."""
+        """float (B, C, H, W) in [-1, 1] -> features (B, d), logits (B, classes or 4)."""
         features = self.trunk(images)
         return features, self.head(features)
 
@@ -50,7 +53,15 @@ class Classifier(Trainable):
         return {"classifier": Player(list(self.parameters()), self.chosen.learning_rate)}
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        if not self.names_classes:
+            labels = torch.randint(TURNS, (len(real),), generator=rng, device=rng.device)
+            real = turned(real, labels)
         rows, columns = torch.randint(-SHIFT, SHIFT + 1, (2,), generator=rng, device=rng.device).tolist()
         shifted = F.pad(real, (SHIFT + columns, SHIFT - columns, SHIFT + rows, SHIFT - rows), value=-1)
         shifted = shifted[:, :, SHIFT:-SHIFT, SHIFT:-SHIFT]
         yield "classifier", F.cross_entropy(self(shifted)[1], labels)
+
+
+def turned(images: Tensor, turns: Tensor) -> Tensor:
+    """Each square picture of (B, C, S, S) by its own number of quarter turns, int (B,) in [0, 4)."""
+    return torch.stack([image.rot90(turn, (1, 2)) for image, turn in zip(images, turns.tolist(), strict=True)])

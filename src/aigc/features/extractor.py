@@ -34,7 +34,7 @@ class Stack(Protocol):
 
 @dataclass(frozen=True)
 class Seen:
-    """features: float32 (N, d). logits: float32 (N, classes)."""
+    """features: float32 (N, d). logits: float32 (N, classes), of no columns where the extractor knows no classes."""
 
     features: np.ndarray
     logits: np.ndarray
@@ -74,7 +74,8 @@ class Extractor:
 
     def protocol(self) -> dict[str, Any]:
         """What to print beside a number."""
-        return {"extractor": "classifier trained on the train split", "extractor_sha256": self.sha256,
+        task = "classifier" if self.names_classes else "classifier of quarter turns"
+        return {"extractor": f"{task} trained on the train split", "extractor_sha256": self.sha256,
                 "extractor_accuracy": files.read_json(paths.EVALUATOR_METRICS)["accuracy"]}
 
     def see(self, images: Stack) -> Seen:
@@ -83,7 +84,13 @@ class Extractor:
         if images.shape[1:] != known:
             raise DataError(f"the pipeline's classifier knows pictures of (channels, height, width) {known}, found {images.shape[1:]}; "
                             "resize them, or use `--extractor inception`")
-        return see(self.network, images, self.device)
+        seen = see(self.network, images, self.device)
+        return seen if self.names_classes else Seen(seen.features, seen.logits[:, :0])
+
+    @property
+    def names_classes(self) -> bool:
+        """Whether it learned classes; else it learned how pictures are turned."""
+        return self.network.names_classes
 
 
 def see(network: Classifier, images: Stack, device: Device) -> Seen:

@@ -36,6 +36,17 @@ def brighten(images: Tensor, reach: float, rng: torch.Generator) -> Tensor:
     return images + reach * (2 * torch.rand(len(images), 1, 1, 1, generator=rng, device=rng.device) - 1)
 
 
+def crop(images: Tensor, least: float, rng: torch.Generator) -> Tensor:
+    """Cut a square from each picture, its side a share from [least, 1] of the picture's, and resize it back, bilinearly."""
+    side, *corner = torch.rand(3, len(images), generator=rng, device=rng.device)
+    side = least + (1 - least) * side
+    middle = [(2 * place - 1) * (1 - side) for place in corner]
+    maps = torch.stack([torch.stack([side, torch.zeros_like(side), middle[0]], 1),
+                        torch.stack([torch.zeros_like(side), side, middle[1]], 1)], 1)
+    where = F.affine_grid(maps, list(images.shape), align_corners=False)
+    return F.grid_sample(images, where, padding_mode="border", align_corners=False)
+
+
 def mirror(images: Tensor, rng: torch.Generator) -> Tensor:
     """Swap left and right in every other picture, on average."""
     swap = torch.rand(len(images), 1, 1, 1, generator=rng, device=rng.device) < 0.5

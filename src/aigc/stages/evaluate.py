@@ -1,9 +1,6 @@
 """evaluate: the numbers of one method's samples, each with its interval, its floor, its ceiling and its protocol."""
 
 import sys
-from pathlib import Path
-
-import pandas as pd
 
 from aigc import model, sampling
 from aigc.core import config, files, paths, runtime
@@ -33,20 +30,14 @@ def run(method: str) -> None:
     generator, card = model.read(paths.model(method), device.torch_device)
     answer = audit.of_method(generator, samples, seen, audit.open_splits(chosen.sample_size), through, real.features,
                              config.section("audit", config.Audit), reference["audit"], paths.REFERENCE)
-    write_table(paths.classes(method), answer.classes)
-    write_table(paths.nearest(method), answer.nearest)
+    files.write_csv(paths.classes(method), answer.classes)
+    files.write_csv(paths.nearest(method), answer.nearest)
     content = {**beside, **answer.sections, "protocol": protocol}
     files.write_json(paths.metrics(method), content)
     if not content["memorization"]["passes"]:
         print(f"{method}: fails the memorization audit and cannot be promoted; see {paths.metrics(method)} and the report", file=sys.stderr)
     remember(method, card, {**flat(content), "sampling_images_per_second": sampling.pace(generator),
                             "parameters": sum(tensor.numel() for tensor in generator.state_dict().values())}, views.verdict_tags(content))
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """As CSV, whole or absent."""
-    with files.replacing(path) as temporary:
-        table.to_csv(temporary, index=False)
 
 
 def remember(method: str, card: model.Card, numbers: dict[str, float], tags: dict[str, str]) -> None:

@@ -34,13 +34,13 @@ def run() -> None:
         page.REPORT, methods=ranked, source=content["data"]["source"], counts={name: len(split) for name, split in real.items()},
         size=real["test"].images.shape[2], channels=real["test"].images.shape[1], classes=real["test"].classes,
         arithmetic=content["runtime"]["arithmetic"], protocol=reference["protocol"],
-        floor=reference["floor"], ceiling=reference["ceiling"], columns=COLUMNS,
-        controls=reference["audit"]["controls"], real_labels=reference["audit"]["labels"],
+        floor=reference["floor"], ceiling=reference["ceiling"], columns=[column for column in COLUMNS if column[0] in reference["floor"]],
+        controls=reference["audit"]["controls"], real_labels=reference["audit"].get("labels"),
         collapse=[*((method["name"], method["metrics"]["collapse"]) for method in ranked),
                   ("floor: real holdout", reference["audit"]["collapse"])],
         limit=content["audit"]["max_near_duplicates"], near_duplicate=content["audit"]["near_duplicate"],
         ranking=ranking, ranking_height=png_height(ranking), overview=paths.OVERVIEW.read_bytes(), shown=SHOWN,
-        seed=content["generate"]["seed"], **judged()))
+        seed=content["generate"]["seed"], doubtful=doubtful(real), outlier=content["evaluator"]["outlier"], **judged()))
 
 
 def judged() -> dict[str, Any]:
@@ -59,6 +59,20 @@ def evidence(images: np.ndarray, result: dict[str, Any]) -> bytes | None:
     return png(grid(np.asarray(images[[*rows, *result["partners"]]]), len(rows)), SCALE)
 
 
+def doubtful(real: dict[str, pictures.Pictures]) -> dict[str, Any]:
+    """The pictures whose label the evaluator doubts most: how many there are, one picture of the first, and a line for each."""
+    table = pd.read_csv(paths.EVALUATOR_OUTLIERS, dtype={"class": str, "seen_as": str})
+    first = table.head(SHOWN)
+    if first.empty:
+        return {"count": 0}
+    manifest = pd.read_parquet(paths.RAW / "manifest.parquet", columns=["split", "path"])
+    names = {split: manifest["path"][manifest["split"] == split].tolist() for split in first["split"].unique()}
+    told = [f"{names[row.split][row.row] or f'{row.split} {row.row}'}: {label}, seen as {row.seen_as}"
+            for row, label in zip(first.itertuples(), first["class"], strict=True)]
+    images = np.stack([real[split].images[row] for split, row in zip(first["split"], first["row"], strict=True)])
+    return {"count": len(table), "picture": png(grid(images, len(images)), SCALE), "told": told}
+
+
 def describe(name: str) -> dict[str, Any]:
     """What the page says of one method."""
     history = pd.read_csv(paths.history(name))
@@ -72,7 +86,7 @@ def describe(name: str) -> dict[str, Any]:
         "parameters": sum(tensor.numel() for tensor in weights.values()), "config": card.config,
         "weights_sha256": card.weights_sha256, "grid": paths.grid(name).read_bytes(), "latents": paths.latents(name).read_bytes(),
         "encodes": issubclass(contract.page(name).Build, Encoding),
-        "losses": figures.losses(history), "classes": figures.class_shares(by_class),
+        "losses": figures.losses(history), "classes": figures.class_shares(by_class) if len(by_class) > 1 else None,
         "by_class": by_class.astype(object).where(by_class.notna(), None).to_dict("records"),
         "confusion": figures.confusion(by_class) if "support" in by_class else None,
         "nearest": nearest, "nearest_height": png_height(nearest) * 1008 // png_width(nearest),

@@ -36,7 +36,7 @@ def run(method: str) -> None:
     lock = runs.lock_of(method, fingerprint)
     with process.only_writer(lock):
         trainer = Trainer(method, lambda: contract.build(method, chosen, shape),
-                          Feed(found.images, found.labels, train.seed, device, train.balanced, train.mirror, train.shift),
+                          Feed(found.images, found.labels, train.seed, device, train.balanced, train.mirror, train.shift, train.crop),
                           chosen, train, device, Checkpoints(lock.parent, identity))
         with runs.training_run(method, fingerprint, params, paths.PROCESSED / "train", data_sha256) as remembered:
             def observe(history: list[Row], average: torch.nn.Module) -> None:

@@ -1,6 +1,11 @@
-"""Batches of real pictures as a function of the step: from a memory map on the CPU, from the device elsewhere."""
+"""Batches of real pictures as a function of the step.
+
+On the CPU from the memory map. On another device from its own memory where they fit there, else from the memory map, the next
+batch read while the device works on this one.
+"""
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -16,37 +21,72 @@ class Feed:
     """Pictures and labels in a seeded endless order.
 
     images: uint8 (N, C, H, W), memory-mapped or not. labels: int64 (N,), -1 = unlabelled. balanced: every class
-    equally often. mirror, shift (pixels): each batch's pictures are changed at random, on the device.
+    equally often. mirror, shift (pixels), crop (least share of the side): each batch's pictures are changed at random, on
+    the device. room: bytes of pictures that the device may hold.
     """
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int, device: Device, balanced: bool = False,
-                 mirror: bool = False, shift: int = 0) -> None:
+                 mirror: bool = False, shift: int = 0, crop: float = 1.0, room: int | None = None) -> None:
         self.order = BalancedOrder(torch.from_numpy(np.array(labels)), seed) if balanced else Order(len(images), seed)
-        self.seed, self.mirror, self.shift = seed, mirror, shift
+        self.seed, self.mirror, self.shift, self.crop = seed, mirror, shift, crop
         self.device = device.torch_device
         self.images: np.ndarray | Tensor = images
         self.labels: np.ndarray | Tensor = labels
-        if self.device.type != "cpu":
+        self.ahead: _Ahead | None = None
+        if images.nbytes > (device.room() if room is None else room):
+            self.ahead = _Ahead(self)
+        elif self.device.type != "cpu":
             self.images = torch.from_numpy(np.array(images)).to(self.device)
             self.labels = torch.from_numpy(np.array(labels)).to(self.device)
 
     def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
         """Batch number `step`: float32 (size, C, H, W) in [-1, 1] and int64 (size,)."""
-        images, labels = self._rows(self.order.indices(step * size, size))
-        if self.mirror or self.shift:
-            rng = generator(self.seed, "augment", step, self.device)
-            images = augment.mirror(images, rng) if self.mirror else images
-            images = augment.translate(images, self.shift, rng) if self.shift else images
+        images, labels = self.ahead.take(step, size) if self.ahead else self.read(step, size)
+        images, labels = as_model_space(images.to(self.device, non_blocking=True)), labels.to(self.device, non_blocking=True)
+        rng = generator(self.seed, "augment", step, self.device)
+        images = augment.mirror(images, rng) if self.mirror else images
+        images = augment.translate(images, self.shift, rng) if self.shift else images
+        images = augment.crop(images, self.crop, rng) if self.crop < 1 else images
         return images, labels
+
+    def read(self, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """Batch number `step` from where the pictures lie: uint8 (size, C, H, W) and int64 (size,)."""
+        return self._rows(self.order.indices(step * size, size))
 
     def all(self, size: int) -> Iterator[Tensor]:
         """Every picture once, in the order of the array: float32 (up to size, C, H, W)."""
         for start in range(0, self.order.count, size):
-            yield self._rows(torch.arange(start, min(start + size, self.order.count)))[0]
+            yield as_model_space(self._rows(torch.arange(start, min(start + size, self.order.count)))[0].to(self.device))
 
     def _rows(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
         if isinstance(self.images, Tensor) and isinstance(self.labels, Tensor):
             chosen = chosen.to(self.device)
-            return as_model_space(self.images[chosen]), self.labels[chosen]
+            return self.images[chosen], self.labels[chosen]
         rows = chosen.numpy()
-        return as_model_space(torch.from_numpy(self.images[rows])), torch.from_numpy(self.labels[rows])
+        return torch.from_numpy(self.images[rows]), torch.from_numpy(self.labels[rows])
+
+
+class _Ahead:
+    """One thread that reads batch `step + 1` once batch `step` was taken: it alone asks the feed's order."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        self.thread = ThreadPoolExecutor(1, "reads pictures ahead")
+        self.asked: tuple[tuple[int, int], Future[tuple[Tensor, Tensor]]] | None = None
+
+    def take(self, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """What `feed.read(step, size)` gives, page-locked where the device is CUDA's."""
+        if self.asked is None or self.asked[0] != (step, size):
+            self.ask(step, size)
+        assert self.asked is not None
+        found = self.asked[1].result()
+        self.ask(step + 1, size)
+        return found
+
+    def ask(self, step: int, size: int) -> None:
+        """Have a batch read."""
+        self.asked = (step, size), self.thread.submit(self.read, step, size)
+
+    def read(self, step: int, size: int) -> tuple[Tensor, Tensor]:
+        images, labels = self.feed.read(step, size)
+        return (images.pin_memory(), labels.pin_memory()) if self.feed.device.type == "cuda" else (images, labels)

@@ -1,0 +1,52 @@
+"""The classifier that the metrics look through: by classes, or by turns where there are none; and the labels that it doubts."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from aigc.core import config
+from aigc.core.runtime import Device
+from aigc.features.classifier import TURNS, Classifier, ClassifierConfig, turned
+from aigc.features.extractor import see
+from aigc.methods.contract import Shape
+from aigc.metrics.outliers import outliers
+from aigc.training.checkpoint import Checkpoints
+from aigc.training.feed import Feed
+from aigc.training.loop import Trainer
+
+CHOSEN = ClassifierConfig(images=16000, batch_size=64, ema_halflife=2000.0, warmup=0.05, decay=0.5, learning_rate=0.002, width=8, features=32)
+
+
+def trained(images: np.ndarray, labels: np.ndarray, classes: int, device: Device, folder: Path) -> Classifier:
+    network = Trainer("test", lambda: Classifier(CHOSEN, Shape(1, 28, classes)), Feed(images, labels, 0, device), CHOSEN,
+                      config.Train(seed=0, intervals=1, checkpoints=1), device, Checkpoints(folder)).fit()
+    assert isinstance(network, Classifier)
+    return network
+
+
+def test_each_picture_is_turned_by_its_own_number() -> None:
+    images = torch.arange(4 * 2 * 9).view(4, 2, 3, 3).float()
+    found = turned(images, torch.tensor([0, 1, 2, 3]))
+    for turn in range(TURNS):
+        assert torch.equal(found[turn], torch.from_numpy(np.rot90(images[turn].numpy(), turn, (1, 2)).copy()))
+
+
+def test_without_classes_it_learns_which_way_is_up(digits: tuple[np.ndarray, np.ndarray], device: Device, tmp_path: Path) -> None:
+    images, labels = digits[0][::2], np.full(2500, -1)
+    network = trained(images, labels, 0, device, tmp_path)
+    assert not network.names_classes
+    upright = see(network, digits[0][1::2], device).logits.argmax(1)
+    assert np.mean(upright == 0) > 0.7  # of four; 0, 1 and 8 look alike upside down
+
+
+def test_labels_that_were_swapped_on_pictures_that_it_did_not_learn_are_doubted(
+        digits: tuple[np.ndarray, np.ndarray], device: Device, tmp_path: Path, rng: np.random.Generator) -> None:
+    images, labels = digits
+    network = trained(images[::2], labels[::2], 10, device, tmp_path)
+    told = labels[1::2].copy()
+    wrong = rng.choice(len(told), 25, replace=False)
+    told[wrong] = (told[wrong] + rng.integers(1, 10, 25)) % 10
+    named, _ = outliers(see(network, images[1::2], device).logits, told, 0.01)
+    assert len(np.intersect1d(named, wrong)) >= 20
+    assert len(named) <= 100
