@@ -1,8 +1,9 @@
 """The same bytes on another machine: train, sample and measure every method under processors that qemu-user emulates.
 
-    PYTHONPATH=src python benchmarks/machines.py [--cpu Haswell EPYC-Rome] [--methods vae gan …] [--steps 2] [--full]
+    PYTHONPATH=src python benchmarks/machines.py [--cpu Haswell EPYC-Rome] [--libc DIR] [--methods vae gan …] [--steps 2] [--full]
 
-Needs qemu-x86_64 (Debian: apt-get install qemu-user). Hashes of the weights, the samples and the metrics of a few steps in
+Needs qemu-x86_64 (Debian: apt-get install qemu-user), unless --cpu is given no model. With --libc also under another C library, natively:
+DIR is an unpacked libc6 package of another Debian release (`dpkg-deb -x libc6_*.deb DIR`), newer than this one's. Hashes of the weights, the samples and the metrics of a few steps in
 portable arithmetic, natively and under each processor; exits 1 where one differs. Methods have the sizes of params.yaml with
 --full; without it they are narrow, because an emulated step takes seconds. The emulator varies neither the C library, nor caches,
 nor the number of cores.
@@ -13,6 +14,7 @@ import json
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 CPUS = ["Haswell", "EPYC-Rome"]
@@ -76,11 +78,25 @@ def compute(methods: list[str], steps: int, full: bool) -> dict[str, dict[str, s
     return found
 
 
-def measure(cpu: str | None, methods: list[str], steps: int, full: bool) -> dict[str, dict[str, str]]:
-    """`compute` in a process of its own, under `cpu` (None = natively)."""
-    emulator = ["qemu-x86_64", "-cpu", cpu] if cpu else []
+def under_libc(folder: Path) -> list[str]:
+    """The start of a command that runs a program under the C library that was unpacked into `folder`."""
+    loader = next(folder.glob("**/ld-linux-x86-64.so.2"), None)
+    if loader is None:
+        sys.exit(f"error: {folder}: no ld-linux-x86-64.so.2 in it; unpack a libc6 package there with `dpkg-deb -x`")
+    libraries = [str(loader.resolve().parent), "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", sysconfig.get_config_var("LIBDIR")]
+    return [str(loader.resolve()), "--library-path", ":".join(libraries)]
+
+
+def version_of_libc(start: list[str]) -> str:
+    """What the C library says of itself in a process that begins with `start`."""
+    asked = "import ctypes; found = ctypes.CDLL(None).gnu_get_libc_version; found.restype = ctypes.c_char_p; print(found().decode())"
+    return subprocess.run([*start, sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def measure(start: list[str], methods: list[str], steps: int, full: bool) -> dict[str, dict[str, str]]:
+    """`compute` in a process of its own, whose command begins with `start` ([] = natively)."""
     size = ["--full"] if full else []
-    command = [*emulator, sys.executable, __file__, "--compute", "--methods", *methods, "--steps", str(steps), *size]
+    command = [*start, sys.executable, __file__, "--compute", "--methods", *methods, "--steps", str(steps), *size]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command[:4])} failed:\n{done.stderr[-2000:]}")
@@ -90,7 +106,8 @@ def measure(cpu: str | None, methods: list[str], steps: int, full: bool) -> dict
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--cpu", nargs="+", default=CPUS, help="models of `qemu-x86_64 -cpu help`")
+    parser.add_argument("--cpu", nargs="*", default=CPUS, help="models of `qemu-x86_64 -cpu help`")
+    parser.add_argument("--libc", type=Path, metavar="DIR", help="an unpacked libc6 package")
     parser.add_argument("--methods", nargs="+", help="default: those of params.yaml")
     parser.add_argument("--steps", type=int, default=2, help="training steps (default 2)")
     parser.add_argument("--full", action="store_true", help="the sizes of params.yaml")
@@ -99,18 +116,23 @@ def main() -> int:
     if chosen.compute:
         print(json.dumps(compute(chosen.methods, chosen.steps, chosen.full)))
         return 0
-    if not shutil.which("qemu-x86_64"):
+    if chosen.cpu and not shutil.which("qemu-x86_64"):
         sys.exit("error: qemu-x86_64 is not installed; on Debian `apt-get install qemu-user`")
     from aigc.core import config
 
     methods = chosen.methods or config.methods()
-    native, failed = measure(None, methods, chosen.steps, chosen.full), False
-    for cpu in chosen.cpu:
-        emulated = measure(cpu, methods, chosen.steps, chosen.full)
+    machines = {cpu: ["qemu-x86_64", "-cpu", cpu] for cpu in chosen.cpu}
+    if chosen.libc:
+        other = under_libc(chosen.libc)
+        machines[f"glibc {version_of_libc(other)}"] = other
+    print(f"against this machine, glibc {version_of_libc([])}:")
+    native, failed = measure([], methods, chosen.steps, chosen.full), False
+    for machine, start in machines.items():
+        there = measure(start, methods, chosen.steps, chosen.full)
         for method in methods:
-            differing = [word for word in WORDS if native[method][word] != emulated[method][word]]
+            differing = [word for word in WORDS if native[method][word] != there[method][word]]
             failed = failed or bool(differing)
-            print(f"{cpu:<12}{method:<12}{'differs: ' + ', '.join(differing) if differing else 'identical'}", flush=True)
+            print(f"{machine:<12}{method:<12}{'differs: ' + ', '.join(differing) if differing else 'identical'}", flush=True)
     return int(failed)
 
 

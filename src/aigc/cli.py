@@ -93,7 +93,7 @@ def _add_pictures(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
                     "method, seed, index, label and training data, and IPTC's digital source type for AI-generated media. Picture i is "
                     "the same bytes however many are asked for. A file that is another picture is never written over.")
     generate.add_argument("method", nargs="?", metavar="METHOD", help="a method that was trained; may be left out with --model")
-    generate.add_argument("--n", type=int, required=True, help="how many pictures, 1 or more")
+    generate.add_argument("--n", type=int, default=64, help="how many pictures, 1 or more (default 64)")
     generate.add_argument("--seed", type=int, default=0, help="0 to 2^32 - 1 (default 0)")
     generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; made when missing")
     generate.add_argument("--class", dest="wanted", metavar="C", help="of one class, by name or index (default: every class in turn)")
