@@ -10,6 +10,7 @@ from aigc.core import runtime
 
 SMALLEST_SIDE = 7
 NARROW = 8  # floats of an AVX2 vector
+FEW = 20_480  # numbers in a batch up to which torch itself computes such a convolution, more slowly than a product
 
 
 class Linear(nn.Linear):
@@ -21,7 +22,7 @@ class Linear(nn.Linear):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or x.ndim != 2 or self.out_features < NARROW or not runtime.is_capped():
+        if x.device.type != "cpu" or x.ndim != 2 or x.numel() <= FEW or self.out_features < NARROW or not runtime.is_capped():
             return super().forward(x)
         return F.conv1d(x.T.unsqueeze(0), self.weight.unsqueeze(-1), self.bias).squeeze(0).T
 

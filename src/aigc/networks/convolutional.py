@@ -51,7 +51,9 @@ class BatchDeviation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C + 1, H, W)"""
-        deviation = ((x - x.mean(0)).square().mean(0) + 1e-8).sqrt().mean()
+        # Sums, divided when they are small: the gradient of a mean divides at the size of the batch.
+        mean = x.sum(0) / len(x)
+        deviation = ((x - mean).square().sum(0) / len(x) + 1e-8).sqrt().mean()
         return torch.cat([x, deviation.expand(len(x), 1, *x.shape[2:])], dim=1)
 
 
