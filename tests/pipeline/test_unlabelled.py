@@ -25,6 +25,7 @@ def test_pictures_without_classes_go_to_the_report(tmp_path: Path, digits: tuple
         params = params.replace(before, after)
     (project / "params.yaml").write_text(params)
     run_in(project, "git", "rm", "-rq", "--cached", "data/source")
+    run_in(project, "dvc", "add", "data/source")
     run_in(project, "dvc", "repro")
 
     metrics = json.loads((project / "reports/metrics/flow.json").read_text())
@@ -33,6 +34,9 @@ def test_pictures_without_classes_go_to_the_report(tmp_path: Path, digits: tuple
     assert json.loads((project / "reports/metrics/evaluator.json").read_text())["accuracy"] > 0.5  # a quarter is chance
     report = (project / "reports/report.html").read_text()
     assert "no classes" in report and "No licence is stated" in report
+    run_in(project, "git", "add", "-A")
+    run_in(project, "git", "commit", "-qm", "own pictures")
+    assert "identical" in run_in(project, "aigc", "verify", "--stage", "validate").stdout  # its clone has no pictures but by DVC
     run_in(project, "aigc", "sync")
     run_in(project, "aigc", "generate", "flow", "--n", "2", "--out", "made")
     run_in(project, "aigc", "whence", *sorted(str(path.relative_to(project)) for path in (project / "made").iterdir()))

@@ -10,16 +10,14 @@ if "aigc.stages" in sys.orig_argv and os.environ.get("DVC_STAGE"):
     root, opened = Path.cwd(), set()
 
     def note(event: str, arguments: tuple) -> None:
-        if event == "open" and isinstance(arguments[0], str | os.PathLike):
-            path = Path(arguments[0])
-            # Reads only: flags without O_WRONLY, O_RDWR.
-            if not arguments[2] & 3:
-                opened.add(str((root / path) if not path.is_absolute() else path))
+        # Reads only: flags without O_WRONLY, O_RDWR. Called very often, hence plain strings.
+        if event == "open" and not arguments[2] & 3 and isinstance(arguments[0], str | os.PathLike):
+            opened.add(os.fspath(arguments[0]))
 
     def write() -> None:
         modules = [module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)]
         # Code counts when it is imported: MLflow copies all of it beside a model, which no out depends on.
-        read = [path for path in opened if not path.endswith((".py", ".pyc"))]
+        read = [str(root / path) for path in map(os.fsdecode, opened) if not path.endswith((".py", ".pyc"))]
         inside = sorted({str(Path(path).relative_to(root)) for path in {*read, *modules} if Path(path).is_relative_to(root)})
         folder = root / ".trace"
         folder.mkdir(exist_ok=True)

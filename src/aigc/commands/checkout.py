@@ -1,7 +1,7 @@
 """A checkout of the project somewhere else, in which the pipeline is made again by that checkout's own code.
 
-It has no cache of DVC's, no checkpoint and no lock but what it makes, so that nothing in it is inherited; it logs to the
-MLflow store of the checkout that started it.
+It has no cache of DVC's, no checkpoint and no lock but what it makes, so that nothing in it is inherited but the pictures that
+`dvc add` keeps out of git; it logs to the MLflow store of the checkout that started it.
 """
 
 import os
@@ -15,6 +15,8 @@ from pathlib import Path
 
 from aigc.core import process, provenance
 from aigc.core.errors import AigcError
+
+HERE = "where-it-started"  # the name, in the checkout, of the cache that its pictures come from
 
 
 def top() -> Path:
@@ -80,8 +82,16 @@ def remake(folder: Path, targets: Sequence[str] = ()) -> None:
     environment = {**os.environ, "PATH": f"{python}{os.pathsep}{os.environ['PATH']}", "MLFLOW_TRACKING_URI": runs.store_uri()}
     for name in ("PYTHONPATH", "DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME"):
         environment.pop(name, None)
+
+    def dvc(*arguments: str, remedy: str) -> None:
+        done = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment, check=False, stdout=sys.stderr,
+                              preexec_fn=process.die_with_parent)
+        if done.returncode:
+            raise AigcError(f"`dvc {arguments[0]}` failed with exit code {done.returncode} in {folder}; its own message stands above{remedy}")
+
+    if added := provenance.git("-C", str(folder), "ls-files", "*.dvc").split("\n")[:-1]:
+        # DVC's cache is laid out as a remote is, and what comes from a remote is hashed again.
+        dvc("remote", "add", "--quiet", "--local", "--force", HERE, str(top() / ".dvc" / "cache"), remedy="")
+        dvc("pull", "--quiet", "--remote", HERE, *added, remedy=f"; `dvc pull {' '.join(added)}` here first")
     (folder / "dvc.lock").unlink(missing_ok=True)
-    done = subprocess.run([sys.executable, "-m", "dvc", "repro", "--force", *targets], cwd=folder, env=environment, check=False,
-                          stdout=sys.stderr, preexec_fn=process.die_with_parent)
-    if done.returncode:
-        raise AigcError(f"`dvc repro --force` failed with exit code {done.returncode} in {folder}; its own message stands above")
+    dvc("repro", "--force", *targets, remedy="")
