@@ -80,7 +80,7 @@ def compute(methods: list[str], steps: int, full: bool) -> dict[str, dict[str, s
 
 def under_libc(folder: Path) -> list[str]:
     """The start of a command that runs a program under the C library that was unpacked into `folder`."""
-    loader = next(folder.glob("**/ld-linux-x86-64.so.2"), None)
+    loader = next((found for found in folder.glob("**/ld-linux-x86-64.so.2") if not found.is_symlink()), None)
     if loader is None:
         sys.exit(f"error: {folder}: no ld-linux-x86-64.so.2 in it; unpack a libc6 package there with `dpkg-deb -x`")
     libraries = [str(loader.resolve().parent), "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", sysconfig.get_config_var("LIBDIR")]
@@ -124,6 +124,8 @@ def main() -> int:
     machines = {cpu: ["qemu-x86_64", "-cpu", cpu] for cpu in chosen.cpu}
     if chosen.libc:
         other = under_libc(chosen.libc)
+        if version_of_libc(other) == version_of_libc([]):
+            sys.exit(f"error: {chosen.libc}: glibc {version_of_libc(other)} is this system's; unpack another release's")
         machines[f"glibc {version_of_libc(other)}"] = other
     print(f"against this machine, glibc {version_of_libc([])}:")
     native, failed = measure([], methods, chosen.steps, chosen.full), False

@@ -187,7 +187,12 @@ def _data_check(arguments: argparse.Namespace) -> int:
     runtime.cap_environment(chosen.arithmetic, chosen.threads)
     from aigc.data import check
 
-    return check.run(arguments.path, chosen.threads)
+    def needing_classes() -> list[str]:
+        from aigc.methods import contract
+
+        return contract.needing_classes(config.methods())
+
+    return check.run(arguments.path, chosen.threads, needing_classes)
 
 
 def _ui(arguments: argparse.Namespace) -> int:

@@ -151,16 +151,16 @@ def rewritten(path: Path, pixels: np.ndarray | None = None, keep_hashes: bool = 
 
 
 def test_every_kind_of_forgery_is_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
-    images = make("cgan", 8)
+    images = make("cgan", 9)
     other = np.asarray(Image.open(images[7])) ^ 1
     forged = [
         rewritten(images[0], seed="1"), rewritten(images[1], pixels=other), rewritten(images[2], pixels=other, label="9"),
         rewritten(images[3], keep_hashes=False, data_sha256="0" * 64), rewritten(images[4], keep_hashes=False, label="10"),
-        rewritten(images[5], keep_hashes=False, seed="1"), rewritten(images[6], keep_hashes=False, pixels=other)]
+        rewritten(images[8], keep_hashes=False, licence="MIT"), rewritten(images[5], keep_hashes=False, seed="1"), rewritten(images[6], keep_hashes=False, pixels=other)]
     verdicts = asked([*forged, images[7]], capsys)
-    assert [verdict for verdict, _ in verdicts] == [whence.FORGED] * 5 + [whence.DIFFERS] * 2 + [whence.IDENTICAL]
+    assert [verdict for verdict, _ in verdicts] == [whence.FORGED] * 6 + [whence.DIFFERS] * 2 + [whence.IDENTICAL]
     starts = ["text changed: the texts are not", "pixels changed: the pixels are not", "text and pixels changed",
-              "text changed: the aigc.data_sha256", "text changed: the aigc.label"]
+              "text changed: the aigc.data_sha256", "text changed: the aigc.label", "text changed: the aigc.licence"]
     for (_, detail), start in zip(verdicts, starts, strict=False):
         assert detail.startswith(start)
 

@@ -55,8 +55,8 @@ def test_what_stands_in_the_way_is_told_with_its_remedy(place: Path, capsys: pyt
 def test_one_class_is_not_enough(place: Path) -> None:
     fill(place / "mine")
     shutil.rmtree(place / "mine/b")
-    with pytest.raises(GateError, match=r"\(.*classes.*\)"):
-        check.run(place / "mine", 1)
+    with pytest.raises(GateError, match=r"\(.*classes.*\).*cgan needs classes"):
+        check.run(place / "mine", 1, lambda: ["cgan"])
 
 
 def test_a_kind_of_source_is_recognised_by_what_lies_there(place: Path) -> None:

@@ -1,5 +1,7 @@
 """Blocks compute what their plain counterparts compute."""
 
+from unittest import mock
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,8 +11,13 @@ from hypothesis import strategies as st
 from aigc.networks import blocks
 
 
-@given(st.integers(1, 40), st.integers(1, 30), st.integers(1, 30))
-def test_linear_is_torchs_linear_with_its_gradients(batch: int, fan_in: int, fan_out: int) -> None:
+@given(st.integers(1, 40), st.integers(1, 30), st.integers(1, 30), st.sampled_from([0, blocks.FEW]))
+def test_linear_is_torchs_linear_with_its_gradients(batch: int, fan_in: int, fan_out: int, few: int) -> None:
+    with mock.patch.object(blocks, "FEW", few):  # 0: every size by convolution
+        compare_linear(batch, fan_in, fan_out)
+
+
+def compare_linear(batch: int, fan_in: int, fan_out: int) -> None:
     torch.manual_seed(0)
     layer = blocks.Linear(fan_in, fan_out).double()
     x = torch.randn(batch, fan_in, dtype=torch.float64, requires_grad=True)

@@ -89,9 +89,12 @@ def remake(folder: Path, targets: Sequence[str] = ()) -> None:
         if done.returncode:
             raise AigcError(f"`dvc {arguments[0]}` failed with exit code {done.returncode} in {folder}; its own message stands above{remedy}")
 
-    if added := provenance.git("-C", str(folder), "ls-files", "*.dvc").split("\n")[:-1]:
-        # DVC's cache is laid out as a remote is, and what comes from a remote is hashed again.
-        dvc("remote", "add", "--quiet", "--local", "--force", HERE, str(top() / ".dvc" / "cache"), remedy="")
+    listed = provenance.git("-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*.dvc")
+    if added := [name for name in listed.split("\0") if name and (folder / name).is_file()]:
+        # DVC's cache is laid out as a remote is; `verify` has what comes from it hashed again.
+        cache = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], cwd=top(), capture_output=True, text=True, check=False).stdout
+        dvc("remote", "add", "--quiet", "--local", "--force", HERE, cache.strip(), remedy="")
+        dvc("remote", "modify", "--quiet", "--local", HERE, "verify", "true", remedy="")
         dvc("pull", "--quiet", "--remote", HERE, *added, remedy=f"; `dvc pull {' '.join(added)}` here first")
     (folder / "dvc.lock").unlink(missing_ok=True)
     dvc("repro", "--force", *targets, remedy="")

@@ -1,7 +1,7 @@
 """The one place that sets the global switches of torch and of the numeric libraries under it.
 
 Two arithmetics. `portable`: CPU, fp32, a fixed number of threads and a capped instruction set, so that any x86-64
-machine with AVX2 computes the same bytes. `fast`: cuda, else mps, else cpu, with everything the machine has;
+machine with AVX2 computes the same bytes. `fast`: cuda, else mps, else cpu, with all of its instructions;
 deterministic on that machine. Standard library alone at import: the caps must stand in the environment before
 numpy or torch are loaded.
 """

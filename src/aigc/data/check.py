@@ -1,6 +1,7 @@
 """`aigc data check`: what ingest and validate would make of a path, told before anything is changed."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,15 @@ from aigc.data.ingest import Counts, ingest
 from aigc.data.sources import arrays
 from aigc.data.sources.published import CIFAR_ARCHIVE
 
+FEWEST_CLASSES = 2
 LISTED = 20  # quarantined pictures that are printed
 
 
-def run(path: Path, processes: int) -> int:
-    """Print what would happen to `path`; return 0 when it is ready to train. Raises GateError, DataError or ConfigError when not."""
+def run(path: Path, processes: int, needing_classes: Callable[[], list[str]] = list) -> int:
+    """Print what would happen to `path`; return 0 when it is ready to train. Raises GateError, DataError or ConfigError when not.
+
+    needing_classes: the chosen methods that cannot do without classes; asked where there are none.
+    """
     content = config.read()
     given = config.section("data", config.Data, content)
     chosen = recognise(path, given)
@@ -36,6 +41,8 @@ def run(path: Path, processes: int) -> int:
     if failures := expectations.failures_table(verdict, table):
         print(failures)
     problems = obstacles(counts, verdict, table, chosen, config.section("evaluate", config.Evaluate, content))
+    if table["class_name"].nunique() < FEWEST_CLASSES and (names := needing_classes()):
+        problems.append(f"{', '.join(names)} needs classes; take it out of `methods`")
     if problems:
         raise GateError(f"{path}: not ready: {'; '.join(problems)}")
     print(f"ready: in params.yaml set {settings(chosen, given)}, then `dvc repro`")

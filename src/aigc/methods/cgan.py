@@ -5,7 +5,6 @@ activations, and the critic's score gains the inner product of its features with
 """
 
 from aigc.core import config
-from aigc.core.errors import ConfigError
 from aigc.methods.contract import Shape
 from aigc.methods.families.adversarial import Adversarial, GameConfig
 from aigc.networks import blocks
@@ -18,12 +17,10 @@ class Config(GameConfig):
 
 
 class Build(Adversarial):
-    conditional = True
+    conditional = needs_classes = True
 
     def __init__(self, chosen: Config, shape: Shape) -> None:
         super().__init__(chosen, shape)
-        if shape.classes < 2:
-            raise ConfigError("cgan needs labels of at least two classes; take dcgan for pictures without")
         levels, side = blocks.pyramid(chosen.width, shape.size, chosen.max_width)
         self.play(Generator(chosen.latent, levels, side, shape.channels, shape.classes),
                   Critic(shape.channels, levels, side, shape.classes))

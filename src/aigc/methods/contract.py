@@ -21,6 +21,7 @@ from aigc.core import config, paths
 from aigc.core.errors import ConfigError
 
 NOT_METHODS = {"contract"}
+FEWEST_CLASSES = 2
 NEARLY_PARALLEL = 1e-4  # sine of the angle below which the straight line is taken: there is no arc, or none that is the shortest
 
 
@@ -87,10 +88,12 @@ class Trainable(nn.Module, ABC):
 class Method(Trainable):
     """A generative method, its networks included: latents of a law that is easy to sample, decoded to pictures.
 
-    conditional: whether the labels steer what is made. latent_shape: of one latent, set by the method.
+    conditional: whether the labels steer what is made. needs_classes: whether it cannot do without. latent_shape: of one
+    latent, set by the method.
     """
 
     conditional = False
+    needs_classes = False
     latent_shape: tuple[int, ...]
 
     def conclude(self, batches: Iterable[Tensor], seed: int) -> None:
@@ -157,9 +160,19 @@ def load_config(name: str, content: dict[str, Any] | None = None) -> MethodConfi
 
 
 def build(name: str, chosen: MethodConfig, shape: Shape) -> Method:
-    """A new, untrained model of the method. Initial weights come from torch's default generator: seed it first."""
+    """A new, untrained model of the method. Initial weights come from torch's default generator: seed it first.
+
+    Raises ConfigError when the method needs classes and there are none.
+    """
+    if shape.classes < FEWEST_CLASSES and needing_classes([name]):
+        raise ConfigError(f"{name} needs labels of at least two classes; take it out of `methods` in {paths.PARAMS}")
     built: Method = page(name).Build(chosen, shape)
     return built
+
+
+def needing_classes(names: Iterable[str]) -> list[str]:
+    """Those of the methods that cannot learn from pictures without classes."""
+    return [name for name in names if page(name).Build.needs_classes]
 
 
 LearningRate = Annotated[float, Field(gt=0, le=1)]

@@ -5,7 +5,8 @@ from scipy.special import log_softmax
 
 
 def outliers(logits: np.ndarray, labels: np.ndarray, most: float) -> tuple[np.ndarray, np.ndarray]:
-    """The rows whose own label has a probability of at most `most`, least probable first, and these probabilities.
+    """The rows whose own label has a probability of at most `most` while another is the likeliest, least probable first; and these
+    probabilities.
 
     logits (n, classes); labels int (n,) in [0, classes). Of what the classifier learned from it finds fewer: it may have
     learned the wrong label too.

@@ -14,7 +14,8 @@ FEW = 20_480  # numbers in a batch up to which torch itself computes such a conv
 
 
 class Linear(nn.Linear):
-    """y = x W^T + b for x of (B, in); on the CPU, under portable arithmetic, a convolution of width one over the batch.
+    """y = x W^T + b for x of (B, in); on the CPU, under portable arithmetic, for all but small x and narrow outputs, a
+    convolution of width one over the batch.
 
     The same numbers by another library: under the caps of the portable arithmetic MKL's matrix product is about two
     times slower than oneDNN's convolution; without them it is faster (benchmarks/linear.py). oneDNN pads a narrow

@@ -61,13 +61,13 @@ def evidence(images: np.ndarray, result: dict[str, Any]) -> bytes | None:
 
 def doubtful(real: dict[str, pictures.Pictures]) -> dict[str, Any]:
     """The pictures whose label the evaluator doubts most: how many there are, one picture of the first, and a line for each."""
-    table = pd.read_csv(paths.EVALUATOR_OUTLIERS, dtype={"class": str, "seen_as": str})
+    table = pd.read_csv(paths.EVALUATOR_OUTLIERS, converters={"class": str, "seen_as": str})
     first = table.head(SHOWN)
     if first.empty:
         return {"count": 0}
     manifest = pd.read_parquet(paths.RAW / "manifest.parquet", columns=["split", "path"])
     names = {split: manifest["path"][manifest["split"] == split].tolist() for split in first["split"].unique()}
-    told = [f"{names[row.split][row.row] or f'{row.split} {row.row}'}: {label}, seen as {row.seen_as}"
+    told = [f"{names[row.split][row.row]} ({row.split} {row.row}): {label}, seen as {row.seen_as}"
             for row, label in zip(first.itertuples(), first["class"], strict=True)]
     images = np.stack([real[split].images[row] for split, row in zip(first["split"], first["row"], strict=True)])
     return {"count": len(table), "picture": png(grid(images, len(images)), SCALE), "told": told}

@@ -1,4 +1,4 @@
-"""What MLflow remembers: one run a trained model. The one importer of mlflow beside serving.py, which MLflow loads.
+"""What MLflow remembers: one run a trained model. This folder alone imports mlflow.
 
 Durations, throughput and the host live here only. What a run hears of steps comes after the checkpoint that holds
 them, and only what is past the store's last step is sent, so that a resumed run logs no step twice.

@@ -16,6 +16,8 @@ from aigc.networks import augment
 from aigc.networks.blocks import as_model_space
 from aigc.training.randomness import BalancedOrder, Order, generator
 
+ROWS = 1 << 12
+
 
 class Feed:
     """Pictures and labels in a seeded endless order.
@@ -36,7 +38,9 @@ class Feed:
         if images.nbytes > (device.room() if room is None else room):
             self.ahead = _Ahead(self)
         elif self.device.type != "cpu":
-            self.images = torch.from_numpy(np.array(images)).to(self.device)
+            self.images = torch.empty(images.shape, dtype=torch.uint8, device=self.device)
+            for start in range(0, len(images), ROWS):  # never all of it in the host's memory
+                self.images[start:start + ROWS] = torch.from_numpy(np.array(images[start:start + ROWS]))
             self.labels = torch.from_numpy(np.array(labels)).to(self.device)
 
     def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
