@@ -126,7 +126,7 @@ def test_code_from_outside_the_hashed_tree_is_refused(project: Path, finished: P
 
 
 def test_an_experiment_is_run_and_shown(project: Path) -> None:
-    run_in(project, "dvc", "exp", "run", "-S", "validate.min_rows=999", "-n", "fewer-rows")
+    run_in(project, "dvc", "exp", "run", "-S", "validate.min_rows=999", "-n", "fewer-rows", "validate")
     shown = run_in(project, "dvc", "exp", "show", "--csv").stdout
     assert "fewer-rows" in shown
     assert "vae.json:fid.value" in shown
