@@ -23,10 +23,10 @@ ui: $(VENV)/runtime
 	python -m aigc ui
 
 test: $(VENV)/dev
-	pytest -n 2 --dist loadgroup -m "not slow"
+	pytest -n 2 --dist worksteal -m "not slow"
 
 test-all: $(VENV)/dev
-	pytest -n 2 --dist loadgroup
+	pytest -n 2 --dist worksteal
 
 lint: $(VENV)/dev
 	ruff check

@@ -5,6 +5,7 @@ from aigc.core import runtime
 THREADS = 2
 runtime.cap_environment("portable", THREADS)
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -23,12 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a finished pipeline go to one worker of `pytest -n`, so that it is made once."""
-    for item in items:
-        if "finished" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("finished"))
+    """Tests of a finished pipeline come first: one worker makes it, while the others run the rest."""
+    items.sort(key=lambda item: "finished" not in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
@@ -101,8 +99,21 @@ def copy_project(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which `dvc repro` has run once. Read it, do not change it."""
-    folder = copy_project(tmp_path_factory.mktemp("finished"))
+    """A project in which `dvc repro` has run once. Read it, do not change it. Workers of `pytest -n` share one run; each has a copy."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return run_once(tmp_path_factory.mktemp("finished"))
+    shared = tmp_path_factory.getbasetemp().parent / "finished"
+    with shared.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.with_suffix(".done").exists():
+            run_once(shared)
+            shared.with_suffix(".done").touch()
+    return Path(shutil.copytree(shared, tmp_path_factory.mktemp("finished") / "project", symlinks=True))
+
+
+def run_once(folder: Path) -> Path:
+    """The small project in `folder`, with results that are committed."""
+    copy_project(folder)
     run_in(folder, "dvc", "repro")
     run_in(folder, "git", "add", "-A")
     run_in(folder, "git", "commit", "-qm", "results")
