@@ -15,7 +15,7 @@ from aigc.training.checkpoint import Checkpoints
 from aigc.training.feed import Feed
 from aigc.training.loop import Trainer
 
-CHOSEN = ClassifierConfig(images=16000, batch_size=64, ema_halflife=2000.0, warmup=0.05, decay=0.5, learning_rate=0.002, width=8, features=32)
+CHOSEN = ClassifierConfig(images=8000, batch_size=64, ema_halflife=2000.0, warmup=0.05, decay=0.5, learning_rate=0.002, width=8, features=32)
 
 
 def trained(images: np.ndarray, labels: np.ndarray, classes: int, device: Device, folder: Path) -> Classifier:

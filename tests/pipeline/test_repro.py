@@ -4,6 +4,8 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 from conftest import run_in
 
 
@@ -125,6 +127,7 @@ def test_code_from_outside_the_hashed_tree_is_refused(project: Path, finished: P
     assert "DVC hashed the code under" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_experiment_is_run_and_shown(project: Path) -> None:
     run_in(project, "dvc", "exp", "run", "-S", "validate.min_rows=999", "-n", "fewer-rows", "validate")
     shown = run_in(project, "dvc", "exp", "show", "--csv").stdout
