@@ -16,8 +16,8 @@ PLANTS = {
          "        pictures.write_labels(folder, found.labels[rows], found.classes)\n"
          "        files.write_json(folder / 'made.json', __import__('time').time())"), "preprocess", "data/processed/holdout", {}),
     "an unseeded draw": (
-        ("src/aigc/stages/preprocess.py", "append(fit(found.images[row], chosen)[None])",
-         "append(fit(found.images[row], chosen)[None] ^ np.random.default_rng().integers(2, dtype=np.uint8))"),
+        ("src/aigc/stages/preprocess.py", "append(geometry.fit_array(found.images[row], chosen)[None])",
+         "append(geometry.fit_array(found.images[row], chosen)[None] ^ np.random.default_rng().integers(2, dtype=np.uint8))"),
         "preprocess", "data/processed/holdout", {}),
     "a changed thread count": (
         ("src/aigc/stages/evaluator.py", "runtime.start_torch(switches.arithmetic, switches.threads)",
