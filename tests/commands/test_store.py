@@ -21,7 +21,7 @@ from aigc.core.errors import StorageError
 from conftest import ROOT, run_in
 
 CODE = {"PYTHONPATH": str(ROOT / "src")}
-VARIES = ("images_per_second", "training_seconds", "system/")
+VARIES = ("images_per_second", "sampling_images_per_second", "training_seconds", "system/")
 PORT = 5931
 
 

@@ -52,6 +52,9 @@ def _tell(method: str, params: dict[str, Any], changed: set[str], client: "Mlflo
     evaluated = [path for path in (paths.metrics(method), paths.grid(method)) if path.exists() and str(path) not in changed]
     content = files.read_json(paths.metrics(method)) if paths.metrics(method) in evaluated else {}
     numbers, tags = flat(content), views.verdict_tags(content)
+    if content:
+        tensors, _ = files.read_tensors(paths.model(method) / model.WEIGHTS)
+        numbers["parameters"] = float(sum(tensor.numel() for tensor in tensors.values()))
     with process.only_writer(runs.lock_of(method, runs.RESTORED)):
         found = next(iter(finished.of_weights(client, experiment, card.weights_sha256)), None)
         if found is None:
