@@ -83,7 +83,7 @@ def remake(folder: Path, targets: Sequence[str] = ()) -> None:
     for name in ("PYTHONPATH", "DVC_ROOT", "DVC_STAGE", "DVC_EXP_NAME"):
         environment.pop(name, None)
 
-    def dvc(*arguments: str, remedy: str) -> None:
+    def dvc(*arguments: str, remedy: str = "") -> None:
         done = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment, check=False, stdout=sys.stderr,
                               preexec_fn=process.die_with_parent)
         if done.returncode:
@@ -93,8 +93,8 @@ def remake(folder: Path, targets: Sequence[str] = ()) -> None:
     if added := [name for name in listed.split("\0") if name and (folder / name).is_file()]:
         # DVC's cache is laid out as a remote is; `verify` has what comes from it hashed again.
         cache = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], cwd=top(), capture_output=True, text=True, check=False).stdout
-        dvc("remote", "add", "--quiet", "--local", "--force", HERE, cache.strip(), remedy="")
-        dvc("remote", "modify", "--quiet", "--local", HERE, "verify", "true", remedy="")
+        dvc("remote", "add", "--quiet", "--local", "--force", HERE, cache.strip())
+        dvc("remote", "modify", "--quiet", "--local", HERE, "verify", "true")
         dvc("pull", "--quiet", "--remote", HERE, *added, remedy=f"; `dvc pull {' '.join(added)}` here first")
     (folder / "dvc.lock").unlink(missing_ok=True)
-    dvc("repro", "--force", *targets, remedy="")
+    dvc("repro", "--force", *targets)
