@@ -4,6 +4,7 @@ Against rot and mistakes, not against malice: who can write both files can make 
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 CARD_SHA256 = "card_sha256"
 RESTORE = "restore it (`dvc checkout --force`), or download the model again"
+
+
+def parameters(weights: Mapping[str, torch.Tensor]) -> int:
+    """How many numbers a model's weights hold, buffers included."""
+    return sum(tensor.numel() for tensor in weights.values())
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """Every method trains, samples, saves and loads, and a sample does not depend on how many were asked for."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from aigc import model, sampling
 from aigc.core import config
@@ -24,6 +26,16 @@ SHAPES = [contract.Shape(1, 28, 10), contract.Shape(3, 16, 0)]
 SHAPES += [pytest.param(shape, marks=pytest.mark.slow) for shape in (
     contract.Shape(1, 16, 10), contract.Shape(3, 28, 0), contract.Shape(3, 32, 10), contract.Shape(1, 32, 0),
     contract.Shape(1, 64, 0), contract.Shape(3, 64, 10), contract.Shape(3, 128, 10), contract.Shape(1, 128, 0))]
+
+
+class NoSquareRoot(TorchDispatchMode):
+    """Forbids the one operation that the caps of the portable arithmetic do not reach (see core/runtime)."""
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+        name = operation.overloadpacket
+        assert name not in (torch.ops.aten.sqrt, torch.ops.aten.sqrt_), "torch.sqrt has other bytes on other processors"
+        assert name not in (torch.ops.aten.pow, torch.ops.aten.pow_) or args[1] != 0.5, "x ** 0.5 has other bytes on other processors"
+        return operation(*args, **(kwargs or {}))
 
 
 def load(method: str, **changes: object) -> contract.MethodConfig:
@@ -54,14 +66,16 @@ def test_every_method_gives_the_same_bytes_on_every_shape(method: str, shape: co
         with pytest.raises(ConfigError, match="needs labels"):
             train(method, shape, device, tmp_path)
         return
-    trained = train(method, shape, device, tmp_path / "c")
+    with NoSquareRoot():
+        trained = train(method, shape, device, tmp_path / "c")
     assert isinstance(trained, contract.Method)
     first = write(tmp_path / "a", trained, method, shape)
     second = write(tmp_path / "b", train(method, shape, device, tmp_path / "d"), method, shape)
     assert first.weights_sha256 == second.weights_sha256
     loaded, card = model.read(tmp_path / "a")
     assert card == first
-    images = torch.cat(list(sampling.blocks(loaded, 0, 5)))
+    with NoSquareRoot():
+        images = torch.cat(list(sampling.blocks(loaded, 0, 5)))
     assert images.shape == (5, *shape.image) and images.dtype == torch.uint8
     assert torch.equal(images, torch.cat(list(sampling.blocks(trained, 0, 5))))
 

@@ -1,7 +1,7 @@
 """A picture that says where it comes from: PNG, with text chunks that name its model, seed, index and label.
 
 No secret signs the texts. Their seal and the hash of the pixels tell what was changed; only making the picture again
-(`whence`) tells whether they are true. Standard library and Pillow alone: read before the arithmetic is chosen.
+(`whence`) tells whether they are true. Neither numpy nor torch at import: read before the arithmetic is chosen.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image, ImageFile, PngImagePlugin
 
-from aigc.core import files
+from aigc.core import config, files
 from aigc.core.version import VERSION
 
 PREFIX = "aigc."
@@ -75,7 +75,7 @@ class Claim:
 
     def problem(self) -> str:
         """What cannot be meant, "" when all can: a picture may come from anywhere."""
-        number, digest, free = r"\d{1,9}", r"[0-9a-f]{64}", r"[^\x00-\x1f\x7f]{0,2000}"
+        number, digest, free = r"\d{1,9}", r"[0-9a-f]{64}", f"{config.PRINTABLE}{{0,{config.LONGEST_LINE}}}"
         forms = {"method": r"[a-z0-9_]{1,64}", "weights_sha256": digest, "model_sha256": digest, "data_sha256": digest,
                  "source": free, "licence": free, "attribution": free, "url": free,
                  "seed": r"\d{1,10}", "index": rf"{number}(-{number})?", "label": rf"(-1|{number})( (-1|{number}))*",

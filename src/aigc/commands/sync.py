@@ -54,7 +54,7 @@ def _tell(method: str, params: dict[str, Any], changed: set[str], client: "Mlflo
     numbers, tags = flat(content), views.verdict_tags(content)
     if content:
         tensors, _ = files.read_tensors(paths.model(method) / model.WEIGHTS)
-        numbers["parameters"] = float(sum(tensor.numel() for tensor in tensors.values()))
+        numbers["parameters"] = float(model.parameters(tensors))
     with process.only_writer(runs.lock_of(method, runs.RESTORED)):
         found = next(iter(finished.of_weights(client, experiment, card.weights_sha256)), None)
         if found is None:

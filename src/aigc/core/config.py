@@ -18,7 +18,9 @@ Count = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
-Line = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x1f\x7f]*$")]
+PRINTABLE, LONGEST_LINE = r"[^\x00-\x1f\x7f]", 2000
+Line = Annotated[str, Field(max_length=LONGEST_LINE, pattern=f"^{PRINTABLE}*$")]
+FEWEST_CLASSES = 2  # with one there is nothing to tell apart: such pictures have no classes
 SMALLEST_SAMPLE = 100  # pictures: five cells of twenty, by which C_T tells the audit's controls apart
 
 

@@ -4,6 +4,9 @@ Two arithmetics. `portable`: CPU, fp32, a fixed number of threads and a capped i
 machine with AVX2 computes the same bytes. `fast`: cuda, else mps, else cpu, with all of its instructions;
 deterministic on that machine. Standard library alone at import: the caps must stand in the environment before
 numpy or torch are loaded.
+
+No cap reaches torch.sqrt (and x ** 0.5) on the CPU: it is MKL's vector function, whose last bit hangs on the processor.
+x * x.rsqrt() is the same everywhere.
 """
 
 import math

@@ -14,7 +14,6 @@ from aigc.data.ingest import Counts, ingest
 from aigc.data.sources import arrays
 from aigc.data.sources.published import CIFAR_ARCHIVE
 
-FEWEST_CLASSES = 2
 LISTED = 20  # quarantined pictures that are printed
 
 
@@ -41,7 +40,7 @@ def run(path: Path, processes: int, needing_classes: Callable[[], list[str]] = l
     if failures := expectations.failures_table(verdict, table):
         print(failures)
     problems = obstacles(counts, verdict, table, chosen, config.section("evaluate", config.Evaluate, content))
-    if table["class_name"].nunique() < FEWEST_CLASSES and (names := needing_classes()):
+    if table["class_name"].nunique() < config.FEWEST_CLASSES and (names := needing_classes()):
         problems.append(f"{', '.join(names)} needs classes; take it out of `methods`")
     if problems:
         raise GateError(f"{path}: not ready: {'; '.join(problems)}")

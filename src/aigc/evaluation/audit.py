@@ -87,7 +87,7 @@ def of_real(splits: Splits, through: Through, of_test: np.ndarray, held_out: See
     classes = len(test.classes)
     sections: Sections = {"controls": controls, "memorization": controls["holdout"],
                           "collapse": {**spread.judge(holdout.images[:size], seen, classes, within), "within": within}}
-    if classes > 1:
+    if classes >= config.FEWEST_CLASSES:
         learned = hits_on_real(train, test, through.learning(chosen.classifier_images), through.device)
         sections["labels"], _ = labels.judge(holdout.labels[:size], seen, learned, classes)
         sections["fid_per_class"] = fid_per_class(of_test, test.labels[:size], of_holdout, holdout.labels[:size], classes)

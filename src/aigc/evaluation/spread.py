@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from aigc.core.config import FEWEST_CLASSES
 from aigc.metrics import collapse, memorization
 from aigc.metrics.intervals import rounded
 from aigc.metrics.neighbours import nearest
@@ -22,7 +23,7 @@ def judge(images: np.ndarray, seen: np.ndarray, classes: int, within: float) -> 
     doubled = np.zeros(len(images), dtype=bool)
     doubled[pairs] = True
     numbers = {"duplicates": {"value": rounded(float(doubled.mean()))}, "support": {"value": rounded(collapse.support_size(len(pairs), len(images)))}}
-    if classes > 1:
+    if classes >= FEWEST_CLASSES:
         numbers["classes_covered"] = {"value": rounded(collapse.classes_covered(seen, classes))}
         numbers["class_entropy"] = {"value": rounded(collapse.class_entropy(seen, classes))}
     return numbers

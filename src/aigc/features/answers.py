@@ -21,7 +21,8 @@ CHUNK = 1 << 14  # pictures whose logits lie in memory at once
 
 def on_classes(network: Classifier, split: Pictures, name: str, most: float, device: Device) -> tuple[np.ndarray, list[dict[str, Any]]]:
     """The class seen in each picture, int64 (n,), and the doubtful ones as rows of `table` (see metrics.outliers)."""
-    seen, doubtful = [np.empty(0, np.int64)], []
+    seen: list[np.ndarray] = []
+    doubtful = []
     for start in range(0, len(split), CHUNK):
         labels = split.labels[start:start + CHUNK]
         logits = see(network, split.images[start:start + CHUNK], device).logits

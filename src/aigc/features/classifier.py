@@ -35,7 +35,7 @@ class Classifier(Trainable):
 
     def __init__(self, chosen: ClassifierConfig, shape: Shape) -> None:
         super().__init__(shape)
-        self.chosen, self.names_classes = chosen, shape.classes > 1
+        self.chosen, self.names_classes = chosen, shape.has_classes
         levels, side = blocks.pyramid(chosen.width, shape.size, 4 * chosen.width)
         layers: list[nn.Module] = []
         for fine, coarse in itertools.pairwise([shape.channels, *levels[1:]]):

@@ -21,7 +21,6 @@ from aigc.core import config, paths
 from aigc.core.errors import ConfigError
 
 NOT_METHODS = {"contract"}
-FEWEST_CLASSES = 2
 NEARLY_PARALLEL = 1e-4  # sine of the angle below which the straight line is taken: there is no arc, or none that is the shortest
 
 
@@ -47,6 +46,10 @@ class Shape:
     def image(self) -> tuple[int, int, int]:
         """(C, H, W)"""
         return self.channels, self.size, self.size
+
+    @property
+    def has_classes(self) -> bool:
+        return self.classes >= config.FEWEST_CLASSES
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,7 @@ def build(name: str, chosen: MethodConfig, shape: Shape) -> Method:
 
     Raises ConfigError when the method needs classes and there are none.
     """
-    if shape.classes < FEWEST_CLASSES and needing_classes([name]):
+    if not shape.has_classes and needing_classes([name]):
         raise ConfigError(f"{name} needs labels of at least two classes; take it out of `methods` in {paths.PARAMS}")
     built: Method = page(name).Build(chosen, shape)
     return built

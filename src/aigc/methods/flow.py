@@ -43,7 +43,7 @@ class Build(Method):
     def __init__(self, chosen: Config, shape: Shape) -> None:
         super().__init__(shape)
         self.chosen = chosen
-        self.conditional = shape.classes > 1
+        self.conditional = shape.has_classes
         self.latent_shape = shape.image
         self.velocity = UNet(shape.channels, shape.size, chosen.width, shape.classes if self.conditional else 0)
 

@@ -51,9 +51,10 @@ class BatchDeviation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C + 1, H, W)"""
-        # Sums, divided when they are small: the gradient of a mean divides at the size of the batch.
+        # Sums, divided when they are small: the gradient of a mean divides at the size of the batch. No sqrt: runtime says why.
         mean = x.sum(0) / len(x)
-        deviation = ((x - mean).square().sum(0) / len(x) + 1e-8).sqrt().mean()
+        variance = (x - mean).square().sum(0) / len(x) + 1e-8
+        deviation = (variance * variance.rsqrt()).mean()
         return torch.cat([x, deviation.expand(len(x), 1, *x.shape[2:])], dim=1)
 
 

@@ -15,8 +15,15 @@ def render(template: str, **facts: Any) -> bytes:
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True)
     environment.filters["embed"] = embed
-    environment.filters["number"] = lambda value: "–" if value is None else f"{value:.4g}"
+    environment.filters["number"] = number
     return environment.get_template(template).render(**facts).encode()
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """As many significant digits; all of them before the point, and none behind it, from a thousand on. None: a dash."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
 
 
 def embed(png: bytes) -> str:

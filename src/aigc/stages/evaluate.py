@@ -37,7 +37,7 @@ def run(method: str) -> None:
     if not content["memorization"]["passes"]:
         print(f"{method}: fails the memorization audit and cannot be promoted; see {paths.metrics(method)} and the report", file=sys.stderr)
     remember(method, card, {**flat(content), "sampling_images_per_second": sampling.pace(generator),
-                            "parameters": sum(tensor.numel() for tensor in generator.state_dict().values())}, views.verdict_tags(content))
+                            "parameters": model.parameters(generator.state_dict())}, views.verdict_tags(content))
 
 
 def remember(method: str, card: model.Card, numbers: dict[str, float], tags: dict[str, str]) -> None:

@@ -83,7 +83,7 @@ def describe(name: str) -> dict[str, Any]:
     summary = " ".join((contract.page(name).__doc__ or name).split("\n\n")[0].split())
     return {
         "name": name, "metrics": files.read_json(paths.metrics(name)), "summary": summary, "images": int(history["images"].iloc[-1]),
-        "parameters": sum(tensor.numel() for tensor in weights.values()), "config": card.config,
+        "parameters": model.parameters(weights), "config": card.config,
         "weights_sha256": card.weights_sha256, "grid": paths.grid(name).read_bytes(), "latents": paths.latents(name).read_bytes(),
         "encodes": issubclass(contract.page(name).Build, Encoding),
         "losses": figures.losses(history), "classes": figures.class_shares(by_class) if len(by_class) > 1 else None,

@@ -31,6 +31,7 @@ class Feed:
                  mirror: bool = False, shift: int = 0, crop: float = 1.0, room: int | None = None) -> None:
         self.order = BalancedOrder(torch.from_numpy(np.array(labels)), seed) if balanced else Order(len(images), seed)
         self.seed, self.mirror, self.shift, self.crop = seed, mirror, shift, crop
+        self.augments = mirror or shift > 0 or crop < 1
         self.device = device.torch_device
         self.images: np.ndarray | Tensor = images
         self.labels: np.ndarray | Tensor = labels
@@ -47,11 +48,13 @@ class Feed:
         """Batch number `step`: float32 (size, C, H, W) in [-1, 1] and int64 (size,)."""
         images, labels = self.ahead.take(step, size) if self.ahead else self.read(step, size)
         images, labels = as_model_space(images.to(self.device, non_blocking=True)), labels.to(self.device, non_blocking=True)
-        rng = generator(self.seed, "augment", step, self.device)
+        return (self.augmented(images, generator(self.seed, "augment", step, self.device)) if self.augments else images), labels
+
+    def augmented(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """The pictures of a batch, each changed at random as far as it was asked for."""
         images = augment.mirror(images, rng) if self.mirror else images
         images = augment.translate(images, self.shift, rng) if self.shift else images
-        images = augment.crop(images, self.crop, rng) if self.crop < 1 else images
-        return images, labels
+        return augment.crop(images, self.crop, rng) if self.crop < 1 else images
 
     def read(self, step: int, size: int) -> tuple[Tensor, Tensor]:
         """Batch number `step` from where the pictures lie: uint8 (size, C, H, W) and int64 (size,)."""
