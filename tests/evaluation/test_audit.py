@@ -22,7 +22,7 @@ LEARNING = ClassifierConfig(images=4000, batch_size=64, ema_halflife=200.0, warm
 
 
 class Brightness(Method):
-    """A method whose own measure is known: the mean of each picture."""
+    """A method whose own measures are known: the mean of each picture, and what a batch of it holds."""
 
     def players(self) -> dict[str, Player]:
         return {}
@@ -34,7 +34,8 @@ class Brightness(Method):
         return latents
 
     def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        return {"brightness": real.mean((1, 2, 3)), "is_labelled": labels >= 0}
+        return {"brightness": real.mean((1, 2, 3)), "is_labelled": labels >= 0, "batch": torch.full((len(real),), float(len(real))),
+                "classes": torch.full((len(real),), float(len(labels.unique())))}
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +48,21 @@ def some(digits: tuple[np.ndarray, np.ndarray]) -> tuple[Pictures, Pictures]:
 def test_an_own_measure_is_its_mean_over_test_pictures_beside_that_over_training_pictures(
         some: tuple[Pictures, Pictures], device: runtime.Device) -> None:
     train, test = some
-    found = own.judge(Brightness(Shape(1, 28, 10)), test, train, 300, device)
-    assert found["brightness"]["value"] == pytest.approx(as_model_space(torch.from_numpy(test.images[:300])).mean().item(), rel=1e-5)
-    assert found["brightness"]["train"] == pytest.approx(as_model_space(torch.from_numpy(train.images[:300])).mean().item(), rel=1e-5)
+    found = own.judge(Brightness(Shape(1, 28, 10)), test, train, len(train), 20, device)
+    assert found["brightness"]["value"] == pytest.approx(as_model_space(torch.from_numpy(test.images)).mean().item(), rel=1e-5)
+    assert found["brightness"]["train"] == pytest.approx(as_model_space(torch.from_numpy(train.images)).mean().item(), rel=1e-5)
     assert found["brightness"]["low"] < found["brightness"]["value"] < found["brightness"]["high"]
     assert found["is_labelled"]["value"] == 1
+
+
+def test_own_measures_are_taken_in_mixed_batches_of_the_trainings_size_though_a_split_lies_class_by_class(
+        some: tuple[Pictures, Pictures], device: runtime.Device) -> None:
+    by_class = [Pictures(split.images[order], split.labels[order], split.classes) for split in some
+                for order in [np.argsort(split.labels, kind="stable")]]
+    found = own.judge(Brightness(Shape(1, 28, 10)), by_class[1], by_class[0], 400, 16, device)
+    assert found["batch"] == {"value": 16, "low": 16, "high": 16, "train": 16}
+    assert found["classes"]["value"] > 6 and found["classes"]["train"] > 6
+    assert own.judge(Brightness(Shape(1, 28, 10)), by_class[1], by_class[0], 100, 128, device)["batch"]["value"] == 100 // own.FEWEST_BATCHES
 
 
 @pytest.mark.parametrize(("name", "measures"), [

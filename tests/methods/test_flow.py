@@ -54,6 +54,16 @@ def test_guidance_extrapolates_from_no_class_towards_the_class() -> None:
     torch.testing.assert_close(method.guided(x, 0.5, labels), free + 3 * (towards - free), rtol=1e-4, atol=1e-5)
 
 
+def test_the_velocity_of_patches_that_hold_more_numbers_than_the_network_has_channels_can_point_anywhere() -> None:
+    torch.manual_seed(0)
+    network = flow.UNet(3, 64, 16, 0)
+    for weights in network.end[-1].weight, network.past.weight, network.past.bias:
+        torch.nn.init.normal_(weights)
+    velocity = network(torch.randn(2, 3, 64, 64), torch.rand(2), torch.tensor([-1, -1]))
+    patches = torch.nn.functional.pixel_unshuffle(velocity, network.patch).transpose(0, 1).flatten(1)
+    assert torch.linalg.matrix_rank(patches) == 3 * network.patch**2 > 16
+
+
 def test_a_trained_flow_recovers_the_moments_of_a_two_dimensional_mixture() -> None:
     torch.manual_seed(0)
     rng = torch.Generator().manual_seed(0)

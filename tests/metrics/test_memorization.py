@@ -148,3 +148,13 @@ def test_relative_distance_has_no_unit_and_survives_equal_training_pictures() ->
 def test_what_cannot_be_audited_is_named(call, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         call()
+
+
+def test_a_noisy_copy_of_a_picture_that_comes_many_times_is_as_near_as_of_one_that_comes_once(rng: np.random.Generator) -> None:
+    once = rng.normal(size=(200, 8))
+    many = np.concatenate([once, np.repeat(once[:1], 12, 0)])
+    copy = once[:1] + 1e-3
+    alone, among = memorization.survey(once), memorization.survey(many)
+    assert memorization.find(copy, among).relative(among) == pytest.approx(memorization.find(copy, alone).relative(alone))
+    assert not memorization.authenticity(memorization.find(copy, among), among).any()
+    np.testing.assert_allclose(among.nearest[200:], alone.nearest[0])

@@ -1,4 +1,4 @@
-"""Each change of a picture stays within its reach, fills with background and draws anew for every picture."""
+"""Each change of a picture stays within its reach, fills as it says and draws anew for every picture."""
 
 import torch
 
@@ -17,12 +17,17 @@ def dotted(count: int) -> torch.Tensor:
     return images
 
 
-def test_translate_shifts_within_reach_and_fills_with_background() -> None:
+def test_translate_shifts_within_reach_and_fills_with_black() -> None:
     moved = augment.translate(dotted(64), 2, rng())
     places = (moved[:, 0] == 1).nonzero()
     assert len(places) == 64
     assert (places[:, 1:] - 8).abs().max() == 2
     assert moved.unique().tolist() == [-1, 1]
+
+
+def test_translate_can_repeat_the_edge_in_place_of_black() -> None:
+    assert (augment.translate(torch.ones(20, 3, 8, 8), 2, rng(), repeat_edge=True) == 1).all()
+    assert (augment.translate(torch.ones(20, 3, 8, 8), 2, rng()) == -1).any()
 
 
 def test_cutout_blanks_one_square_that_the_border_may_cut() -> None:

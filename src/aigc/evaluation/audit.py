@@ -104,11 +104,11 @@ class Answer:
 
 
 def of_method(method: Method, samples: Pictures, found: Seen, splits: Splits, through: Through, of_test: np.ndarray,
-              chosen: config.Audit, real: Sections, folder: Path) -> Answer:
+              chosen: config.Audit, real: Sections, folder: Path, batch: int) -> Answer:
     """All sections of one method's samples, in which the eye has `found` features; real: what `of_real` answered.
 
-    of_test: features of the first n test pictures. Memorization, collapse and its own measures are of n pictures; labels are of all
-    samples, where there are any.
+    of_test: features of the first n test pictures. Memorization, collapse and its own measures, in batches of the training's
+    `batch`, are of n pictures; labels are of all samples, where there are any.
     """
     classes, size, features = len(samples.classes), len(of_test), found.features
     seen = through.classes(samples.images, found)
@@ -117,7 +117,7 @@ def of_method(method: Method, samples: Pictures, found: Seen, splits: Splits, th
     sections: Sections = {
         "memorization": {**memory, **{view: beside(memory[view], real["memorization"][view]) for view in memorization.VIEWS}},
         "collapse": beside(spread.judge(samples.images[:size], seen[:size], classes, real["collapse"]["within"]), real["collapse"]),
-        "own": own.judge(method, splits.test, splits.train, size, through.device),
+        "own": own.judge(method, splits.test, splits.train, size, batch, through.device),
     }
     table = pd.DataFrame({"class": samples.classes, "count": np.bincount(np.maximum(seen, 0), minlength=classes)[:classes]})
     if method.conditional:

@@ -17,14 +17,14 @@ from aigc.features.extractor import Eye, Seen
 from aigc.metrics import frechet, intervals, kernel, neighbours
 from aigc.metrics.frechet import Gaussian
 from aigc.metrics.inception_score import inception_score
-from aigc.metrics.intervals import Number, rounded
+from aigc.metrics.intervals import Number
 from aigc.metrics.neighbours import Balls
 from aigc.training.randomness import stream_seed
 
 METRICS = ("fid", "fid_infinity", "kid", "is", "precision", "recall", "density", "coverage")
 INTERVALS = {
     "fid, is": "Student's over disjoint blocks of n samples; the jackknife over groups of samples where there are fewer than four blocks",
-    "recall, coverage": "Student's over disjoint blocks of n samples; none where there is one block only",
+    "fid_infinity, recall, coverage": "Student's over disjoint blocks of n samples; none where there is one block only",
     "kid": "the jackknife over all samples", "precision": "Wilson's over all samples", "density": "Student's over all samples",
 }
 
@@ -69,8 +69,8 @@ def measure(real: Real, seen: Seen, chosen: config.Evaluate) -> dict[str, Number
     work: dict[str, Callable[[], Number]] = {
         "fid": lambda: intervals.over_blocks(
             lambda block: frechet.distance(real.gaussian, frechet.fit(block)), features, size, smooth=True),
-        "fid_infinity": lambda: {"value": rounded(
-            frechet.fid_infinity(real.gaussian, features, stream_seed(chosen.seed, "fid_infinity")))},
+        "fid_infinity": lambda: intervals.over_blocks(
+            lambda block: frechet.fid_infinity(real.gaussian, block, stream_seed(chosen.seed, "fid_infinity")), features, size),
         "kid": lambda: _kid(real, features),
         "is": lambda: intervals.over_blocks(inception_score, seen.logits, size, smooth=True),
         "precision": lambda: intervals.of_share(neighbours.held(real.close, features)[0] > 0),

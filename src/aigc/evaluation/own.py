@@ -1,7 +1,9 @@
-"""Each family by its own measure, on real test pictures; beside it the same on training pictures: the gap is overfitting."""
+"""Each family by its own measure, on real test pictures; beside it the same on training pictures: the gap is overfitting.
+
+In batches of a fixed random order, as in training: a critic may see how much the pictures of a batch differ."""
 
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
 
 import numpy as np
 import torch
@@ -15,30 +17,29 @@ from aigc.metrics.intervals import of_mean, rounded
 from aigc.networks.blocks import as_model_space
 from aigc.training import randomness
 
-ROWS = 250
+FEWEST_BATCHES = 20
 
 
-def judge(method: Method, test: Pictures, train: Pictures, count: int, device: Device) -> dict[str, dict[str, float]]:
-    """The method's own measures over the first `count` pictures of each split: the mean on test with Student's interval, and
-    `train`, the mean on training pictures. {} where the method has none. method: in eval mode on the device."""
-    found = {name: _measure(method, split, count, name, device) for name, split in (("test", test), ("train", train))}
+def judge(method: Method, test: Pictures, train: Pictures, count: int, batch: int, device: Device) -> dict[str, dict[str, float]]:
+    """The method's own measures over about `count` pictures of each split: the mean on test with Student's interval over
+    batches, and `train`, the mean on training pictures. {} where the method has none. method: in eval mode on the device.
+
+    batch: of the training; smaller where `count` has no FEWEST_BATCHES of it. Only whole batches are measured.
+    """
+    batch = max(1, min(batch, count // FEWEST_BATCHES))
+    found = {name: _measure(method, split, count, batch, name, device) for name, split in (("test", test), ("train", train))}
     return {measure: {**of_mean(values.tolist()), "train": rounded(float(found["train"][measure].mean()))}
             for measure, values in found["test"].items()}
 
 
 @torch.inference_mode()
-def _measure(method: Method, split: Pictures, count: int, name: str, device: Device) -> dict[str, np.ndarray]:
-    parts: dict[str, list[Tensor]] = {}
-    bar = tqdm(list(_batches(split, count)), desc=f"own measures on {name}", disable=None, file=sys.stderr)
-    for step, (images, labels) in enumerate(bar):
+def _measure(method: Method, split: Pictures, count: int, batch: int, name: str, device: Device) -> dict[str, np.ndarray]:
+    """The mean of each measure over each batch: float64 (batches,)."""
+    order, parts = randomness.Order(len(split), randomness.stream_seed(0, f"own measures on {name}")), defaultdict[str, list[Tensor]](list)
+    for step in tqdm(range(min(count, len(split)) // batch), desc=f"own measures on {name}", disable=None, file=sys.stderr):
+        rows = order.indices(step * batch, batch).numpy()
+        images, labels = (torch.from_numpy(array[rows]).to(device.torch_device) for array in (split.images, split.labels))
         rng = randomness.generator(0, f"own measures on {name}", step, device.torch_device)
-        measured = method.own_measures(as_model_space(images.to(device.torch_device)), labels.to(device.torch_device), rng)
-        for measure, values in measured.items():
-            parts.setdefault(measure, []).append(values.cpu().double())
-    return {measure: torch.cat(values).numpy() for measure, values in parts.items()}
-
-
-def _batches(split: Pictures, count: int) -> Iterator[tuple[Tensor, Tensor]]:
-    for start in range(0, min(count, len(split)), ROWS):
-        stop = min(start + ROWS, count, len(split))
-        yield torch.from_numpy(np.array(split.images[start:stop])), torch.from_numpy(split.labels[start:stop])
+        for measure, values in method.own_measures(as_model_space(images), labels, rng).items():
+            parts[measure].append(values.cpu().double().mean())
+    return {measure: torch.stack(means).numpy() for measure, means in parts.items()}

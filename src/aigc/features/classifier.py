@@ -57,7 +57,7 @@ class Classifier(Trainable):
             labels = torch.randint(TURNS, (len(real),), generator=rng, device=rng.device)
             real = turned(real, labels)
         rows, columns = torch.randint(-SHIFT, SHIFT + 1, (2,), generator=rng, device=rng.device).tolist()
-        shifted = F.pad(real, (SHIFT + columns, SHIFT - columns, SHIFT + rows, SHIFT - rows), value=-1)
+        shifted = F.pad(real, (SHIFT + columns, SHIFT - columns, SHIFT + rows, SHIFT - rows), mode="replicate")
         shifted = shifted[:, :, SHIFT:-SHIFT, SHIFT:-SHIFT]
         yield "classifier", F.cross_entropy(self(shifted)[1], labels)
 

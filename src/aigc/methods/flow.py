@@ -113,7 +113,11 @@ class Residual(nn.Module):
 
 
 class UNet(nn.Module):
-    """A small U-Net on patches, of two resolutions: v(x, t, label): (B, C, S, S), (B,), (B,) -> (B, C, S, S). Label `classes` means none."""
+    """A small U-Net on patches, of two resolutions: v(x, t, label): (B, C, S, S), (B,), (B,) -> (B, C, S, S). Label `classes` means none.
+
+    x also goes past the network, times a gain that depends on time (Karras 2022's skip): a large patch has more numbers than
+    the network has channels, and noise that cannot reach the output would stay in the picture.
+    """
 
     def __init__(self, channels: int, size: int, width: int, classes: int) -> None:
         super().__init__()
@@ -129,7 +133,9 @@ class UNet(nn.Module):
         self.up = nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1)
         self.merge = Residual(2 * width, width, embedding)
         last = nn.Conv2d(width, pixels, 3, padding=1)
-        nn.init.zeros_(last.weight)
+        self.past = Linear(embedding, pixels)
+        for weights in (last.weight, self.past.weight, self.past.bias):
+            nn.init.zeros_(weights)
         self.end = nn.Sequential(nn.GroupNorm(GROUPS, width), nn.SiLU(), last)
 
     def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
@@ -137,7 +143,8 @@ class UNet(nn.Module):
         if self.label is not None:
             embedding = embedding + self.label(labels)
         embedding = F.silu(embedding)
-        fine = self.fine(self.start(F.pixel_unshuffle(x, self.patch)), embedding)
+        patches = F.pixel_unshuffle(x, self.patch)
+        fine = self.fine(self.start(patches), embedding)
         coarse = self.coarse2(self.coarse1(self.down(fine), embedding), embedding)
         merged = self.merge(torch.cat([fine, self.up(coarse)], dim=1), embedding)
-        return F.pixel_shuffle(self.end(merged), self.patch)
+        return F.pixel_shuffle(self.end(merged) + self.past(embedding)[:, :, None, None] * patches, self.patch)

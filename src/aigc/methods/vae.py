@@ -47,11 +47,12 @@ class Build(Encoding):
         yield "autoencoder", self.misfit(logits, real, self.deviation).mean() + self.beta() * price
 
     def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """elbo: nats a picture, at beta 1 and one draw of z, beside the reconstruction error."""
-        mean, log_variance = self.posterior(real)
-        logits = self.decoder(mean + (log_variance / 2).exp() * self.latents(len(real), rng))
+        """elbo: nats a picture, at beta 1 and one draw of z, beside the reconstruction error. bernoulli: of the picture made
+        black and white at random, each pixel by its grey; gaussian: a density on [-1, 1]. The two do not compare."""
         if self.likelihood == "gaussian" and self.deviation is None:
             return super().own_measures(real, labels, rng)  # a variance fitted to the pictures that are judged gives no bound
+        mean, log_variance = self.posterior(real)
+        logits = self.decoder(mean + (log_variance / 2).exp() * self.latents(len(real), rng))
         elbo = -self.misfit(logits, real, self.deviation) - kl(mean, log_variance).sum(1)
         return {**super().own_measures(real, labels, rng), "elbo": elbo}
 

@@ -3,9 +3,10 @@ the last ulp does not decide about a lock.
 
 No samples are drawn twice: a bootstrap's duplicates raise FID and move every neighbour. Which interval is whose:
 
-    FID, IS, recall, coverage   Student's over disjoint blocks of n samples, which are independent whatever the metric is
+    FID, FID-infinity, IS, recall, coverage
+                                Student's over disjoint blocks of n samples, which are independent whatever the metric is
     FID, IS, below four blocks  the jackknife over groups of each block: Student's factor is large there, and they are smooth
-    recall, coverage, one block none: neighbours are not smooth, the jackknife's interval is too wide by half (by simulation)
+    the others, one block       none: neighbours are not smooth, the jackknife's interval is too wide by half (by simulation)
     KID                         the jackknife over all samples; its expectation does not depend on n
     precision                   Wilson's (1927), since it is a share of independent samples
     density                     Student's, since it is a mean over independent samples
@@ -56,8 +57,11 @@ def over_blocks(metric: Metric, samples: np.ndarray, size: int, smooth: bool = F
 
 
 def jackknife_variance(metric: Metric, samples: np.ndarray) -> float:
-    """The variance of `metric` by leaving out each of GROUPS interleaved groups in turn (Quenouille 1956, Tukey 1958)."""
-    group = np.arange(len(samples)) % GROUPS
+    """The variance of `metric` by leaving out each of GROUPS groups in turn (Quenouille 1956, Tukey 1958).
+
+    Groups are drawn at random, by a fixed seed: every 20th sample may be of one class.
+    """
+    group = np.random.default_rng(GROUPS).permutation(len(samples)) % GROUPS
     without = np.array([metric(samples[group != left_out]) for left_out in range(GROUPS)])
     return float((GROUPS - 1) / GROUPS * np.square(without - without.mean()).sum())
 

@@ -62,7 +62,7 @@ def check(labels: np.ndarray, classes: int) -> None:
 
 def fid_per_class(real: np.ndarray, real_labels: np.ndarray, generated: np.ndarray, generated_labels: np.ndarray,
                   classes: int) -> list[dict[str, float]]:
-    """FID within each class at n = its number of real pictures: value, n, and low, high where the generated ones fill several
+    """FID within each class at n = its number of real pictures, or of generated ones where these are fewer: value, n, and low, high where the generated ones fill several
     blocks of n. A class without enough of both has no value: {"n": ...} alone.
 
     real (N, d), generated (M, d): features; labels int (N,), (M,).

@@ -16,7 +16,7 @@ from aigc.metrics.checks import features
 from aigc.metrics.chunks import stretches
 from aigc.metrics.neighbours import nearest
 
-LOCAL = 10  # training neighbours that say how dense it is there (the copy score of Carlini et al. 2023, eq. 2, takes 50 of many more)
+LOCAL = 10  # training neighbours that say how dense it is there (the copy score of Carlini et al. 2023, eq. 2, takes 50 of many more, around the generated picture)
 REACH = 1  # pixels that a copy may be shifted by, each way, beside being mirrored
 LARGEST_SIDE = 32  # pixels a side that are compared; larger pictures are averaged down to it
 CELLS, SMALLEST_CELL = 5, 20  # of C_T (Meehan et al. 2020: cells by k-means, those with fewer than 20 samples are left out)
@@ -27,7 +27,8 @@ class Ground:
     """The training pictures as points, and how dense they lie.
 
     points: float32 (N, d). nearest: float64 (N,), the distance of each to its nearest other. local: float64 (N,), the mean
-    distance of each to its LOCAL nearest others (to all others, where there are fewer).
+    distance of each to its LOCAL nearest others (to all others, where there are fewer). Others are points that differ: around a
+    picture that comes twice it is no denser for that, and a copy of it no farther away.
     """
 
     points: np.ndarray
@@ -52,8 +53,10 @@ class Nearest:
 def survey(points: np.ndarray) -> Ground:
     """The ground that training points (N, d) make. Raises ValueError below two points or where one is not finite."""
     points = features(points, at_least=2)
-    squares, _ = nearest(points, points, min(LOCAL, len(points) - 1), same=True)
-    distances = np.sqrt(squares)
+    _, first, which = np.unique(points, axis=0, return_index=True, return_inverse=True)
+    distinct = points[first]
+    squares = nearest(distinct, distinct, min(LOCAL, len(distinct) - 1), same=True)[0] if len(distinct) > 1 else np.zeros((1, 1))
+    distances = np.sqrt(squares)[which]
     return Ground(points.astype(np.float32), distances[:, 0], distances.mean(1))
 
 
@@ -136,8 +139,9 @@ def mann_whitney_z(real: np.ndarray, generated: np.ndarray) -> float:
 def c_t(real: np.ndarray, real_cells: np.ndarray, generated: np.ndarray, generated_cells: np.ndarray) -> float:
     """C_T (Meehan et al. 2020, eq. 3): the mean over cells of Z(U), weighted by the share of real pictures there.
 
-    real, generated: distances to the nearest training point (n,), (m,), with the cell of each. Below -3: copying; above 3:
-    farther from the training pictures than real ones are. Raises ValueError when no cell holds enough of both.
+    real, generated: distances to the nearest training point (n,), (m,), with the cell of each. Far below 0: copying; above:
+    farther from the training pictures than real ones are. Where there is neither, each Z(U) has a standard deviation of 1 and
+    their mean one of about 1 / sqrt(CELLS) = 0.45. Raises ValueError when no cell holds enough of both.
     """
     total, weights = 0.0, 0.0
     for cell in np.unique(real_cells):

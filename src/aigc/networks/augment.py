@@ -1,6 +1,6 @@
 """Changes of a picture that a gradient passes through (Zhao et al. 2020, DiffAugment): float (B, C, H, W) in [-1, 1].
 
-Each draws its own strength for every picture from `rng`. New pixels are background, -1.
+Each draws its own strength for every picture from `rng`.
 """
 
 import torch
@@ -8,19 +8,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def translate(images: Tensor, reach: int, rng: torch.Generator) -> Tensor:
-    """Shift each picture by up to `reach` pixels along both axes."""
+def translate(images: Tensor, reach: int, rng: torch.Generator, repeat_edge: bool = False) -> Tensor:
+    """Shift each picture by up to `reach` pixels along both axes. New pixels are -1, or those of the edge again."""
     count, _, height, width = images.shape
     shift = torch.randint(0, 2 * reach + 1, (2, count, 1), generator=rng, device=rng.device)
     rows = torch.arange(height, device=rng.device) + shift[0]
     columns = torch.arange(width, device=rng.device) + shift[1]
-    padded = F.pad(images, [reach] * 4, value=-1).permute(0, 2, 3, 1)
+    padded = F.pad(images, [reach] * 4, mode="replicate") if repeat_edge else F.pad(images, [reach] * 4, value=-1)
+    padded = padded.permute(0, 2, 3, 1)
     which = torch.arange(count, device=rng.device)[:, None, None]
     return padded[which, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
 def cutout(images: Tensor, side: int, rng: torch.Generator) -> Tensor:
-    """Blank one square of `side` pixels in each picture; its middle lies anywhere in the picture."""
+    """Set to -1 one square of `side` pixels in each picture; its middle lies anywhere in the picture."""
     count, _, height, width = images.shape
     inside = []
     for length in (height, width):

@@ -29,7 +29,7 @@ def run(method: str) -> None:
     protocol = {**reference["protocol"], "samples": len(samples), "samples_sha256": files.sha256(paths.generated(method) / "images.npy")}
     generator, card = model.read(paths.model(method), device.torch_device)
     answer = audit.of_method(generator, samples, seen, audit.open_splits(chosen.sample_size), through, real.features,
-                             config.section("audit", config.Audit), reference["audit"], paths.REFERENCE)
+                             config.section("audit", config.Audit), reference["audit"], paths.REFERENCE, card.config["batch_size"])
     files.write_csv(paths.classes(method), answer.classes)
     files.write_csv(paths.nearest(method), answer.nearest)
     content = {**beside, **answer.sections, "protocol": protocol}

@@ -53,7 +53,7 @@ class Feed:
     def augmented(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """The pictures of a batch, each changed at random as far as it was asked for."""
         images = augment.mirror(images, rng) if self.mirror else images
-        images = augment.translate(images, self.shift, rng) if self.shift else images
+        images = augment.translate(images, self.shift, rng, repeat_edge=True) if self.shift else images
         return augment.crop(images, self.crop, rng) if self.crop < 1 else images
 
     def read(self, step: int, size: int) -> tuple[Tensor, Tensor]:

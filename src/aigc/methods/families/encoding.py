@@ -55,7 +55,8 @@ class Encoding(Method):
     def misfit(self, logits: Tensor, real: Tensor, deviation: float | None = None) -> Tensor:
         """-log p(x|z) in nats, summed over pixels: (B,).
 
-        bernoulli: pixels as probabilities in [0, 1]. gaussian: pixels in [-1, 1] with one standard deviation; None =
+        bernoulli: expected over pixels drawn black or white, their greys as probabilities in [0, 1]; no density of the grey
+        picture itself (Loaiza-Ganem & Cunningham 2019). gaussian: pixels in [-1, 1] with one standard deviation; None =
         the likeliest for this batch, sigma^2 = mean squared error (Rybkin 2021, eq. 5).
         """
         if self.likelihood == "bernoulli":
