@@ -44,7 +44,7 @@ SETTINGS: dict[str, dict[str, int]] = {
     "gan": {"images": 48_000, "batch_size": 32, "width": 128},
     "wgan_gp": {"images": 6_400, "batch_size": 16},
     "dcgan": {"images": 6_400, "batch_size": 16},
-    "cgan": {"images": 9_600, "batch_size": 16},
+    "cgan": {"images": 24_000, "batch_size": 16},
 }
 THREADS = 1  # part of what the bytes depend on
 BLOCKS = 3  # of evaluate.sample_size samples, for the interval

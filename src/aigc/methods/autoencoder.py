@@ -1,4 +1,4 @@
-"""Regularised autoencoder with a density fitted to its codes after training (Ghosh et al. 2020).
+"""Autoencoder with noise on its codes, and a density fitted to them after training (that density: Ghosh et al. 2020).
 
     loss = -log p(x|z) + decay_codes |encoder(x)|^2 / 2,   z = encoder(x) + noise e,  e ~ N(0, I)
     afterwards  q(z) = a Gaussian mixture over the codes of the training pictures;   sampling: decode z ~ q
@@ -63,7 +63,7 @@ class Mixture(nn.Module):
         self.register_buffer("roots", torch.eye(dimensions).repeat(components, 1, 1))
 
     def fit(self, points: Tensor, seed: int) -> None:
-        """Maximum likelihood by EM on points (n, d), n at least the number of components, on one thread: same points, same bytes."""
+        """Maximum likelihood by EM on points (n, d), with fewer components where n is less, on one thread: same points, same bytes."""
         from sklearn.mixture import GaussianMixture
         from threadpoolctl import threadpool_limits
 

@@ -5,6 +5,7 @@
 
 With labels the class is dropped at times while training, so that v can be guided (Ho & Salimans 2022):
 v = v(none) + guidance (v(y) - v(none)). Times are logit-normal (Esser et al. 2024): the middle is where it is hard.
+Heun's steps with Euler's at the end: Karras et al. 2022.
 """
 
 import math

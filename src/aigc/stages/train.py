@@ -58,7 +58,7 @@ def run(method: str) -> None:
 def preview(method: contract.Method) -> np.ndarray:
     """The first pictures of seed 0 as one: the same latents at every checkpoint.
 
-    What a method fits after training (an autoencoder's density) is in the last one only.
+    What a method gets after training (an autoencoder's density, batch normalisation's statistics anew) is in the last one only.
     """
     images = torch.cat(list(sampling.blocks(method, 0, PREVIEWS))).numpy()
     return grid(images, math.isqrt(PREVIEWS))
