@@ -70,9 +70,9 @@ def run_in(folder: Path, *command: object, check: bool = True, **environment: st
 
 TRACER = Path(__file__).with_name("pipeline") / "tracer.py"
 SMALL = {
-    "methods: [autoencoder, vae, gan, wgan_gp, dcgan, cgan, flow]": "methods: [vae, gan]", "images: 40000 ": "images: 8000 ", "count: 5000": "count: 600",
+    "methods: [autoencoder, vae, gan, wgan_gp, dcgan, cgan, flow]": "methods: [vae, gan]", "images: 40000 ": "images: 4000 ", "count: 5000": "count: 600",
     "sample_size: 1000": "sample_size: 300", "min_accuracy: 0.95": "min_accuracy: 0.5", "intervals: 100": "intervals: 10",
-    "checkpoints: 20": "checkpoints: 5", "classifier_images: 10000": "classifier_images: 1280",
+    "checkpoints: 10": "checkpoints: 5", "classifier_images: 10000": "classifier_images: 1280",
 }
 
 

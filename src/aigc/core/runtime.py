@@ -91,7 +91,7 @@ def start_torch(arithmetic: Arithmetic, threads: int) -> Device:
     import torch
 
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True)
+    torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms(True), which also imports a compiler: two seconds
     # Filling every new tensor with NaN costs a sixth of a training step and guards against what we do not do.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if arithmetic == "portable":
