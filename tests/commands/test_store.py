@@ -15,7 +15,7 @@ import mlflow
 import pytest
 from mlflow.entities import Run
 
-from aigc.commands import relocate
+from aigc.commands import relocate, sync
 from aigc.commands.sync import flat
 from aigc.core.errors import StorageError
 from conftest import ROOT, run_in
@@ -42,6 +42,18 @@ def curves(project: Path, run: Run) -> dict[str, list[tuple[int, float]]]:
 
 def test_metrics_are_sent_flat_as_evaluate_sends_them() -> None:
     assert flat({"fid": {"value": 9, "low": 8.5}, "protocol": {"n": 3}, "words": "x"}) == {"fid": 9.0, "fid_low": 8.5}
+
+
+def test_a_method_that_params_yaml_no_longer_names_is_none_of_syncs_though_dvc_lock_keeps_it(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\nno_scm = true\n")
+    (tmp_path / "params.yaml").write_text("methods: [gan]\n")
+    stage = "{cmd: x, params: {params.yaml: {}}, outs: [{path: models/cgan, md5: 0.dir}]}"
+    (tmp_path / "dvc.lock").write_text(f"schema: '2.0'\nstages: {{train@cgan: {stage}}}\n")
+    assert sync.run() == 0
+    assert "cgan" not in capsys.readouterr().out
 
 
 @pytest.mark.slow

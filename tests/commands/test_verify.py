@@ -8,7 +8,7 @@ import pytest
 
 from aigc.commands import comparison, verify
 from aigc.core.errors import ConfigError, GateError
-from conftest import run_in
+from conftest import ROOT, run_in
 
 Lock = dict[str, dict[str, object]]
 
@@ -47,6 +47,20 @@ def test_the_ancestors_of_a_stage_are_those_whose_outs_reach_it() -> None:
     three: Lock = {**lock(a="1", b="2"), "three": {"deps": [{"path": "b", "md5": "2"}]}, "aside": {"outs": [{"path": "c", "md5": "1"}]}}
     assert comparison.ancestors(three, "three") == ["one", "two"]
     assert comparison.ancestors(three, "one") == []
+
+
+def test_stages_that_dvc_yaml_no_longer_has_are_not_judged_and_only_those(tmp_path: Path) -> None:
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / ".dvc/config").touch()
+    (tmp_path / "params.yaml").write_text("methods: [gan]\n")
+    (tmp_path / "dvc.yaml").write_text("stages: {train: {matrix: {method: '${methods}'}, cmd: 'touch ${item.method}', outs: ['${item.method}']}}")
+    entries = ", ".join(f"train@{name}: {{cmd: touch {name}, outs: [{{path: {name}, md5: forged}}]}}" for name in ("gan", "cgan"))
+    (tmp_path / "dvc.lock").write_text(f"schema: '2.0'\nstages: {{{entries}}}\n")
+    for command in (("init", "-q"), ("add", "-A"), ("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "one method less")):
+        run_in(tmp_path, "git", *command)
+    done = run_in(tmp_path, "python", "-m", "aigc", "verify", "--strict", check=False, PYTHONPATH=str(ROOT / "src"))
+    assert "not in dvc.yaml any more, so not judged: train@cgan\n" in done.stderr
+    assert "error: 1 of 1 stages differ, first train@gan (gan)" in done.stderr
 
 
 METRICS = comparison.compare_metrics({"gan.fid": 100.0}, {"gan.fid": 110.0})

@@ -70,6 +70,14 @@ def git(*arguments: str, stdin: bytes | None = None) -> None:
         raise AigcError(f"`git {' '.join(arguments[:5])}` failed: {said[-1]}")
 
 
+def stages(folder: Path) -> list[str]:
+    """The names of the stages that the dvc.yaml in `folder` has, as DVC expands it. Raises AigcError when DVC cannot read it."""
+    done = subprocess.run([sys.executable, "-m", "dvc", "stage", "list", "--name-only"], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AigcError(f"`dvc stage list` failed in {folder}: {''.join(done.stderr.strip().splitlines()[-1:]) or 'no message'}")
+    return done.stdout.splitlines()
+
+
 def remake(folder: Path, targets: Sequence[str] = ()) -> None:
     """`dvc repro --force` of `targets` (default: everything) and of all that they need, in `folder`.
 

@@ -31,7 +31,8 @@ def run() -> int:
     lock = comparison.read_lock(Path())
     if not lock:
         raise AigcError(f"{paths.LOCK}: missing; run in the project's root, and `dvc repro` first")
-    stages = {name.removeprefix(TRAIN): stage for name, stage in lock.items() if name.startswith(TRAIN)}
+    # DVC keeps in dvc.lock what dvc.yaml no longer has: the stages of a method that was taken out of params.yaml.
+    stages = {method: lock[f"{TRAIN}{method}"] for method in config.methods() if f"{TRAIN}{method}" in lock}
     changed = _changed_outs()
     absent = []
     for method, stage in tqdm(stages.items(), desc="sync", unit="model", disable=None, file=sys.stderr):

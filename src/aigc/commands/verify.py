@@ -58,6 +58,11 @@ def run(request: Request, keep: Path | None, as_json: bool, summary: Path | None
         committed = read_lock(clone)
         if not committed:
             raise AigcError(f"{paths.LOCK}: not committed; run `dvc repro` and commit it")
+        # DVC never takes out of dvc.lock the stages that dvc.yaml no longer has: nothing makes them, and nothing uses them.
+        left = sorted({*committed} - {*checkout.stages(clone)})
+        if left:
+            print(f"not in dvc.yaml any more, so not judged: {', '.join(left)}", file=sys.stderr)
+        committed = {name: stage for name, stage in committed.items() if name not in left}
         targets, carried = targets_of(request, committed), file_hashes(clone, committed)
         before = read_metrics(clone, carried)
         made_on = machine_of(clone).get("cpu", "unknown")
