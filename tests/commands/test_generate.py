@@ -165,6 +165,15 @@ def test_every_kind_of_forgery_is_told_apart(capsys: pytest.CaptureFixture[str])
         assert detail.startswith(start)
 
 
+def test_the_same_bytes_in_another_shape_or_mode_are_another_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    images = make("gan", 2)
+    rewritten(images[0], pixels=np.asarray(Image.open(images[0])).reshape(8, 32))
+    (verdict, detail), = asked(images[:1], capsys)
+    assert verdict == whence.FORGED and detail == "pixels changed: they are 32 x 8 L, its model makes 16 x 16 L"
+    rewritten(images[1], pixels=np.asarray(Image.open(images[1])).astype(np.uint16))
+    assert asked(images[1:2], capsys)[0][0] == whence.FORGED
+
+
 def test_a_stripped_picture_and_one_of_an_unknown_model_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     images = make("gan", 2)
     with Image.open(images[0]) as image:

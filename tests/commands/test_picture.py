@@ -99,6 +99,20 @@ def test_each_changed_missing_or_doubled_text_is_seen_and_the_pixels_are_not_bla
     assert found and "twice" in found.texts_changed
 
 
+@pytest.mark.parametrize(("key", "before", "after"), [
+    (picture.XMP, "trainedAlgorithmicMedia", "digitalCapture"), (picture.XMP, "aigc gan", "aigc flow"), ("Software", "aigc ", "Camera ")])
+def test_a_text_that_does_not_follow_from_the_others_is_seen_under_a_seal_made_anew(tmp_path: Path, key: str, before: str, after: str) -> None:
+    changed = {**texts(), key: texts()[key].replace(before, after, 1)}
+    assert changed != texts()
+    found = examined(tmp_path, saved(PIXELS, {**changed, picture.SEAL: picture._seal(changed)}))
+    assert found and not found.is_sound and found.texts_changed == f"{key} is not what aigc writes"
+
+
+def test_a_picture_of_another_version_of_ours_is_sound(tmp_path: Path) -> None:
+    other = picture.texts_of(CLAIM, picture.hash_of(PIXELS.tobytes()), "12.3.4rc1")
+    assert (found := examined(tmp_path, saved(PIXELS, other))) and found.is_sound
+
+
 @EVERY
 @given(row=st.integers(0, 15), column=st.integers(0, 15), bit=st.integers(0, 7))
 def test_every_changed_pixel_is_seen_and_the_texts_are_not_blamed(tmp_path: Path, row: int, column: int, bit: int) -> None:
@@ -125,7 +139,7 @@ def test_what_another_program_added_is_seen(tmp_path: Path, kind: bytes) -> None
 
 @pytest.mark.parametrize("strange", [
     {"method": "../gan"}, {"weights_sha256": "' or 1=1"}, {"seed": "-1"}, {"seed": str(2**32)}, {"index": "5-4"}, {"index": "0-3"},
-    {"label": ""}, {"label": "0 1"}, {"arithmetic": "slow"}, {"threads": "0"}, {"threads": "4096"}, {"index": "٣"}])
+    {"label": ""}, {"label": "0 1"}, {"index": "0-256", "label": " ".join(["0"] * 257)}, {"arithmetic": "slow"}, {"threads": "0"}, {"threads": "4096"}, {"index": "٣"}])
 def test_what_cannot_be_meant_is_no_claim_whatever_its_seal_says(tmp_path: Path, strange: dict[str, str]) -> None:
     claim = replace(CLAIM, **strange)
     found = examined(tmp_path, saved(PIXELS, picture.texts_of(claim, picture.hash_of(PIXELS.tobytes()))))
@@ -139,6 +153,15 @@ def test_a_stripped_or_converted_picture_holds_no_text(tmp_path: Path) -> None:
         assert (found := examined(tmp_path, stream.getvalue())) and found.missing and not found.is_sound
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture", PNG[:200]], ids=["empty", "text", "cut"])
+def plain(image: Image.Image, kind: str) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, kind)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"not a picture", PNG[:200], plain(Image.fromarray(PIXELS), "EPS"), plain(Image.fromarray(PIXELS), "PPM"),
+    plain(Image.new("1", (10_000, 9_000)), "PNG"), with_chunk(PNG, b"gAMA", b""),
+], ids=["empty", "text", "cut", "of a decoder that starts a program", "of a rare format", "a bomb", "on which the decoder stumbles"])
 def test_what_is_no_whole_picture_is_told(tmp_path: Path, content: bytes) -> None:
     assert examined(tmp_path, content) is None

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from aigc import model, sampling
@@ -34,11 +35,11 @@ class Opened:
         known = range(self.method.shape.classes) if self.method.conditional else [sampling.UNLABELLED]
         return "" if all(label in known for label in claim.labels) else f"{PREFIX}label"
 
-    def pixels(self, claim: Claim) -> bytes:
-        """The bytes of the picture or contact sheet that `claim` describes, row by row."""
+    def make(self, claim: Claim) -> Image.Image:
+        """The picture or contact sheet that `claim` describes."""
         drawn = [self._picture(int(claim.seed), index, label) for index, label in enumerate(claim.labels, claim.first)]
         images = torch.stack(drawn).numpy()
-        return (generate.as_sheet(images) if claim.is_sheet else generate.as_picture(images[0])).tobytes()
+        return generate.as_sheet(images) if claim.is_sheet else generate.as_picture(images[0])
 
     def _picture(self, seed: int, index: int, label: int) -> Tensor:
         number, row = divmod(index, sampling.BLOCK)

@@ -14,13 +14,12 @@ from tqdm import tqdm
 
 from aigc import model, sampling
 from aigc.commands import picture, shelf
-from aigc.commands.picture import Claim
+from aigc.commands.picture import SHEET_MOST, Claim
 from aigc.core import config, files, runtime
 from aigc.core.errors import ConfigError, StorageError
 from aigc.methods.contract import Method
 from aigc.reporting.grid import GAP_SHADE, enlarged, grid
 
-SHEET_MOST = 256
 SHEET_COLUMNS = 16
 SHEET_SCALE = 2
 MOST_SEED = 2**32 - 1

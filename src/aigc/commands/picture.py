@@ -7,6 +7,7 @@ No secret signs the texts. Their seal and the hash of the pixels tell what was c
 import hashlib
 import io
 import re
+import warnings
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from aigc.core import config, files
 from aigc.core.version import VERSION
 
 PREFIX = "aigc."
-PIXELS, SEAL, XMP = f"{PREFIX}pixels_sha256", f"{PREFIX}seal_sha256", "XML:com.adobe.xmp"
+SOFTWARE, PIXELS, SEAL, XMP = "Software", f"{PREFIX}pixels_sha256", f"{PREFIX}seal_sha256", "XML:com.adobe.xmp"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 OUR_CHUNKS = {b"IHDR", b"tEXt", b"iTXt", b"IDAT", b"IEND"}
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF")  # ours, and what pictures become on their way; no decoder that starts a program
 MODES = ("L", "RGB")
+SHEET_MOST = 256
 MOST_THREADS = 1024
 
 # XMP in PNG: Adobe, XMP Specification Part 3, 1.1.5. The properties: IPTC Photo Metadata Standard 2025.1, Extension schema.
@@ -88,18 +91,22 @@ class Claim:
         if not 1 <= int(self.threads) <= MOST_THREADS:
             return f"{PREFIX}threads"
         last = int(self.index.partition("-")[2] or self.first)
-        return "" if last - self.first + 1 == len(self.labels) else f"{PREFIX}index"
+        return "" if last - self.first + 1 == len(self.labels) <= SHEET_MOST else f"{PREFIX}index"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a file is, before any model is asked. claim: None where it says nothing that can be understood."""
+    """What a file is, before any model is asked. claim: None where it says nothing that can be understood.
+
+    shape: "WIDTH x HEIGHT MODE", which the hash of the pixels does not cover.
+    """
 
     claim: Claim | None
     missing: bool
     texts_changed: str
     pixels_changed: bool
     pixels_sha256: str
+    shape: str
 
     @property
     def is_sound(self) -> bool:
@@ -107,10 +114,10 @@ class Finding:
         return not (self.missing or self.texts_changed or self.pixels_changed)
 
 
-def texts_of(claim: Claim, pixels_sha256: str) -> dict[str, str]:
+def texts_of(claim: Claim, pixels_sha256: str, version: str = VERSION) -> dict[str, str]:
     """The text chunks of a picture, in their order in the file."""
-    packet = XMP_PACKET.format(source_type=SOURCE_TYPE, method=claim.method, version=VERSION)
-    texts = {"Software": f"aigc {VERSION}", **{f"{PREFIX}{name}": value for name, value in asdict(claim).items()}, PIXELS: pixels_sha256}
+    packet = XMP_PACKET.format(source_type=SOURCE_TYPE, method=claim.method, version=version)
+    texts = {SOFTWARE: f"aigc {version}", **{f"{PREFIX}{name}": value for name, value in asdict(claim).items()}, PIXELS: pixels_sha256}
     return {**texts, SEAL: _seal({**texts, XMP: packet}), XMP: packet}
 
 
@@ -121,6 +128,11 @@ def _seal(texts: dict[str, str]) -> str:
 def hash_of(pixels: bytes) -> str:
     """sha256 of a picture's bytes: rows from the top, pixels from the left, one byte a channel."""
     return hashlib.sha256(pixels).hexdigest()
+
+
+def shape_of(image: Image.Image) -> str:
+    """As in Finding.shape."""
+    return f"{image.width} x {image.height} {image.mode}"
 
 
 def encode(image: Image.Image, claim: Claim) -> bytes:
@@ -137,24 +149,27 @@ def encode(image: Image.Image, claim: Claim) -> bytes:
 
 
 def examine(path: Path) -> Finding | None:
-    """Read a file and hold its texts and pixels against each other; None when it is no whole picture of any kind.
+    """Read a file and hold its texts and pixels against each other; None when it is no whole picture in any of FORMATS.
 
     Raises OSError when it cannot be opened.
     """
     content = path.read_bytes()
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            image.load()
-            texts = _texts(image)
-            pixels = image if image.mode in MODES else image.convert("L" if image.mode in ("1", "I;16") else "RGB")
-            found = hash_of(pixels.tobytes())
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                image.load()
+                texts, shape = _texts(image), shape_of(image)
+                pixels = image if image.mode in MODES else image.convert("L" if image.mode in ("1", "I;16") else "RGB")
+                found = hash_of(pixels.tobytes())
+    except Exception:  # a decoder on damaged bytes raises anything: SyntaxError, struct.error, KeyError, zlib.error
         return None
     if not any(key.startswith(PREFIX) for key in texts):
-        return Finding(None, True, "", False, found)
+        return Finding(None, True, "", False, found, shape)
     said = {field.name: texts.get(f"{PREFIX}{field.name}", "") for field in fields(Claim)}
     claim = Claim(**said)
-    return Finding(None if claim.problem() else claim, False, _what_changed(texts, claim, content), texts.get(PIXELS) != found, found)
+    changed = _what_changed(texts, claim, content)
+    return Finding(None if claim.problem() else claim, False, changed, texts.get(PIXELS) != found, found, shape)
 
 
 def _texts(image: ImageFile.ImageFile) -> dict[str, str]:
@@ -176,7 +191,12 @@ def _what_changed(texts: dict[str, str], claim: Claim, content: bytes) -> str:
         return "a text stands twice"
     if problem := claim.problem():
         return f"{problem} cannot be meant"
-    return "" if texts[SEAL] == _seal(texts) else "the texts are not those under the seal"
+    if texts[SEAL] != _seal(texts):
+        return "the texts are not those under the seal"
+    # The seal has no key, so that anybody can make it anew: what follows from the other texts must be that.
+    version = re.fullmatch(r"aigc ([0-9][0-9A-Za-z.+]{0,31})", texts[SOFTWARE])
+    written = texts_of(claim, texts[PIXELS], version[1] if version else VERSION)
+    return "".join(f"{key} is not what aigc writes" for key in (SOFTWARE, XMP) if texts[key] != written[key])
 
 
 def _chunks(png: bytes) -> list[bytes]:

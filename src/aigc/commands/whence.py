@@ -40,7 +40,7 @@ def read(images: list[Path]) -> dict[Path, Finding]:
     for path in images:
         finding = picture.examine(path)
         if finding is None:
-            raise StorageError(f"{path}: not a whole picture; `aigc whence` reads the PNG files that `aigc generate` writes")
+            raise StorageError(f"{path}: not a whole picture in {', '.join(picture.FORMATS)}; `aigc whence` reads the PNG files that `aigc generate` writes")
         findings[path] = finding
     return findings
 
@@ -90,7 +90,10 @@ def judge(path: Path, finding: Finding, models: "Models") -> Verdict:
         return verdict(NO_MODEL, f"no model with weights {claim.weights_sha256[:16]} {models.looked}", None, claim)
     if lie := found.lie(claim):
         return verdict(FORGED, f"text changed: the {lie} of its model is another, though its seal is whole", found.place, claim)
-    if picture.hash_of(found.pixels(claim)) != finding.pixels_sha256:
+    made = found.make(claim)
+    if (shape := picture.shape_of(made)) != finding.shape:
+        return verdict(FORGED, f"pixels changed: they are {finding.shape}, its model makes {shape}", found.place, claim)
+    if picture.hash_of(made.tobytes()) != finding.pixels_sha256:
         return verdict(DIFFERS, "made again it is another picture: its hashes were forged too, or this machine "
                                 "computes other bytes", found.place, claim)
     return verdict(IDENTICAL, "", found.place, claim)
