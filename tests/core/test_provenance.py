@@ -17,21 +17,26 @@ def test_an_arrays_hash_sees_content_shape_and_type() -> None:
     assert provenance.array_sha256(base) == provenance.array_sha256(base.copy())
 
 
-def test_the_patch_of_uncommitted_work_makes_it_again_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_patch_of_uncommitted_work_makes_it_again_elsewhere_and_holds_no_untracked_file_that_is_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start, copy = tmp_path / "start", tmp_path / "copy"
     start.mkdir()
     for command in (("init", "-q"), ("config", "user.name", "t"), ("config", "user.email", "t@example.org")):
         run_in(start, "git", *command)
     (start / "a.txt").write_text("one\n")
+    (start / "src").mkdir()
+    (start / "src/kept.py").touch()
     run_in(start, "git", "add", "-A")
     run_in(start, "git", "commit", "-qm", "a")
     run_in(tmp_path, "git", "clone", "-q", start, copy)
     (start / "a.txt").write_text("two\n")
-    odd = {"new file.bin": bytes(range(256)), "größe.txt": "Maß\r\n".encode("latin-1"), "crlf.txt": b"one\r\ntwo\r\n"}
-    for name, content in odd.items():
+    odd = {"src/new file.bin": bytes(range(256)), "größe.py": "Maß\r\n".encode("latin-1"), "crlf.yaml": b"one\r\ntwo\r\n"}
+    others = {"photos/1.png": b"1", "weights.pth": b"2", ".env": b"SECRET=3", "venv2/lib/a.py": b"4", "src/big.py": b"#" * (1 << 20) + b"\n"}
+    for name, content in {**odd, **others}.items():
+        (start / name).parent.mkdir(parents=True, exist_ok=True)
         (start / name).write_bytes(content)
     run_in(start, "git", "config", "diff.noprefix", "true")
     monkeypatch.chdir(start)
     subprocess.run(["git", "apply"], cwd=copy, input=provenance.uncommitted(), check=True)
     assert (copy / "a.txt").read_text() == "two\n"
     assert {name: (copy / name).read_bytes() for name in odd} == odd
+    assert not [name for name in others if (copy / name).exists()]

@@ -87,9 +87,18 @@ def git(*arguments: str) -> str:
 DIFF = ("diff", "--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
 
 
+SOURCES = ("src", "*.py", "*.yaml", "*.toml", "*.lock", "*.html", "*.css", "*.dvc")  # as git's pathspecs
+MOST_BYTES = 1 << 20  # of one untracked source file
+
+
 def uncommitted() -> bytes:
-    """The difference between HEAD and the working tree, untracked files included, as one patch (b"" when clean)."""
-    untracked = git("ls-files", "-z", "--others", "--exclude-standard").split("\0")
-    commands = [[*DIFF, "HEAD"], *([*DIFF, "--no-index", "/dev/null", name] for name in untracked if name)]
+    """The difference between HEAD and the working tree, untracked source files included, as one patch (b"" when clean).
+
+    Not in it: untracked files of other kinds, over MOST_BYTES, or in a folder of the root in which git tracks nothing.
+    """
+    known = git("ls-tree", "-z", "--name-only", "HEAD").split("\0")
+    untracked = [name for name in git("ls-files", "-z", "--others", "--exclude-standard", "--", *SOURCES).split("\0")
+                 if Path(name).is_file() and Path(name).stat().st_size <= MOST_BYTES and ("/" not in name or name.partition("/")[0] in known)]
+    commands = [[*DIFF, "HEAD"], *([*DIFF, "--no-index", "/dev/null", name] for name in untracked)]
     # Exit code 1 says only that there is a difference.
     return b"".join(subprocess.run(["git", *command], capture_output=True, check=False).stdout for command in commands)
