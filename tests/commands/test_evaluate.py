@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aigc.commands import evaluate, given
+from aigc.commands import evaluate, generate, given
 from aigc.core import config, runtime
 from aigc.core.errors import DataError
 from aigc.evaluation import fidelity
 from aigc.features.extractor import Seen, Stack
+from commands.small import write_model
 
 
 class Pixels:
@@ -92,6 +93,14 @@ def test_what_cannot_be_judged_is_one_line_that_names_it(eye: None, tmp_path: Pa
     with pytest.raises(DataError) as caught:
         evaluate.run(write(tmp_path / "r.npy", real), write(tmp_path / "f.npy", fake), None, device, n, as_json=True)
     assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_folder_that_aigc_generate_filled_is_judged_without_its_contact_sheet_and_a_sheet_of_others_is_a_picture(tmp_path: Path) -> None:
+    generate.run("gan", str(write_model(tmp_path, "gan")), 3, 0, tmp_path / "out", None, config.Runtime(arithmetic="portable", threads=2))
+    assert (tmp_path / "out/gan-seed0-sheet.png").exists()
+    assert given.open_pictures(tmp_path / "out").shape == (3, 1, 16, 16)
+    Image.new("L", (16, 16)).save(tmp_path / "out/winding-sheet.png")
+    assert given.open_pictures(tmp_path / "out").shape == (4, 1, 16, 16)
 
 
 def test_a_picture_of_another_size_a_torn_one_and_transparency_are_named(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from aigc.commands import picture as ours
 from aigc.core import files
 from aigc.core.errors import DataError
 from aigc.features.extractor import Stack
@@ -63,9 +64,12 @@ class Picked:
 
 
 def open_pictures(path: Path) -> "Folder | np.ndarray":
-    """A folder of pictures, or a .npy of uint8 (N, C, H, W), (N, H, W, C) or (N, H, W). Raises DataError naming what is wrong."""
+    """A folder of pictures, or a .npy of uint8 (N, C, H, W), (N, H, W, C) or (N, H, W). Raises DataError naming what is wrong.
+
+    The contact sheets that `aigc generate` writes beside its pictures are left out.
+    """
     if path.is_dir():
-        found = tuple(sorted(file for file in path.iterdir() if file.suffix.lower() in FORMATS))
+        found = tuple(sorted(file for file in path.iterdir() if file.suffix.lower() in FORMATS and not _is_sheet(file)))
         if not found:
             raise DataError(f"{path}: no pictures in it; known endings are {', '.join(FORMATS)}")
         return Folder(found)
@@ -84,6 +88,11 @@ def open_pictures(path: Path) -> "Folder | np.ndarray":
     if array.ndim == 4 and array.shape[3] in (1, 3):
         return array.transpose(0, 3, 1, 2)
     raise DataError(f"{path}: must be (N, C, H, W), (N, H, W, C) or (N, H, W) of 1 or 3 channels, found {array.shape}")
+
+
+def _is_sheet(path: Path) -> bool:
+    found = ours.examine(path) if "-sheet" in path.stem else None
+    return bool(found and found.claim and found.claim.is_sheet)
 
 
 def decode(path: Path) -> np.ndarray:
