@@ -49,6 +49,30 @@ def test_a_second_writer_is_told_who_holds_the_lock_and_gets_it_after_a_kill(tmp
         pass
 
 
+LATE = """
+import os, sys, time
+first = os.getppid()
+print("started", flush=True)
+while os.getppid() == first:
+    time.sleep(0.01)
+from aigc.core import process
+process.die_with_parent()
+print("goes on", flush=True)
+"""
+STARTER = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]]); sys.stdin.read()"
+
+
+@pytest.mark.parametrize(("environment", "told"), [({"DVC_STAGE": "train@gan"}, ""), ({}, "goes on\n")])
+def test_a_stage_whose_dvc_was_killed_while_it_still_started_ends_and_what_a_person_started_goes_on(
+        environment: dict[str, str], told: str) -> None:
+    dvc = subprocess.Popen([sys.executable, "-c", STARTER, LATE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                           env={"PYTHONPATH": "src", **environment}, start_new_session=True)
+    assert dvc.stdout and dvc.stdout.readline() == "started\n"
+    dvc.kill()
+    dvc.wait()
+    assert dvc.stdout.read() == told
+
+
 PARENT = "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', sys.argv[1]]); print(child.pid, flush=True); child.wait()"
 CHILD = "from aigc.core import process; import time; process.die_with_parent(); print('ready', flush=True); time.sleep(60)"
 

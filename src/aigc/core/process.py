@@ -57,9 +57,14 @@ def _explain(error: OSError | MemoryError) -> str:
 
 
 def die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent ends, so that no writer outlives the DVC that started it."""
+    """Ask the kernel for SIGTERM when the parent ends, so that no writer outlives the DVC that started it; take it now where it has ended.
+
+    What DVC starts is of DVC's process group; who adopts an orphan (init, or what acts as one) is of another.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if "DVC_STAGE" in os.environ and os.getpgid(os.getppid()) != os.getpgrp():
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from aigc.core import config, paths, process, runtime
+from aigc.core import paths, process, runtime
 from aigc.core.errors import AigcError, ConfigError
 
 
@@ -22,6 +22,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(name: str, *arguments: str) -> None:
+    from aigc.core import config  # takes a while, in which DVC may be killed: first `die_with_parent`
+
     _refuse_foreign_code()
     chosen = config.section("runtime", config.Runtime)
     runtime.cap_environment(chosen.arithmetic, chosen.threads)
