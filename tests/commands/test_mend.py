@@ -131,9 +131,22 @@ def test_nothing_is_touched_while_a_dvc_is_at_work(repository: Path) -> None:
 
 def test_half_written_files_of_the_dead_go_and_those_of_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "reports").mkdir()
-    gone, kept = tmp_path / "reports/.page.html.4194303.tmp", tmp_path / "reports/notes.tmp"
-    for path in (gone, kept):
+    gone = {Path("reports/.page.html.4194303.tmp"), Path("data/raw/.images.npy.4194303.tmp"), Path(".dvc.lock.4194303.tmp")}
+    kept = {Path("reports/notes.tmp"), Path("data/source/cats/.scan.2023.tmp")}
+    for path in gone | kept:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    assert len(mend._sweep()) == 1
-    assert kept.exists() and not gone.exists()
+    assert len(mend._sweep()) == len(gone)
+    assert {path for path in gone | kept if path.exists()} == kept
+
+
+@pytest.mark.parametrize(("folder", "program", "at_work"), [("docs", "dvc", True), ("..", "dvc", True), ("../other", "dvc", False), (".", "cat", False)])
+def test_a_dvc_is_at_work_here_from_any_folder_of_the_project(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, program: str, at_work: bool) -> None:
+    for name in ("project/docs", "other"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project")
+    working = subprocess.Popen([program, "60"], executable="/bin/sleep", cwd=folder)
+    assert mend._is_dvc(working.pid) == at_work
+    working.kill()
+    working.wait()

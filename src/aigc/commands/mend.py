@@ -18,7 +18,7 @@ from aigc.core.errors import AigcError
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 OURS_HALF_WRITTEN = re.compile(r"\..+\.(\d+)\.tmp")
-SWEPT = ("data", "models", "reports", str(paths.CHECKPOINTS), ".")
+SWEPT = (paths.RAW, paths.PROCESSED, paths.generated("x").parent, Path("models"), Path("reports"), paths.CHECKPOINTS, Path())
 
 
 def run() -> int:
@@ -68,13 +68,14 @@ def _entries(rwlock: dict[str, Any]) -> list[tuple[int, str]]:
 
 
 def _is_dvc(pid: int) -> bool:
-    """Whether `pid` is alive and is a dvc in this folder; a pid that another program got since is not."""
+    """Whether `pid` is alive and is a dvc in, below or above this folder; a pid that another program got since is not."""
     import psutil
 
     try:
         process = psutil.Process(pid)
         command = process.cmdline()
-        here = process.cwd() == str(Path.cwd().resolve()) or Path.cwd().resolve().is_relative_to(process.cwd())
+        root, theirs = Path.cwd().resolve(), Path(process.cwd())
+        here = theirs.is_relative_to(root) or root.is_relative_to(theirs)
         return here and process.status() != psutil.STATUS_ZOMBIE and any("dvc" in Path(part).name for part in command[:3])
     except psutil.AccessDenied:
         return True
@@ -127,7 +128,7 @@ def _sweep() -> list[str]:
     """Remove our temporary files whose writer is gone."""
     gone = []
     for folder in SWEPT:
-        for path in sorted(Path(folder).glob("*.tmp" if folder == "." else "**/*.tmp")):
+        for path in sorted(folder.glob("*.tmp" if folder == Path() else "**/*.tmp")):
             match = OURS_HALF_WRITTEN.fullmatch(path.name)
             if match and not _is_stage(int(match[1])):
                 path.unlink(missing_ok=True)
