@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 CHUNK = 1 << 20
+MOST_ROWS = 1024
 METADATA_KEY = "aigc"  # one key only: safetensors writes several in an order that changes with the process
 
 
@@ -88,6 +89,11 @@ def sha256(path: Path) -> str:
     """The sha256 of a file's bytes, read in chunks."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def rows_at_once(size: int) -> int:
+    """How many rows of `size` bytes to hold in memory: CHUNK of them, one at least, MOST_ROWS at most."""
+    return min(MOST_ROWS, max(1, CHUNK // max(1, size)))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 def array_sha256(array: "np.ndarray") -> str:
     """sha256 over dtype, shape and C-order bytes of an array; reads a memory map in chunks."""
     digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
-    rows = max(1, files.CHUNK // max(1, array[:1].nbytes))
+    rows = files.rows_at_once(array[:1].nbytes)
     for start in range(0, len(array), rows):
         digest.update(array[start:start + rows].tobytes())
     return digest.hexdigest()

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from aigc.core import files
 from aigc.data import similarity
 from aigc.data.pictures import Pictures
 
-ROWS = 1024
 INK = 128  # a pixel at least this bright (of 255) counts as ink
 MEASURED = ["sha256", "mean", "std", "minimum", "maximum", "ink_fraction", "height", "width", "mode", "phash"]
 
@@ -48,9 +48,10 @@ def class_names(labels: np.ndarray, classes: list[str]) -> list[str]:
 def disagreements(manifest: pd.DataFrame, pictures: Pictures) -> np.ndarray:
     """Whether each row of the manifest no longer says what the arrays say: bool (N,). Reads a block at a time."""
     wrong = manifest["label"].to_numpy() != pictures.labels
-    for start in range(0, len(pictures), ROWS):
-        again = measure(np.asarray(pictures.images[start:start + ROWS]))
-        told = manifest.iloc[start:start + ROWS]
+    rows = files.rows_at_once(pictures.images[:1].nbytes)
+    for start in range(0, len(pictures), rows):
+        again = measure(np.asarray(pictures.images[start:start + rows]))
+        told = manifest.iloc[start:start + rows]
         for column in MEASURED:
-            wrong[start:start + ROWS] |= told[column].to_numpy() != np.asarray(again[column])
+            wrong[start:start + rows] |= told[column].to_numpy() != np.asarray(again[column])
     return wrong

@@ -4,16 +4,21 @@ import gzip
 import io
 import struct
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from aigc.core import files
 from aigc.core.errors import DataError
+from aigc.data import manifest
+from aigc.data.pictures import Pictures
 from aigc.data.sources import arrays
-from aigc.data.sources.contract import ROWS, Source
+from aigc.data.sources.contract import Source
 
-COUNT = 2 * ROWS + 7  # several blocks and a rest
+COUNT = 2 * files.MOST_ROWS + 7  # several blocks and a rest
 
 
 def collected(source: Source) -> tuple[np.ndarray, np.ndarray]:
@@ -34,6 +39,17 @@ def pair(folder: Path, stem: str, count: int, ending: str, rng: np.random.Genera
     write_idx(folder / f"{stem}-images-idx3-ubyte{ending}", images)
     write_idx(folder / f"{stem}-labels-idx1-ubyte{ending}", labels)
     return images, labels
+
+
+def test_memory_does_not_grow_with_the_size_of_the_pictures(tmp_path: Path, rng: np.random.Generator) -> None:
+    np.save(tmp_path / "images.npy", rng.integers(0, 256, (40, 512, 512), dtype=np.uint8))
+    tracemalloc.start()
+    blocks = [block.columns for block in arrays.npy(tmp_path).blocks]
+    found = Pictures(np.load(tmp_path / "images.npy", mmap_mode="r")[:, None], np.full(40, -1), [])
+    told = pd.DataFrame({name: np.concatenate([block[name] for block in blocks]) for name in manifest.MEASURED})
+    assert not manifest.disagreements(told.assign(label=-1), found).any()
+    assert tracemalloc.get_traced_memory()[1] < 40 << 20  # all at once, as 64-bit numbers: 80 MiB
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])

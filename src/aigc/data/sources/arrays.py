@@ -13,7 +13,7 @@ import numpy as np
 from aigc.core import files
 from aigc.core.errors import DataError, StorageError
 from aigc.data.pictures import UNLABELLED, Pictures
-from aigc.data.sources.contract import ROWS, Block, Source, block_of_arrays
+from aigc.data.sources.contract import Block, Source, block_of_arrays
 
 BYTE = 0x08  # IDX's code of unsigned bytes
 IMAGES, LABELS = ("-images-idx3-ubyte", "-images.idx3-ubyte"), ("-labels-idx1-ubyte", "-labels.idx1-ubyte")
@@ -32,8 +32,9 @@ def digits() -> Pictures:
 
 def of_pictures(found: Pictures, path: str) -> Source:
     """Pictures that are open already, as a source."""
-    blocks = (block_of_arrays(np.asarray(found.images[start:start + ROWS]), found.labels[start:start + ROWS], start, path)
-              for start in range(0, len(found), ROWS))
+    rows = files.rows_at_once(found.images[:1].nbytes)
+    blocks = (block_of_arrays(np.asarray(found.images[start:start + rows]), found.labels[start:start + rows], start, path)
+              for start in range(0, len(found), rows))
     _, channels, height, width = found.images.shape
     return Source(found.classes, (channels, height, width), len(found), blocks)
 
@@ -113,11 +114,12 @@ def _idx_shape(path: Path, rank: int) -> tuple[int, ...]:
 def _idx_rows(path: Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
     """The rows of an IDX file in blocks. Raises DataError when there are fewer or more than it announces."""
     size = int(np.prod(shape[1:]))
+    rows = files.rows_at_once(size)
     try:
         with _opened(path) as stream:
             stream.read(4 + 4 * len(shape))
-            for start in range(0, shape[0], ROWS):
-                count = min(ROWS, shape[0] - start)
+            for start in range(0, shape[0], rows):
+                count = min(rows, shape[0] - start)
                 content = stream.read(count * size)
                 if len(content) != count * size:
                     row = start + len(content) // max(1, size)
@@ -148,7 +150,7 @@ def cifar10(archive: Path, classes: list[str]) -> Source:
             for name in BATCHES:
                 stream = opened.extractfile(members[name])
                 assert stream is not None
-                while content := stream.read(ROWS * RECORD):
+                while content := stream.read(files.rows_at_once(RECORD) * RECORD):
                     records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
                     if records[:, 0].max() >= len(classes):
                         raise DataError(f"{archive}: {name}: label {records[:, 0].max()} is out of range: there are {len(classes)} classes")

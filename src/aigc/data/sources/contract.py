@@ -8,8 +8,6 @@ import numpy as np
 
 from aigc.data import manifest
 
-ROWS = 1024  # pictures a block of an array
-
 
 @dataclass(frozen=True)
 class Rejected:
