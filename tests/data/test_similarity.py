@@ -1,5 +1,7 @@
 """The perceptual hash sees past what people see past, and its search misses no pair."""
 
+import tracemalloc
+
 import numpy as np
 import scipy.fft
 from hypothesis import given, settings
@@ -50,6 +52,16 @@ def test_a_constant_picture_has_a_hash_of_zeros_and_looks_like_nothing() -> None
     blank = similarity.phash(np.full((2, 1, 16, 16), 77, np.uint8))
     assert set("".join(blank)) == {"0"}
     assert similarity.look_alikes(blank, ["a", "b"], 16).tolist() == [-1, -1]
+
+
+def test_many_pictures_of_one_scene_are_told_without_comparing_all_pairs(rng: np.random.Generator) -> None:
+    scene = rng.integers(0, 256, 32, dtype=np.uint8)
+    frames = np.tile(scene, (20_000, 1)) ^ np.packbits(rng.random((20_000, 256)) < 0.01, axis=1)
+    names = [frame.tobytes().hex() for frame in np.unique(frames, axis=0)]
+    tracemalloc.start()
+    assert (similarity.look_alikes(names, names, 16) >= 0).all()
+    assert tracemalloc.get_traced_memory()[1] < 100 << 20  # a pair takes 16 bytes, and there are 10^8
+    tracemalloc.stop()
 
 
 @settings(max_examples=60, deadline=None)

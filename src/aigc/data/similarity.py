@@ -47,28 +47,31 @@ def look_alikes(phashes: list[str], sha256: list[str], most_bits: int) -> np.nda
     rows = firsts[representative]
     shared = same[same != firsts]
     partner[shared] = np.where(partner[shared] < 0, firsts[same != firsts], partner[shared])
-    for left, right in _near(unique, most_bits):
-        for one, other in ((left, right), (right, left)):
-            fresh = partner[rows[one]] < 0
-            partner[rows[one][fresh]] = rows[other][fresh]
+    mate = _mates(unique, partner[rows] < 0, most_bits)
+    partner[rows[mate >= 0]] = rows[mate[mate >= 0]]
     return partner
 
 
-def _near(codes: np.ndarray, most_bits: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pairs of distinct codes at a Hamming distance of at most `most_bits`, as arrays of row numbers; a pair may come more than once."""
+def _mates(codes: np.ndarray, lonely: np.ndarray, most_bits: int) -> np.ndarray:
+    """For each lonely row of distinct codes a row at a Hamming distance of at most `most_bits`: int64, -1 = none, or not lonely.
+
+    A row that has found one is not compared any more: pictures of one scene would make as many pairs as the square of their number.
+    """
     words, bits = codes.view(np.uint64), np.unpackbits(codes, axis=1)
-    pairs = []
+    mate = np.full(len(codes), -1, np.int64)
     for band in np.array_split(np.arange(bits.shape[1]), most_bits + 1):
         keys = np.packbits(bits[:, band], axis=1)
         order = np.lexsort(keys.T)
-        keys = keys[order]
-        starts = np.arange(len(order))
-        for step in range(1, len(order)):
-            starts = starts[starts + step < len(order)]
-            starts = starts[(keys[starts] == keys[starts + step]).all(1)]
-            if not len(starts):
-                break
-            left, right = order[starts], order[starts + step]
-            near = np.bitwise_count(words[left] ^ words[right]).sum(1) <= most_bits
-            pairs.append((left[near], right[near]))
-    return pairs
+        run = np.cumsum(np.append(True, (keys[order][1:] != keys[order][:-1]).any(1)))  # of equal keys, which lie together now
+        first, last = (np.searchsorted(run, run, side) for side in ("left", "right"))
+        places = np.flatnonzero(lonely[order] & (mate[order] < 0))
+        step = 1
+        while len(places := places[(places - step >= first[places]) | (places + step < last[places])]):
+            for others in (places + step, places - step):
+                inside = (others >= first[places]) & (others < last[places])
+                here, there = order[places[inside]], order[others[inside]]
+                near = (np.bitwise_count(words[here] ^ words[there]).sum(1) <= most_bits) & (mate[here] < 0)
+                mate[here[near]] = there[near]
+            places = places[mate[order[places]] < 0]
+            step += 1
+    return mate
