@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from playwright.sync_api import Browser
 
+from aigc.reporting import figures
 from aigc.reporting.grid import grid
 
 
@@ -22,6 +24,13 @@ def test_the_page_fits_shows_every_picture_and_asks_the_network_for_nothing(brow
     for words in ("vae", "gan", "floor: real against real", "expectations hold", "No method fails the memorization audit", "copycat by flip", "How each number was made"):
         assert words in text
     page.close()
+
+
+def test_a_class_may_be_called_anything() -> None:
+    names = ["US$_$", r"\frac{", "$", "a_b^c"]
+    classes = pd.DataFrame({"class": names, "count": 1, **{f"seen as {name}": 1 for name in names}})
+    for draw in (figures.class_shares, figures.confusion):
+        assert draw(classes).startswith(b"\x89PNG")
 
 
 def test_a_grid_puts_pictures_in_reading_order() -> None:

@@ -20,6 +20,7 @@ STYLE: dict[str, Any] = {
 }
 
 SETTINGS: Any = {**mpl.rcParamsDefault, **STYLE}
+NAMES: Any = {**SETTINGS, "text.parse_math": False}  # the name of a class may hold dollars
 
 
 def _png(figure: Figure) -> bytes:
@@ -43,7 +44,7 @@ def losses(history: pd.DataFrame) -> bytes:
 
 def class_shares(classes: pd.DataFrame) -> bytes:
     """What share of the samples the evaluator sees as each class, with the uniform share as a line: a PNG."""
-    with mpl.rc_context(SETTINGS):
+    with mpl.rc_context(NAMES):
         figure = Figure(figsize=(4.2, 2.6))
         axes = figure.subplots()
         share = 100 * classes["count"] / classes["count"].sum()
@@ -56,7 +57,7 @@ def class_shares(classes: pd.DataFrame) -> bytes:
 
 def confusion(classes: pd.DataFrame) -> bytes:
     """Classes asked for (rows) against classes seen (columns), in % of a row: a PNG. classes: the rows of classes.csv."""
-    with mpl.rc_context({**SETTINGS, "axes.grid": False}):
+    with mpl.rc_context({**NAMES, "axes.grid": False}):
         figure = Figure(figsize=(4.2, 3.6))
         axes = figure.subplots()
         names = classes["class"].astype(str).tolist()

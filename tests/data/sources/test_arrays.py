@@ -152,6 +152,17 @@ def test_labels_and_classes_beside_an_npy_file_are_used(tmp_path: Path) -> None:
     assert source.classes == ["x", "y", "z"] and collected(source)[1].tolist() == [2, 0, 1]
 
 
+def test_labels_that_no_class_can_have_and_names_that_are_no_list_are_told(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((3, 4, 4), np.uint8))
+    np.save(tmp_path / "labels.npy", np.array([0, 1, 2**31 - 1]))
+    with pytest.raises(DataError, match=r"labels\.npy: label 2147483647, though there are only 3 pictures"):
+        arrays.npy(tmp_path)
+    for content in ('{"0": "cat"}', "[0, 1, 2]"):
+        (tmp_path / "classes.json").write_text(content)
+        with pytest.raises(DataError, match=r"classes\.json: no list of names"):
+            arrays.npy(tmp_path)
+
+
 @pytest.mark.parametrize(("array", "says"), [
     (np.zeros((3, 4, 4), np.float32), "float32, not uint8"),
     (np.zeros((3, 4), np.uint8), "shape"),

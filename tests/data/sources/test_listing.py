@@ -86,6 +86,17 @@ def test_links_fifos_and_pictures_without_a_class_are_named(tmp_path: Path) -> N
     assert len(told) == 6
 
 
+def test_a_tables_path_through_a_linked_folder_is_used_where_it_stays_inside(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    put(tmp_path / "elsewhere" / "1.png")
+    put(root / "pictures" / "1.png")
+    (root / "out").symlink_to(tmp_path / "elsewhere")
+    (root / "in").symlink_to("pictures")
+    (root / "labels.csv").write_text("path,label\nout/1.png,a\nin/1.png,b\n")
+    found = listing.in_table(DATA.model_copy(update={"path": str(root)}))
+    assert reasons(found) == {"out/1.png": "a symbolic link out of the folder"} and found.paths == ["in/1.png"]
+
+
 def test_a_link_to_a_folder_outside_stops_since_it_would_be_lost_silently(tmp_path: Path) -> None:
     put(tmp_path / "root" / "a" / "1.png")
     put(tmp_path / "elsewhere" / "2.png")

@@ -182,9 +182,21 @@ def npy(path: Path) -> Source:
         if labels.dtype.kind not in "iu" or labels.shape != (len(images),) or labels.min() < UNLABELLED:
             raise DataError(f"{path / 'labels.npy'}: {labels.dtype} {labels.shape}; "
                             f"labels are integers of shape ({len(images)},), 0 and up")
-        numbers = range(int(labels.max()) + 1)
-        classes = files.read_json(path / "classes.json") if (path / "classes.json").exists() else [str(number) for number in numbers]
+        classes = _class_names(path / "classes.json", int(labels.max()), len(images))
     return of_pictures(Pictures(images, labels.astype(np.int64), classes).check(path), place.name)
+
+
+def _class_names(place: Path, greatest: int, count: int) -> list[str]:
+    """What classes.json says, where there is one; else the numbers up to the greatest label."""
+    if place.exists():
+        names = files.read_json(place)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise DataError(f'{place}: no list of names; write one a label, such as ["cat", "dog"]')
+        return names
+    if greatest >= count:
+        raise DataError(f"{place.with_name('labels.npy')}: label {greatest}, though there are only {count} pictures; "
+                        f"number the classes from 0, or name them in {place.name}")
+    return [str(number) for number in range(greatest + 1)]
 
 
 def _mapped(place: Path) -> np.ndarray:

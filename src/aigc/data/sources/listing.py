@@ -102,14 +102,12 @@ def against(root: Path, path: str) -> str:
     """
     place = os.path.join(root, path)  # noqa: PTH118
     try:
-        kind = os.lstat(place).st_mode
-        if stat.S_ISLNK(kind):
-            target = os.path.realpath(place, strict=True)
-            kind = os.stat(target).st_mode  # noqa: PTH116
-            if not Path(target).is_relative_to(root):
-                if stat.S_ISDIR(kind):
-                    raise DataError(f"{shown(place)}: a symbolic link to a folder outside of {root}; copy the folder there instead")
-                return "a symbolic link out of the folder"
+        target = os.path.realpath(place, strict=True)  # a folder on the way may be a link too
+        kind = os.stat(target).st_mode  # noqa: PTH116
+        if not Path(target).is_relative_to(root):
+            if stat.S_ISDIR(kind):
+                raise DataError(f"{shown(place)}: a symbolic link to a folder outside of {root}; copy the folder there instead")
+            return "a symbolic link out of the folder"
     except FileNotFoundError:
         return "a symbolic link to nothing" if os.path.islink(place) else "no such file"  # noqa: PTH114
     except OSError as error:
