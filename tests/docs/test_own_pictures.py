@@ -1,0 +1,26 @@
+"""The lines that docs/own-pictures.md tells a person to type do what it says."""
+
+import re
+import shutil
+from pathlib import Path
+
+from conftest import ROOT, run_in
+
+
+def test_pictures_that_lie_elsewhere_are_imported_by_the_lines_of_the_page(tmp_path: Path) -> None:
+    project, elsewhere = tmp_path / "project", tmp_path / "elsewhere"
+    for place in (elsewhere / "cats/1.png", project / ".dvc/config"):
+        place.parent.mkdir(parents=True)
+        place.touch()
+    for name in (".gitignore", "data/.gitignore", "data/source/README.md"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, project / name)
+    run_in(project, "git", "init", "-q")
+    run_in(project, "git", "add", ".")
+    page = (ROOT / "docs/own-pictures.md").read_text()
+    lines = re.search(r"^ +(git rm -r data/source)\b.*\n +(dvc import-url) (\S+) (data/source)$", page, re.MULTILINE)
+    assert lines
+    run_in(project, *lines[1].split(), "-f")  # its README is not committed here
+    run_in(project, *lines[2].split(), elsewhere, lines[4])
+    assert (project / "data/source/cats/1.png").exists()
+    assert run_in(project, "git", "status", "--porcelain", "--untracked-files=all", "data").stdout.count("data/source.dvc") == 1
