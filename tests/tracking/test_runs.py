@@ -3,18 +3,21 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
 import pytest
 from mlflow.entities import Run
 
-from aigc.tracking import runs
-from conftest import run_in
+from aigc.core.errors import AigcError
+from aigc.tracking import runs, ui
+from conftest import ROOT, run_in
 
 PICKLED = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
 
@@ -60,6 +63,17 @@ def test_samples_over_training_and_sources_are_artifacts_and_nothing_is_pickled(
 def test_artifacts_lie_beside_the_database_wherever_it_is() -> None:
     assert runs.artifact_root("sqlite:////store/mlflow.db") == "file:///store/mlruns"
     assert runs.artifact_root("http://127.0.0.1:5000") is None
+
+
+@pytest.mark.parametrize(("said", "meant"), [
+    ("", "sqlite:///{home}/mlflow.db"), ("sqlite:///mlflow.db", "sqlite:///{home}/mlflow.db"), ("sqlite:///a/b.db", "sqlite:///{home}/a/b.db"),
+    ("sqlite:////store/mlflow.db", "sqlite:////store/mlflow.db"), ("https://mlflow.example.org", "https://mlflow.example.org")])
+def test_a_store_is_the_same_in_a_temporary_checkout_as_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, meant: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", said)
+    for folder in (tmp_path, tmp_path / ".dvc/tmp/exps/one"):
+        folder.mkdir(parents=True, exist_ok=True)
+        monkeypatch.chdir(folder)
+        assert runs.store_uri() == meant.format(home=tmp_path)
 
 
 PREDICT = """
@@ -131,17 +145,41 @@ def test_a_terminated_and_a_killed_training_go_on_as_one_run_to_the_same_bytes(p
     assert len(grids) == len({path.partition("timestamp")[0] for path in grids}) >= 3
 
 
+@contextmanager
+def ui_of(folder: Path, port: int) -> Iterator[str]:
+    """`aigc ui` on the store of a folder: the address that it prints."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    server = subprocess.Popen([sys.executable, "-m", "aigc", "ui", "--port", str(port)], cwd=folder, env=environment,
+                          stdout=subprocess.PIPE, text=True)
+    assert server.stdout
+    server.stdout.readline()
+    try:
+        yield server.stdout.readline().strip()
+    finally:
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=30) == 0
+
+
+def test_a_port_that_another_server_has_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        for port in (other.getsockname()[1], 65536):
+            with pytest.raises(AigcError, match=rf"^--port {port}: cannot be had \(.*\); name another$"):
+                ui.serve(port)
+
+
+@pytest.mark.slow
+def test_a_server_of_ones_own_is_only_pointed_at(tmp_path: Path) -> None:
+    with ui_of(tmp_path, 5918) as address:
+        pointed = run_in(tmp_path, "python", "-m", "aigc", "ui", "--port", 5918, PYTHONPATH=str(ROOT / "src"),
+                         MLFLOW_TRACKING_URI=address.partition("/#/")[0])
+        assert pointed.stdout.splitlines()[1].strip() == address
+
+
 @pytest.fixture
 def server(finished: Path) -> Iterator[str]:
-    """`aigc ui` on the finished run: the address that it prints."""
-    environment = {**os.environ, "PYTHONPATH": "src"}
-    ui = subprocess.Popen([sys.executable, "-m", "aigc", "ui", "--port", "5917"], cwd=finished, env=environment,
-                          stdout=subprocess.PIPE, text=True)
-    assert ui.stdout
-    ui.stdout.readline()
-    yield ui.stdout.readline().strip()
-    ui.send_signal(signal.SIGINT)
-    assert ui.wait(timeout=30) == 0
+    with ui_of(finished, 5917) as address:
+        yield address
 
 
 def test_the_printed_view_shows_method_fid_is_and_params_of_every_run(server: str, browser: "object") -> None:

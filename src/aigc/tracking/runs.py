@@ -60,8 +60,9 @@ def home() -> Path:
 
 
 def store_uri() -> str:
-    """MLFLOW_TRACKING_URI, or mlflow.db at home."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{home() / 'mlflow.db'}"
+    """MLFLOW_TRACKING_URI, or mlflow.db at home; a relative path of SQLite's starts at home, whatever checkout asks."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
+    return f"{SQLITE}{home() / uri.removeprefix(SQLITE)}" if uri.startswith(SQLITE) else uri
 
 
 def artifact_root(uri: str) -> str | None:

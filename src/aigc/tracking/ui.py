@@ -1,11 +1,14 @@
 """MLflow's UI on our store."""
 
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
+from typing import IO
 
 from aigc.core.errors import AigcError
 from aigc.tracking import runs, views
@@ -14,29 +17,49 @@ PATIENCE_SECONDS = 60
 
 
 def serve(port: int) -> int:
-    """Start the UI, print where to look once it answers, and wait until it ends. Returns its exit code."""
+    """Start the UI, print where to look once it answers, and wait until it ends. Returns its exit code.
+
+    Where the store is a server, it has a UI already: print where, and return 0.
+    """
+    uri = runs.store_uri()
     _, experiment = runs.open_store()
-    server = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", runs.store_uri(), "--port", str(port), "--workers", "1"]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    ui = subprocess.Popen(command, env=environment, cwd=runs.home(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
-        _wait_until_it_answers(server, ui)
-        print(f"compare the methods at\n  {views.address(server, experiment)}\nCtrl-C ends it.", flush=True)
-        return ui.wait()
-    except KeyboardInterrupt:
+    if uri.startswith(("http://", "https://")):
+        print(f"compare the methods at\n  {views.address(uri.rstrip('/'), experiment)}")
         return 0
-    finally:
-        ui.terminate()
-        ui.wait()
+    _refuse_if_taken(port)
+    server = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port), "--workers", "1"]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads would fill, and stop the server
+        ui = subprocess.Popen(command, env=environment, cwd=runs.home(), stdout=subprocess.DEVNULL, stderr=log)
+        try:
+            _wait_until_it_answers(server, ui, log)
+            print(f"compare the methods at\n  {views.address(server, experiment)}\nCtrl-C ends it.", flush=True)
+            return ui.wait()
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            ui.terminate()
+            ui.wait()
 
 
-def _wait_until_it_answers(server: str, ui: "subprocess.Popen[str]") -> None:
+def _refuse_if_taken(port: int) -> None:
+    """Another server on this port would answer in place of ours."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # one that has just ended does not count
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            raise AigcError(f"--port {port}: cannot be had ({error}); name another") from None
+
+
+def _wait_until_it_answers(server: str, ui: "subprocess.Popen[bytes]", log: IO[str]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         if ui.poll() is not None:
-            last = ui.stderr.read().strip().splitlines()[-1:] if ui.stderr else []
-            raise AigcError(f"MLflow's UI ended at once ({''.join(last) or 'no message'}); is the port taken? try --port")
+            log.seek(0)
+            last = log.read().strip().splitlines()[-1:]
+            raise AigcError(f"MLflow's UI ended at once ({''.join(last) or 'no message'})")
         try:
             urllib.request.urlopen(f"{server}/health", timeout=2)
             return
