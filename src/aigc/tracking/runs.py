@@ -29,7 +29,7 @@ import mlflow
 import numpy as np
 from mlflow.data.dataset_source_registry import resolve_dataset_source
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
@@ -87,6 +87,9 @@ def open_store() -> tuple[mlflow.MlflowClient, str]:
     except MlflowException as error:
         raise AigcError(f"the MLflow store {uri} does not answer ({str(error).splitlines()[0]}); "
                         "check MLFLOW_TRACKING_URI, or unset it to use mlflow.db") from error
+    if found.lifecycle_stage == LifecycleStage.DELETED:
+        raise AigcError(f"the MLflow store {uri} has its experiment `{EXPERIMENT}` among the deleted; "
+                        f"`MLFLOW_TRACKING_URI={uri} mlflow experiments restore -x {found.experiment_id}` brings it back")
     return client, found.experiment_id
 
 

@@ -1,0 +1,47 @@
+"""The registry holds each model once, under any name that MLflow takes."""
+
+from pathlib import Path
+
+import pytest
+from mlflow.entities import LoggedModelOutput
+
+from aigc.core.errors import AigcError
+from aigc.tracking import registry, runs, views
+
+WEIGHTS = "a" * 64
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def finished_run() -> str:
+    """A finished run whose model passed its audit: its id."""
+    client, experiment = runs.open_store()
+    run_id = str(client.create_run(experiment, tags={runs.WEIGHTS: WEIGHTS, views.AUDIT: views.PASSED}).info.run_id)
+    made = client.create_logged_model(experiment, source_run_id=run_id)
+    client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
+    client.finalize_logged_model(made.model_id, "READY")
+    client.set_terminated(run_id)
+    return run_id
+
+
+def test_a_model_that_was_made_again_keeps_its_version_under_names_with_quotes_too() -> None:
+    first = finished_run()
+    assert registry.promote(WEIGHTS, "a'b", "champion") == ("1", first)
+    finished_run()
+    assert registry.promote(WEIGHTS, "a'b", "champion") == ("1", first)
+
+
+def test_what_mlflow_refuses_is_one_line() -> None:
+    finished_run()
+    with pytest.raises(AigcError, match=r"^models:/a/b@champion: refused by the MLflow store \([^\n]*\)$"):
+        registry.promote(WEIGHTS, "a/b", "champion")
+
+
+def test_a_deleted_experiment_is_told_with_the_command_that_restores_it() -> None:
+    client, experiment = runs.open_store()
+    client.delete_experiment(experiment)
+    with pytest.raises(AigcError, match=f"`MLFLOW_TRACKING_URI=sqlite:.*mlflow.db mlflow experiments restore -x {experiment}` brings it back"):
+        runs.open_store()
