@@ -1,6 +1,7 @@
 """MLflow's UI on our store."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -8,12 +9,14 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from typing import IO
 
 from aigc.core.errors import AigcError
 from aigc.tracking import runs, views
 
 PATIENCE_SECONDS = 60
+GRACE_SECONDS = 3
 
 
 def serve(port: int) -> int:
@@ -31,7 +34,7 @@ def serve(port: int) -> int:
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port), "--workers", "1"]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads would fill, and stop the server
-        ui = subprocess.Popen(command, env=environment, cwd=runs.home(), stdout=subprocess.DEVNULL, stderr=log)
+        ui = subprocess.Popen(command, env=environment, cwd=runs.home(), stdout=subprocess.DEVNULL, stderr=log, start_new_session=True)
         try:
             _wait_until_it_answers(server, ui, log)
             print(f"compare the methods at\n  {views.address(server, experiment)}\nCtrl-C ends it.", flush=True)
@@ -39,8 +42,17 @@ def serve(port: int) -> int:
         except KeyboardInterrupt:
             return 0
         finally:
-            ui.terminate()
-            ui.wait()
+            _end(ui)
+
+
+def _end(ui: "subprocess.Popen[bytes]") -> None:
+    """End MLflow and the server that it started, which otherwise waits for open browser windows."""
+    with suppress(ProcessLookupError):
+        os.killpg(ui.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            ui.wait(GRACE_SECONDS)
+        os.killpg(ui.pid, signal.SIGKILL)
+    ui.wait()
 
 
 def _refuse_if_taken(port: int) -> None:
