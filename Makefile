@@ -5,8 +5,7 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
-BIN := $(CURDIR)/$(VENV)/bin
-export PATH := $(BIN):$(PATH)
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONPATH := src
 
 .PHONY: repro test test-all ui lint bench clean
@@ -36,7 +35,7 @@ lint: $(VENV)/dev
 bench: $(VENV)/dev
 	python benchmarks/pipeline.py
 	python benchmarks/linear.py
-	$(BIN)/pip install --quiet --no-deps pytorch-fid clean-fid  # what frechet.py compares with
+	$(VENV)/bin/pip install --quiet --no-deps pytorch-fid clean-fid  # what frechet.py compares with
 	python benchmarks/frechet.py
 	python benchmarks/arithmetic.py
 	python benchmarks/ingest.py
@@ -47,10 +46,10 @@ clean:
 $(VENV)/runtime: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11; name another with make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	$(VENV)/bin/pip install --quiet --require-hashes -r requirements.lock
+	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/dev: $(VENV)/runtime requirements-dev.lock
-	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	$(VENV)/bin/pip install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
