@@ -95,19 +95,36 @@ def test_a_run_that_a_kill_left_running_becomes_killed_and_one_whose_writer_live
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     client, experiment = runs.open_store()
-    names = ("dead", "gone", "alive", "foreign")
+    names = ("dead", "gone", "alive", "foreign", "namesake", "container")
     locks = {name: tmp_path / runs.lock_of(name, "0123") for name in names}
-    locks["dead"].parent.mkdir(parents=True)
-    locks["dead"].touch()
-    writers = {name: "elsewhere:/another/place" if name == "foreign" else runs.writer_tag() for name in names}
+    for name in ("dead", "namesake", "container"):
+        locks[name].parent.mkdir(parents=True)
+        locks[name].touch()
+    others = {"foreign": "elsewhere:/another/place", "namesake": f"machine-0123:{tmp_path}", "container": f"1f2e3d:{tmp_path}"}
+    writers = {name: others.get(name, runs.writer_tag()) for name in names}
     made = {name: client.create_run(experiment, tags={runs.WRITER: writers[name], "aigc.method": name, "aigc.fingerprint": "0123"}).info.run_id
             for name in names}
     with process.only_writer(locks["alive"]):
         closed = {run.info.run_id for run in runs.close_abandoned(client, experiment)}
-        assert closed == {made["dead"], made["gone"]}
+        assert closed == {made["dead"], made["gone"], made["container"]}
         assert {name: client.get_run(made[name]).info.status for name in made} == {
-            "dead": "KILLED", "gone": "KILLED", "alive": "RUNNING", "foreign": "RUNNING"}
+            "dead": "KILLED", "gone": "KILLED", "container": "KILLED", "alive": "RUNNING", "foreign": "RUNNING", "namesake": "RUNNING"}
         assert runs.close_abandoned(client, experiment) == []
+
+
+@pytest.mark.parametrize(("writer", "goes_on"), [
+    ("{host}:{here}", True), ("1f2e3d:{here}", True), ("machine-0123:{here}", False), ("{host}:/another/place", False)])
+def test_a_killed_run_is_gone_on_with_where_it_was_begun_and_nowhere_else(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: str, goes_on: bool) -> None:
+    from aigc.tracking import runs
+
+    monkeypatch.chdir(tmp_path)
+    client, experiment = runs.open_store()
+    tags = {runs.WRITER: writer.format(host=runs.host(), here=tmp_path), "aigc.method": "gan", "aigc.fingerprint": "0123"}
+    killed = client.create_run(experiment, tags=tags).info.run_id
+    client.set_terminated(killed, "KILLED")
+    with runs.training_run("gan", "0123", {}, tmp_path, "d" * 64) as run:
+        assert (run.run_id == killed) == goes_on
 
 
 @pytest.mark.parametrize(("before", "after"), [

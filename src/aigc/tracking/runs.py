@@ -47,6 +47,7 @@ SYSTEM_METRICS_SECONDS = 5
 SQLITE = "sqlite:///"
 SOURCE, PATCH = "source", "uncommitted.patch"  # what a run was made from, among its artifacts
 WRITER = "aigc.writer"  # host:folder of who writes a run; its lock lies there
+MACHINE_ID, MACHINE = Path("/etc/machine-id"), "machine-"  # man 5 machine-id: to be told only as a hash of one's own
 WEIGHTS = "aigc.weights_sha256"
 SIGNATURE = ModelSignature(
     inputs=Schema([ColSpec(DataType.long, "n", required=True), ColSpec(DataType.long, "label", required=False),
@@ -145,11 +146,11 @@ def training_run(method: str, fingerprint: str, params: Mapping[str, Any], data:
     """Start the run of `fingerprint`, or go on with the one that was interrupted; end it as the block ends."""
     client, experiment = open_store()
     close_abandoned(client, experiment)
-    # A run that is RUNNING still has a writer in another folder or on another machine, unless it is our own lock that it names.
+    # Another folder or machine goes on with its own. What is RUNNING still has a writer, unless it is our own lock that it names.
     writer = writer_tag()
     # One that has FINISHED here goes on too: DVC was killed between the end of the training and writing it down.
     unfinished = [run for run in client.search_runs([experiment], f"tags.`aigc.fingerprint` = '{fingerprint}'")
-                  if run.info.status not in ("RUNNING", "FINISHED") or run.data.tags.get(WRITER) == writer]
+                  if run.data.tags.get(WRITER) == writer or (run.info.status not in ("RUNNING", "FINISHED") and _is_from_here(run))]
     mlflow.set_system_metrics_sampling_interval(SYSTEM_METRICS_SECONDS)
     name = " ".join(filter(None, (method, os.environ.get("DVC_EXP_NAME"))))
     run_id = unfinished[0].info.run_id if unfinished else None
@@ -234,18 +235,31 @@ def close_abandoned(client: mlflow.MlflowClient, experiment: str) -> list[Run]:
 
 def _has_writer(run: Run) -> bool:
     """Whether the writer of `run` holds its lock, as far as this machine can tell; another machine's is taken to do so."""
-    host, _, folder = run.data.tags.get(WRITER, "").partition(":")
+    written_by, _, folder = run.data.tags.get(WRITER, "").partition(":")
     lock = lock_of(run.data.tags.get("aigc.method", ""), run.data.tags.get("aigc.fingerprint", RESTORED))
-    if host == platform.node():
+    if written_by == host():
         return (Path(folder) / lock).exists() and _is_held(Path(folder) / lock)
-    # A container gets another name at each start: the folder tells.
-    ours = folder in ("", str(Path.cwd()))
-    return not (ours and lock.exists() and not _is_held(lock))
+    return not (_is_from_here(run) and lock.exists() and not _is_held(lock))
+
+
+def _is_from_here(run: Run) -> bool:
+    """Whether `run` may have been written in this folder: a container without a machine-id gets another name at each start."""
+    written_by, _, folder = run.data.tags.get(WRITER, "").partition(":")
+    return folder in ("", str(Path.cwd())) and (written_by == host() or not written_by.startswith(MACHINE))
 
 
 def writer_tag() -> str:
     """Who writes a run: machine and folder; its lock lies there."""
-    return f"{platform.node()}:{Path.cwd()}"
+    return f"{host()}:{Path.cwd()}"
+
+
+def host() -> str:
+    """This machine: a hash of its machine-id, since many are called localhost; its name where it has none."""
+    try:
+        known = MACHINE_ID.read_text().strip()
+    except OSError:
+        known = ""
+    return f"{MACHINE}{provenance.digest(f'aigc {known}')}" if known else platform.node()
 
 
 def lock_of(method: str, fingerprint: str) -> Path:
