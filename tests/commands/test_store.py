@@ -18,6 +18,7 @@ from mlflow.entities import Run
 from aigc.commands import relocate, sync
 from aigc.commands.sync import flat
 from aigc.core.errors import StorageError
+from commands.small import committed_params, write_model
 from conftest import ROOT, run_in
 
 CODE = {"PYTHONPATH": str(ROOT / "src")}
@@ -54,6 +55,26 @@ def test_a_method_that_params_yaml_no_longer_names_is_none_of_syncs_though_dvc_l
     (tmp_path / "dvc.lock").write_text(f"schema: '2.0'\nstages: {{train@cgan: {stage}}}\n")
     assert sync.run() == 0
     assert "cgan" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_a_run_of_a_restored_model_has_the_locks_params_and_what_params_yaml_says_otherwise_now_is_told(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    from aigc.tracking import runs
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    for name in ("requirements.lock", "dvc.lock"):
+        (tmp_path / name).touch()
+    write_model(tmp_path / "models", "gan")
+    (tmp_path / "reports/plots/gan").mkdir(parents=True)
+    (tmp_path / "reports/plots/gan/history.csv").write_text("step,images\n1,64\n")
+    content = committed_params()
+    params = {"params.yaml": {"gan": content["gan"], "train": {**content["train"], "seed": seed}, "runtime": content["runtime"]}}
+    client, experiment = runs.open_store()
+    told = sync._tell("gan", params, set(), client, experiment)
+    assert told.endswith("is today's, with another train.seed" if seed else "made, marked as restored")
+    assert runs_of(tmp_path)["gan"].data.params["train.seed"] == str(seed)
 
 
 @pytest.mark.slow

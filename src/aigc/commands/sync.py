@@ -59,7 +59,7 @@ def _tell(method: str, params: dict[str, Any], changed: set[str], client: "Mlflo
     with process.only_writer(runs.lock_of(method, runs.RESTORED)):
         found = next(iter(finished.of_weights(client, experiment, card.weights_sha256)), None)
         if found is None:
-            told = f"run {_restore(method, params, card)} made, marked as restored"
+            told = f"run {_restore(method, params, card)} made, marked as restored{_otherwise_now(params)}"
         elif numbers.items() <= found.data.metrics.items() and tags.items() <= found.data.tags.items():
             return f"run {found.info.run_id} tells of it already"
         else:
@@ -77,6 +77,13 @@ def _restore(method: str, params: dict[str, Any], card: model.Card) -> str:
         restored.log_rows(_history(paths.history(method)))
         restored.log_model(paths.model(method), card.weights_sha256)
     return restored.run_id
+
+
+def _otherwise_now(params: dict[str, Any]) -> str:
+    """What to say where params.yaml, whose file a run keeps, is not what the model was trained with; "" where it is."""
+    now = config.flatten(config.read())
+    others = [key for key, value in config.flatten(params[str(paths.PARAMS)]).items() if now.get(key) != value]
+    return f"; its params are dvc.lock's, but the {paths.PARAMS} that it keeps is today's, with another {', '.join(others)}" if others else ""
 
 
 def _history(path: Path) -> list[dict[str, float]]:
