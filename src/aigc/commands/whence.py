@@ -40,7 +40,8 @@ def read(images: list[Path]) -> dict[Path, Finding]:
     for path in images:
         finding = picture.examine(path)
         if finding is None:
-            raise StorageError(f"{path}: not a whole picture in {', '.join(picture.FORMATS)}; `aigc whence` reads the PNG files that `aigc generate` writes")
+            raise StorageError(f"{path}: not a whole picture in {', '.join(picture.FORMATS)}; "
+                               "`aigc whence` reads the PNG files that `aigc generate` writes")
         findings[path] = finding
     return findings
 

@@ -85,8 +85,6 @@ def git(*arguments: str) -> str:
 
 
 DIFF = ("diff", "--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
-
-
 SOURCES = ("src", "*.py", "*.yaml", "*.toml", "*.lock", "*.html", "*.css", "*.dvc")  # as git's pathspecs
 MOST_BYTES = 1 << 20  # of one untracked source file
 
