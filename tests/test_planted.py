@@ -31,7 +31,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project that has run up to its evaluator."""
     folder = copy_project(tmp_path_factory.mktemp("base"))
     params = folder / "params.yaml"
-    params.write_text(params.read_text().replace("images: 8000 ", "images: 2000 ").replace("min_accuracy: 0.5", "min_accuracy: 0.01"))
+    params.write_text(params.read_text().replace("images: 4000 ", "images: 2000 ").replace("min_accuracy: 0.5", "min_accuracy: 0.01"))
     run_in(folder, "dvc", "repro", "evaluator")
     commit(folder, "made")
     return folder

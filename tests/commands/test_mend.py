@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from ruamel.yaml import YAML
 
@@ -147,6 +148,8 @@ def test_a_dvc_is_at_work_here_from_any_folder_of_the_project(
         (tmp_path / name).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "project")
     working = subprocess.Popen([program, "60"], executable="/bin/sleep", cwd=folder)
+    while psutil.Process(working.pid).cmdline() != [program, "60"]:  # the kernel may still be at exec
+        time.sleep(0.01)
     assert mend._is_dvc(working.pid) == at_work
     working.kill()
     working.wait()
