@@ -116,6 +116,7 @@ def test_a_test_split_smaller_than_the_metric_needs_is_named(project: Path) -> N
 
 def test_an_inaccurate_evaluator_stops_the_pipeline(project: Path) -> None:
     edit(project / "params.yaml", "min_accuracy: 0.5", "min_accuracy: 1.0")
+    edit(project / "params.yaml", "images: 4000 ", "images: 640 ")
     done = run_in(project, "python", "-m", "aigc.stages", "evaluator", check=False, PYTHONPATH="src")
     assert done.returncode == 1
     assert "below evaluator.min_accuracy" in done.stderr
