@@ -17,7 +17,7 @@ from mlflow.entities import Run
 
 from aigc.core.errors import AigcError
 from aigc.tracking import runs, ui
-from conftest import ROOT, run_in
+from conftest import ROOT, environment_of, run_in
 
 PICKLED = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
 
@@ -63,6 +63,19 @@ def test_samples_over_training_and_sources_are_artifacts_and_nothing_is_pickled(
 def test_artifacts_lie_beside_the_database_wherever_it_is() -> None:
     assert runs.artifact_root("sqlite:////store/mlflow.db") == "file:///store/mlruns"
     assert runs.artifact_root("http://127.0.0.1:5000") is None
+
+
+def test_a_kill_while_the_store_is_made_leaves_none_or_a_whole_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from aigc.tracking import runs; print(runs.open_store()[1])"]
+    environment = environment_of(PYTHONPATH=str(ROOT / "src"))
+    making = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    while not (unfinished := list(tmp_path.glob(".mlflow.db.*.tmp"))) or unfinished[0].stat().st_size < 100_000:
+        assert making.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
+    making.kill()
+    making.wait()
+    assert not (tmp_path / "mlflow.db").exists()
+    assert subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout.strip() == "1"
 
 
 @pytest.mark.parametrize(("said", "meant"), [

@@ -80,6 +80,7 @@ def open_store() -> tuple[mlflow.MlflowClient, str]:
     try:
         # Two processes that both create the database's tables would race.
         with process.only_writer(home() / paths.CHECKPOINTS / "store.lock"):
+            _make_database(uri)
             client = mlflow.MlflowClient(uri)
             found = client.get_experiment_by_name(EXPERIMENT)
             if found is None:
@@ -92,6 +93,16 @@ def open_store() -> tuple[mlflow.MlflowClient, str]:
         raise AigcError(f"the MLflow store {uri} has its experiment `{EXPERIMENT}` among the deleted; "
                         f"`MLFLOW_TRACKING_URI={uri} mlflow experiments restore -x {found.experiment_id}` brings it back")
     return client, found.experiment_id
+
+
+def _make_database(uri: str) -> None:
+    """Where `uri` names a SQLite file that is not there yet, make it whole or not at all: MLflow cannot go on with half of its tables."""
+    place = Path(uri.removeprefix(SQLITE))
+    if uri.startswith(SQLITE) and not place.exists():
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        with files.replacing(place) as unfinished:
+            SqlAlchemyStore(f"{SQLITE}{unfinished.absolute()}", artifact_root(uri)).engine.dispose()
 
 
 class TrainingRun:
