@@ -70,12 +70,18 @@ def git(*arguments: str, stdin: bytes | None = None) -> None:
         raise AigcError(f"`git {' '.join(arguments[:5])}` failed: {said[-1]}")
 
 
-def stages(folder: Path) -> list[str]:
-    """The names of the stages that the dvc.yaml in `folder` has, as DVC expands it. Raises AigcError when DVC cannot read it."""
-    done = subprocess.run([sys.executable, "-m", "dvc", "stage", "list", "--name-only"], cwd=folder, capture_output=True, text=True, check=False)
+def ask_dvc(folder: Path, *arguments: str) -> str:
+    """What DVC answers in `folder`. Raises AigcError with DVC's own last line when it fails."""
+    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise AigcError(f"`dvc stage list` failed in {folder}: {''.join(done.stderr.strip().splitlines()[-1:]) or 'no message'}")
-    return done.stdout.splitlines()
+        said = done.stderr.strip().splitlines() or ["no message"]
+        raise AigcError(f"`dvc {' '.join(arguments)}` failed in {folder}: {said[-1]}")
+    return done.stdout
+
+
+def stages(folder: Path) -> list[str]:
+    """The names of the stages that the dvc.yaml in `folder` has, as DVC expands it."""
+    return ask_dvc(folder, "stage", "list", "--name-only").splitlines()
 
 
 def remake(folder: Path, targets: Sequence[str] = ()) -> None:
@@ -100,8 +106,7 @@ def remake(folder: Path, targets: Sequence[str] = ()) -> None:
     listed = provenance.git("-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*.dvc")
     if added := [name for name in listed.split("\0") if name and (folder / name).is_file()]:
         # DVC's cache is laid out as a remote is; `verify` has what comes from it hashed again.
-        cache = subprocess.run([sys.executable, "-m", "dvc", "cache", "dir"], cwd=top(), capture_output=True, text=True, check=False).stdout
-        dvc("remote", "add", "--quiet", "--local", "--force", HERE, cache.strip())
+        dvc("remote", "add", "--quiet", "--local", "--force", HERE, ask_dvc(top(), "cache", "dir").strip())
         dvc("remote", "modify", "--quiet", "--local", HERE, "verify", "true")
         dvc("pull", "--quiet", "--remote", HERE, *added, remedy=f"; `dvc pull {' '.join(added)}` here first")
     (folder / "dvc.lock").unlink(missing_ok=True)
