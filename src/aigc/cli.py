@@ -4,6 +4,7 @@ Imports nothing heavy: a command's room is imported when the command runs.
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -198,6 +199,10 @@ def _data_check(arguments: argparse.Namespace) -> int:
 def _ui(arguments: argparse.Namespace) -> int:
     from aigc.tracking import ui
 
+    # MLflow's server is of a session of its own: whatever ends us must reach it as Ctrl-C does.
+    for end in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(end) is not signal.SIG_IGN:
+            signal.signal(end, signal.default_int_handler)
     return ui.serve(arguments.port)
 
 

@@ -1,5 +1,6 @@
 """What MLflow remembers of the finished run, read with MLflow alone."""
 
+import functools
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import mlflow
+import psutil
 import pytest
 from mlflow.entities import Run
 
@@ -159,18 +161,22 @@ def test_a_terminated_and_a_killed_training_go_on_as_one_run_to_the_same_bytes(p
 
 
 @contextmanager
-def ui_of(folder: Path, port: int) -> Iterator[str]:
-    """`aigc ui` on the store of a folder: the address that it prints."""
+def ui_of(folder: Path, port: int, end: signal.Signals = signal.SIGINT) -> Iterator[str]:
+    """`aigc ui` on the store of a folder, ended by a signal that leaves nothing behind: the address that it prints."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    # What a shell starts in the background ignores SIGINT, and so does all that it starts.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     server = subprocess.Popen([sys.executable, "-m", "aigc", "ui", "--port", str(port)], cwd=folder, env=environment,
-                          stdout=subprocess.PIPE, text=True)
+                              stdout=subprocess.PIPE, text=True, preexec_fn=heed)
     assert server.stdout
     server.stdout.readline()
     try:
         yield server.stdout.readline().strip()
     finally:
-        server.send_signal(signal.SIGINT)
+        started = psutil.Process(server.pid).children(recursive=True)
+        server.send_signal(end)
         assert server.wait(timeout=30) == 0
+        assert started and not psutil.wait_procs(started, 5)[1]
 
 
 def test_a_port_that_another_server_has_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +189,7 @@ def test_a_port_that_another_server_has_is_refused(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.slow
 def test_a_server_of_ones_own_is_only_pointed_at(tmp_path: Path) -> None:
-    with ui_of(tmp_path, 5918) as address:
+    with ui_of(tmp_path, 5918, signal.SIGTERM) as address:
         pointed = run_in(tmp_path, "python", "-m", "aigc", "ui", "--port", 5918, PYTHONPATH=str(ROOT / "src"),
                          MLFLOW_TRACKING_URI=address.partition("/#/")[0])
         assert pointed.stdout.splitlines()[1].strip() == address
