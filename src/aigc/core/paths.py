@@ -61,6 +61,11 @@ def classes(method: str) -> Path:
     return Path("reports/plots") / method / "classes.csv"
 
 
+def confusion(method: str) -> Path:
+    """The class that each sample of one method was asked for, and the class that it is seen as; no rows where none was asked for."""
+    return Path("reports/plots") / method / "confusion.csv"
+
+
 def nearest(method: str) -> Path:
     """The samples of one method that lie nearest to training pictures."""
     return Path("reports/plots") / method / "nearest.csv"

@@ -96,11 +96,12 @@ def of_real(splits: Splits, through: Through, of_test: np.ndarray, held_out: See
 
 @dataclass(frozen=True)
 class Answer:
-    """What one method answered. nearest: the rows of nearest.csv. classes: the rows of classes.csv."""
+    """What one method answered; each table is the file of its name in reports/plots (see core/paths)."""
 
     sections: Sections
     nearest: pd.DataFrame
     classes: pd.DataFrame
+    confusion: pd.DataFrame
 
 
 def of_method(method: Method, samples: Pictures, found: Seen, splits: Splits, through: Through, of_test: np.ndarray,
@@ -119,6 +120,7 @@ def of_method(method: Method, samples: Pictures, found: Seen, splits: Splits, th
         "collapse": beside(spread.judge(samples.images[:size], seen[:size], classes, real["collapse"]["within"]), real["collapse"]),
         "own": own.judge(method, splits.test, splits.train, size, batch, through.device),
     }
+    confusion = pd.DataFrame(columns=["actual", "predicted"])
     table = pd.DataFrame({"class": samples.classes, "count": np.bincount(np.maximum(seen, 0), minlength=classes)[:classes]})
     if method.conditional:
         learned = hits_on_real(samples, splits.test, through.learning(chosen.classifier_images), through.device)
@@ -126,7 +128,9 @@ def of_method(method: Method, samples: Pictures, found: Seen, splits: Splits, th
         sections["labels"] = beside(named, real["labels"])
         fids = fid_per_class(of_test, splits.test.labels[:size], features, samples.labels, classes)
         table = pd.concat([table, labels.table(report, fids, real["fid_per_class"], samples.classes).drop(columns="class")], axis=1)
-    return Answer(sections, pd.DataFrame(memorization.closest(audit, located)), table)
+        names = np.array(samples.classes)
+        confusion = pd.DataFrame({"actual": names[samples.labels], "predicted": names[seen]})
+    return Answer(sections, pd.DataFrame(memorization.closest(audit, located)), table, confusion)
 
 
 def beside(numbers: dict[str, dict[str, float]], floor: dict[str, Any]) -> dict[str, dict[str, float]]:

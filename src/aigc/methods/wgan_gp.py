@@ -15,14 +15,11 @@ from torch import Tensor
 
 from aigc.core import config
 from aigc.methods.contract import Shape
-from aigc.methods.families.adversarial import Adversarial, AdversarialConfig
-from aigc.networks import blocks
-from aigc.networks.convolutional import Critic, Generator
+from aigc.methods.families import convolutional
+from aigc.methods.families.adversarial import Adversarial
 
 
-class Config(AdversarialConfig):
-    width: config.Count
-    max_width: config.Count
+class Config(convolutional.PyramidConfig):
     n_critic: config.Count
     gradient_penalty: config.Positive
 
@@ -32,8 +29,7 @@ class Build(Adversarial):
         super().__init__(chosen, shape)
         self.n_critic = self.reals_per_update = chosen.n_critic
         self.strength = chosen.gradient_penalty
-        levels, side = blocks.pyramid(chosen.width, shape.size, chosen.max_width)
-        self.play(Generator(chosen.latent, levels, side, shape.channels), Critic(shape.channels, levels, side))
+        self.play(*convolutional.players(chosen, shape))
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         for batch in real.chunk(self.n_critic):

@@ -25,12 +25,17 @@ class ConditionalBatchNorm2d(nn.Module):
 
 
 class Generator(nn.Module):
-    """z (B, latent) [, labels (B,)] -> (B, channels, size, size) in [-1, 1]: transposed convolutions, doubled once a level."""
+    """z (B, latent) [, labels (B,)] -> (B, channels, size, size) in [-1, 1]: transposed convolutions, doubled once a level.
 
-    def __init__(self, latent: int, levels: list[int], side: int, channels: int, classes: int = 0) -> None:
+    hidden: units of a layer between the latents and the coarsest grid, 0 = none. With it one smooth law of latents can be
+    bent into kinds that lie apart before any place is drawn.
+    """
+
+    def __init__(self, latent: int, levels: list[int], side: int, channels: int, classes: int = 0, hidden: int = 0) -> None:
         super().__init__()
         self.classes = classes
-        self.start = nn.Sequential(blocks.Linear(latent, levels[-1] * side**2), nn.Unflatten(1, (levels[-1], side, side)))
+        widths = [latent, *filter(None, [hidden]), levels[-1] * side**2]
+        self.start = nn.Sequential(blocks.mlp(widths), nn.Unflatten(1, (levels[-1], side, side)))
         self.norms = nn.ModuleList(ConditionalBatchNorm2d(width, classes) if classes else nn.BatchNorm2d(width)
                                    for width in reversed(levels[1:]))
         self.ups = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 4, 2, 1)
@@ -61,17 +66,23 @@ class BatchDeviation(nn.Module):
 class Critic(nn.Module):
     """(B, channels, size, size) [, labels (B,)] -> (B,) scores: strided convolutions, then one linear score.
 
+    hidden: units of a layer before the score, 0 = none. Without it the score is a sum over places, and no place's share knows
+    what stands elsewhere.
     see_batch: whether it sees how much a batch varies. A picture's score then hangs on its batch, and so do gradient penalties.
     With classes the score gains the inner product of features and the class's embedding (Miyato & Koyama 2018, eq. 3).
     """
 
-    def __init__(self, channels: int, levels: list[int], side: int, classes: int = 0, see_batch: bool = False) -> None:
+    def __init__(self, channels: int, levels: list[int], side: int, classes: int = 0, hidden: int = 0, see_batch: bool = False) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for fine, coarse in itertools.pairwise([channels, *levels[1:]]):
             layers += [nn.Conv2d(fine, coarse, 4, 2, 1), nn.LeakyReLU(0.2)]
-        self.trunk = nn.Sequential(*layers, *([BatchDeviation()] if see_batch else []), nn.Flatten())
+        layers += [*([BatchDeviation()] if see_batch else []), nn.Flatten()]
         features = (levels[-1] + see_batch) * side**2
+        if hidden:
+            layers += [blocks.Linear(features, hidden), nn.LeakyReLU(0.2)]
+            features = hidden
+        self.trunk = nn.Sequential(*layers)
         self.score = blocks.Linear(features, 1)
         self.embed = nn.Embedding(classes, features) if classes else None
         if self.embed is not None:

@@ -32,6 +32,7 @@ def run(method: str) -> None:
                              config.section("audit", config.Audit), reference["audit"], paths.REFERENCE, card.config["batch_size"])
     files.write_csv(paths.classes(method), answer.classes)
     files.write_csv(paths.nearest(method), answer.nearest)
+    files.write_csv(paths.confusion(method), answer.confusion)
     content = {**beside, **answer.sections, "protocol": protocol}
     files.write_json(paths.metrics(method), content)
     if not content["memorization"]["passes"]:

@@ -246,7 +246,7 @@ def close_abandoned(client: mlflow.MlflowClient, experiment: str) -> list[Run]:
 
 def _has_writer(run: Run) -> bool:
     """Whether the writer of `run` holds its lock, as far as this machine can tell; another machine's is taken to do so."""
-    written_by, _, folder = run.data.tags.get(WRITER, "").partition(":")
+    written_by, folder = _writer_of(run)
     lock = lock_of(run.data.tags.get("aigc.method", ""), run.data.tags.get("aigc.fingerprint", RESTORED))
     if written_by == host():
         return (Path(folder) / lock).exists() and _is_held(Path(folder) / lock)
@@ -255,13 +255,19 @@ def _has_writer(run: Run) -> bool:
 
 def _is_from_here(run: Run) -> bool:
     """Whether `run` may have been written in this folder: a container without a machine-id gets another name at each start."""
-    written_by, _, folder = run.data.tags.get(WRITER, "").partition(":")
+    written_by, folder = _writer_of(run)
     return folder in ("", str(Path.cwd())) and (written_by == host() or not written_by.startswith(MACHINE))
 
 
 def writer_tag() -> str:
     """Who writes a run: machine and folder; its lock lies there."""
     return f"{host()}:{Path.cwd()}"
+
+
+def _writer_of(run: Run) -> tuple[str, str]:
+    """Machine and folder of who writes, or wrote, `run`; both empty where it does not say."""
+    machine, _, folder = run.data.tags.get(WRITER, "").partition(":")
+    return machine, folder
 
 
 def host() -> str:

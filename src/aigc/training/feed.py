@@ -4,8 +4,9 @@ On the CPU from the memory map. On another device from its own memory where they
 batch read while the device works on this one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -30,8 +31,11 @@ class Feed:
     def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int, device: Device, balanced: bool = False,
                  mirror: bool = False, shift: int = 0, crop: float = 1.0, room: int | None = None) -> None:
         self.order = BalancedOrder(torch.from_numpy(np.array(labels)), seed) if balanced else Order(len(images), seed)
-        self.seed, self.mirror, self.shift, self.crop = seed, mirror, shift, crop
-        self.augments = mirror or shift > 0 or crop < 1
+        self.seed = seed
+        changes: list[tuple[bool, Callable[..., Tensor]]] = [
+            (mirror, augment.mirror), (shift > 0, partial(augment.translate, reach=shift, repeat_edge=True)),
+            (crop < 1, partial(augment.crop, least=crop))]
+        self.changes = [change for is_wanted, change in changes if is_wanted]
         self.device = device.torch_device
         self.images: np.ndarray | Tensor = images
         self.labels: np.ndarray | Tensor = labels
@@ -48,13 +52,11 @@ class Feed:
         """Batch number `step`: float32 (size, C, H, W) in [-1, 1] and int64 (size,)."""
         images, labels = self.ahead.take(step, size) if self.ahead else self.read(step, size)
         images, labels = as_model_space(images.to(self.device, non_blocking=True)), labels.to(self.device, non_blocking=True)
-        return (self.augmented(images, generator(self.seed, "augment", step, self.device)) if self.augments else images), labels
-
-    def augmented(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """The pictures of a batch, each changed at random as far as it was asked for."""
-        images = augment.mirror(images, rng) if self.mirror else images
-        images = augment.translate(images, self.shift, rng, repeat_edge=True) if self.shift else images
-        return augment.crop(images, self.crop, rng) if self.crop < 1 else images
+        if self.changes:
+            rng = generator(self.seed, "augment", step, self.device)
+            for change in self.changes:
+                images = change(images, rng=rng)
+        return images, labels
 
     def read(self, step: int, size: int) -> tuple[Tensor, Tensor]:
         """Batch number `step` from where the pictures lie: uint8 (size, C, H, W) and int64 (size,)."""
