@@ -1,6 +1,7 @@
 """What `aigc generate` writes, and what `aigc whence` says of it."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -194,6 +195,10 @@ def test_what_is_no_picture_is_named() -> None:
     Path("notes.png").write_text("no picture")
     with pytest.raises(StorageError, match=r"notes\.png: not a whole picture"):
         whence.read([Path("notes.png")])
+    os.mkfifo("pipe.png")
+    for path in (Path("pipe.png"), Path()):
+        with pytest.raises(StorageError, match="not a file that holds a picture"):
+            whence.read([path])
 
 
 def test_pictures_of_two_arithmetics_are_asked_for_apart() -> None:

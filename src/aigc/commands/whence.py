@@ -38,6 +38,8 @@ def read(images: list[Path]) -> dict[Path, Finding]:
     """Every file's texts and pixels, held against each other. Raises StorageError at the first that is no picture."""
     findings = {}
     for path in images:
+        if path.exists() and not path.is_file():
+            raise StorageError(f"{path}: not a file that holds a picture; for a folder, `aigc whence {path}/*.png`")
         finding = picture.examine(path)
         if finding is None:
             raise StorageError(f"{path}: not a whole picture in {', '.join(picture.FORMATS)}; "
