@@ -90,9 +90,14 @@ def read_weights(folder: Path, card: Card, model: torch.nn.Module) -> None:
 
 
 def read(folder: Path, device: torch.device | str = "cpu") -> tuple[Method, Card]:
-    """The generative model in `folder`, in eval mode on `device`, with its card."""
+    """The generative model in `folder`, in eval mode on `device`, with its card. Raises StorageError where the method's page has changed since."""
     card = read_card(folder)
-    chosen: MethodConfig = contract.page(card.method).Config.model_validate(card.config)
-    built = contract.build(card.method, chosen, Shape(**card.shape))
-    read_weights(folder, card, built)
+    try:
+        chosen: MethodConfig = contract.page(card.method).Config.model_validate(card.config)
+        built = contract.build(card.method, chosen, Shape(**card.shape))
+        read_weights(folder, card, built)
+    except (ValueError, RuntimeError) as error:  # of pydantic, and of load_state_dict
+        told = " ".join(str(error).split())[:200]
+        raise StorageError(f"{folder}: a model of another version of {card.method} ({told}); check out the commit that made it, "
+                           "or serve the model of its MLflow run, which brings its own code") from None
     return built.to(device), card

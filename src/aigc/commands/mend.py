@@ -18,7 +18,7 @@ from aigc.core.errors import AigcError
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 OURS_HALF_WRITTEN = re.compile(r"\..+\.(\d+)\.tmp")
-SWEPT = (paths.RAW, paths.PROCESSED, paths.generated("x").parent, Path("models"), Path("reports"), paths.CHECKPOINTS, Path())
+SWEPT = (paths.RAW, paths.PROCESSED, paths.generated("x").parent, Path("models"), Path("reports"), paths.CHECKPOINTS, paths.DOWNLOADS, Path())
 
 
 def run() -> int:

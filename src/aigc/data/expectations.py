@@ -17,6 +17,7 @@ from aigc.core import config
 from aigc.data import drift, similarity, splits
 
 EXAMPLES, PRINTED = 8, 3
+PARTNERS = ("copy_of", "looks_like")  # columns that hold another row, which is shown beside
 TYPES = {
     "index": "int64", "source_index": "int64", "path": "str", "label": "int64", "class_name": "str", "source_height": "int64",
     "source_width": "int64", "source_mode": "str", "aspect": "float64", "sha256": "str", "mean": "float64", "std": "float64",
@@ -29,14 +30,15 @@ def computed_columns(manifest: pd.DataFrame, disagrees: np.ndarray, chosen: conf
                      reference: pd.DataFrame | None = None) -> pd.DataFrame:
     """The manifest with the columns that core expectations need.
 
-    Agreement with the arrays, splits and labels of an image, share of its class, which row it looks like (-1: none), and, with the
-    manifest of another version of the data, how far each column moved.
+    Agreement with the arrays, splits and labels of an image, share of its class, the first row with the same picture and a row that
+    looks like it (-1: none), and, with the manifest of another version of the data, how far each column moved.
     """
     alike = similarity.look_alikes(manifest["phash"].tolist(), manifest["sha256"].tolist(), chosen.near_duplicate_bits)
     by_image = manifest.groupby("sha256")
+    first = by_image["index"].transform("first")
     return manifest.assign(
         agrees_with_arrays=~disagrees, splits_of_image=by_image["split"].transform("nunique"),
-        labels_of_image=by_image["label"].transform("nunique"), looks_like=alike,
+        labels_of_image=by_image["label"].transform("nunique"), copy_of=first.where(first != manifest["index"], -1), looks_like=alike,
         class_share=manifest.groupby("label")["label"].transform("size") / len(manifest),
         source_side=np.minimum(manifest["source_height"], manifest["source_width"]),
         **({} if reference is None else drift.between(reference, manifest)))
@@ -72,7 +74,7 @@ def suite(chosen: config.Validate, classes: int, shape: tuple[int, ...], drifts:
         gxe.ExpectColumnValuesToBeInSet(column="label", value_set=labels),
         gxe.ExpectColumnUniqueValueCountToBeBetween(column="label", min_value=chosen.min_classes, **named("classes")),
         between(column="class_share", min_value=chosen.min_class_share, **named("imbalance")),
-        gxe.ExpectColumnProportionOfUniqueValuesToBeBetween(column="sha256", min_value=1 - chosen.max_duplicates, **named("duplicates")),
+        gxe.ExpectColumnValuesToBeInSet(column="copy_of", value_set=[-1], mostly=1 - chosen.max_duplicates, **named("duplicates")),
         gxe.ExpectColumnValuesToBeInSet(column="looks_like", value_set=[-1], mostly=1 - chosen.max_near_duplicates,
                                         **named("near_duplicates")),
         between(column="labels_of_image", min_value=1, max_value=1, **named("conflicts")),
@@ -131,7 +133,7 @@ def _canonical(result: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
         "unexpected_count": int(found.get("unexpected_count") or 0),
         "observed": found.get("observed_value"),
         "example_rows": examples,
-        "partners": table["looks_like"].to_numpy()[examples].tolist() if column == "looks_like" else [],
+        "partners": table[column].to_numpy()[examples].tolist() if column in PARTNERS else [],
     }
 
 

@@ -4,6 +4,7 @@ Nothing is lost: found = used + quarantined, or it stops. Memory holds neither p
 """
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -37,7 +38,7 @@ class Ledger:
     """What is known of the pictures so far: the manifest's rows, on disk until their splits are known, and the quarantine."""
 
     def __init__(self, folder: Path) -> None:
-        self.rows = folder / ".rows.tmp"
+        self.rows = folder / f".rows.{os.getpid()}.tmp"
         self.labels: list[np.ndarray] = []
         self.rejected: list[Rejected] = []
         self.used = 0

@@ -4,8 +4,8 @@
     generator  -E[D(G(z))]
 
 The critic takes n_critic steps, each on a fresh batch, before the generator takes one. No batch normalisation in the
-critic: the penalty is on the gradient at one picture, which a normalised batch does not have. The penalty is lazy: it acts
-on one step in `penalty_every`, so much the stronger there.
+critic: the penalty is on the gradient at one picture, which a normalised batch does not have. The penalty may be lazy, and
+then acts on one step in `penalty_every`, so much the stronger there.
 """
 
 from collections.abc import Iterator

@@ -14,6 +14,7 @@ from aigc.core import files
 from aigc.core.errors import DataError, StorageError
 from aigc.data.pictures import UNLABELLED, Pictures
 from aigc.data.sources.contract import Block, Source, block_of_arrays
+from aigc.data.sources.decoding import MAX_PIXELS
 
 BYTE = 0x08  # IDX's code of unsigned bytes
 IMAGES, LABELS = ("-images-idx3-ubyte", "-images.idx3-ubyte"), ("-labels-idx1-ubyte", "-labels.idx1-ubyte")
@@ -75,6 +76,8 @@ def idx(pairs: list[Pair], classes: list[str] | None = None) -> Source:
         labels.append(np.concatenate([*_idx_rows(pair.labels, (count,)), np.empty(0, np.uint8)]).astype(np.int64))
         if shape[1:] != shapes[0][1:]:
             raise DataError(f"{pair.images}: pictures of {shape[1:]}, those of {pairs[0].images.name} are of {shapes[0][1:]}")
+        if shape[1] * shape[2] > MAX_PIXELS:
+            raise DataError(f"{pair.images}: its header announces pictures of {shape[1]} x {shape[2]} pixels, over {MAX_PIXELS:,}; fetch it again")
     every = np.concatenate(labels)
     if not len(every) or not all(shapes[0]):
         raise DataError(f"{pairs[0].images}: holds no picture")
@@ -201,7 +204,10 @@ def _class_names(place: Path, greatest: int, count: int) -> list[str]:
 
 def _mapped(place: Path) -> np.ndarray:
     try:
-        return np.load(place, mmap_mode="r", allow_pickle=False)
+        found = np.load(place, mmap_mode="r", allow_pickle=False)
+        if not isinstance(found, np.ndarray):
+            raise ValueError("an archive of several arrays")
+        return found
     except FileNotFoundError:
         raise DataError(f"{place}: no such file; `data.path` in params.yaml says where the arrays lie") from None
     except (ValueError, EOFError, OSError, StorageError) as error:

@@ -24,6 +24,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_BYTES = 256 << 20
 MAX_PIXELS = 89_478_485  # Pillow's own limit: 256 MiB of RGB
 DEEPEST = 65535
+BREAKING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Unusable(Exception):
@@ -77,8 +78,9 @@ def decode_files(task: Task) -> Block:
 
 
 def shown(path: str) -> str:
-    """A path as valid text: bytes that are no UTF-8 as \\xNN."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    """A path as valid text in one line: bytes that are no UTF-8 as \\xNN, control characters by their escapes."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return BREAKING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def read_whole(path: str) -> bytes:
@@ -87,7 +89,7 @@ def read_whole(path: str) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise Unusable(f"cannot be read ({error.strerror})") from None
-    with os.fdopen(descriptor, "rb", buffering=0) as stream:
+    with os.fdopen(descriptor, "rb") as stream:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             raise Unusable("not a regular file")
@@ -96,7 +98,7 @@ def read_whole(path: str) -> bytes:
         if before.st_size > MAX_BYTES:
             raise Unusable(f"{before.st_size:,} bytes are over {MAX_BYTES:,}")
         try:
-            content = stream.readall()
+            content = stream.read(before.st_size + 1)  # no further: it may grow faster than it is read
         except OSError as error:
             raise Unusable(f"cannot be read ({error.strerror})") from None
         after = os.fstat(descriptor)

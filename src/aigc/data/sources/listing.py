@@ -141,6 +141,9 @@ def in_table(chosen: config.Data) -> Listing:
         raise DataError(f"{place}: no such table; `data.path` and `data.table` in params.yaml say where it lies") from None
     except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
         raise DataError(f"{place}: not readable as CSV in UTF-8 ({' '.join(str(error).split())})") from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for names of the rows
+        raise DataError(f"{place}: its rows have more fields than the header has columns ({', '.join(map(str, table.columns))}); "
+                        "quote what holds a comma, and let no row end in one")
     missing = [column for column in wanted if column not in table]
     if missing:
         raise DataError(f"{place}: no column `{missing[0]}` (it has {', '.join(map(str, table.columns))}); "
@@ -153,7 +156,7 @@ def in_table(chosen: config.Data) -> Listing:
     listing = Listing(root.resolve(), classes)
     for path, name in zip(table[chosen.path_column].tolist(), names or [None] * len(table), strict=True):
         if name == "":
-            listing.rejected.append(Rejected(path, "no label in the table", "label"))
+            listing.rejected.append(Rejected(shown(path), "no label in the table", "label"))
         elif not path or "\0" in path or os.path.isabs(path) or ".." in Path(path).parts:  # noqa: PTH117
             listing.add(path, UNLABELLED, "leads out of the table's folder" if path and "\0" not in path else "no path in the table")
         else:
