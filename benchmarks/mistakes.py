@@ -191,9 +191,10 @@ def main(names: list[str]) -> None:
     bench, table = Bench(), FOLDER / "mistakes.json"
     found = files.read_json(table)["mistakes"] if table.exists() else {}
     protocol = {**bench.extractor.protocol(), "n": config.section("evaluate", config.Evaluate).sample_size, "seed": TRAIN.seed,
-                "fid_floor": files.read_json(paths.REFERENCE_METRICS)["floor"]["fid"]["value"], "threads": THREADS, "settings": SETTINGS}
+                "fid_floor": files.read_json(paths.REFERENCE_METRICS)["floor"]["fid"]["value"], "threads": THREADS}
     for name in names or MISTAKES:
         picture, found[name] = bench.pair(*MISTAKES[name])
+        found[name]["config"] = bench.config_of(MISTAKES[name][0]).model_dump()
         save(FOLDER / f"mistake_{name}.png", picture)
         files.write_json(table, {"protocol": protocol, "mistakes": found})
         wrong, remedied = (found[name][which]["fid"]["value"] for which in ("mistake", "remedy"))

@@ -77,7 +77,8 @@ def crash(base: Path, folder: Path, target: str, victim: str, instant: float, ex
     run.wait()
     mended, said = go_on(folder, target)
     resumed = max((int(step) for step in re.findall(r"resumed at step (\d+) of", said)), default=0)
-    faults = [] if resumed >= checkpoint or "resumed" not in said else [f"resumed at {resumed}, a checkpoint of {checkpoint} was there"]
+    # A stage that had ended before the kill may come from DVC's cache; one that runs again must go on from the newest checkpoint.
+    faults = [] if resumed >= checkpoint or f"Running stage '{target}'" not in said else [f"resumed at {resumed}, a checkpoint of {checkpoint} was there"]
     faults += faults_of_runs(folder)
     found = (folder / "dvc.lock").read_bytes()
     if found != expected:
@@ -102,7 +103,7 @@ def go_on(folder: Path, *targets: str) -> tuple[bool, str]:
     said, mended = "", False
     for _ in range(ATTEMPTS):
         done = run_in(folder, "dvc", "repro", *targets, check=False)
-        said += done.stderr
+        said += done.stdout + done.stderr
         if done.returncode == 0:
             return mended, said
         mended = True

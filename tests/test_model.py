@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from aigc import model
-from aigc.core import paths
+from aigc.core import config, paths
 from aigc.core.errors import StorageError
 from aigc.core.runtime import Device
 from aigc.features.classifier import Classifier, ClassifierConfig
 from aigc.features.extractor import Extractor
 from aigc.methods import contract
 from commands.small import write_model
+from conftest import ROOT
+
+SHAPE = contract.Shape(1, 28, 0)
 
 
 @pytest.fixture
@@ -25,6 +28,18 @@ def flip(path: Path, position: int) -> None:
     content = bytearray(path.read_bytes())
     content[position % len(content)] ^= 1
     path.write_bytes(content)
+
+
+def test_a_model_of_another_version_of_its_page_is_one_line(tmp_path: Path) -> None:
+    chosen = contract.load_config("dcgan", config.read(ROOT / "params.yaml"))
+    built = contract.build("dcgan", chosen, SHAPE)
+    facts = {"method": "dcgan", "shape": vars(SHAPE), "classes": [], "seed": 0, "data_sha256": "", "origin": {}}
+    older = {key: value for key, value in chosen.model_dump().items() if key != "critic_hidden"}
+    for changed in (older, {**chosen.model_dump(), "generator_hidden": 0}):
+        model.write(tmp_path, built, config=changed, **facts)
+        with pytest.raises(StorageError, match="a model of another version of dcgan") as caught:
+            model.read(tmp_path)
+        assert "\n" not in str(caught.value)
 
 
 def test_the_card_lists_every_file_beside_it(folder: Path) -> None:

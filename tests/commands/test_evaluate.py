@@ -65,7 +65,7 @@ def test_a_folder_and_an_array_of_the_same_pictures_get_the_same_numbers(eye: No
     by_folder = judged(write(tmp_path / "r", real), write(tmp_path / "f", fake), capsys, device)
     assert by_array["metrics"] == by_folder["metrics"]
     assert set(by_array["metrics"]) == set(fidelity.METRICS)
-    assert all("floor" in number for number in by_array["metrics"].values())
+    assert all("floor" in number and "ceiling" in number for number in by_array["metrics"].values())
     assert by_array["metrics"]["fid"]["low"] <= by_array["metrics"]["fid"]["value"] <= by_array["metrics"]["fid"]["high"]
     assert by_array["protocol"]["n"] == 50
     assert by_array["protocol"]["extractor_sha256"] == Pixels.sha256

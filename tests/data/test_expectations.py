@@ -58,6 +58,17 @@ def test_each_kind_of_fault_is_caught_with_its_row(tmp_path: Path) -> None:
     assert failed["labels_of_image"]["example_rows"] == [0, 1]
 
 
+def test_copies_over_the_limit_fail_and_each_is_shown_beside_the_first(tmp_path: Path) -> None:
+    table = table_of()
+    table.loc[list(range(60, 66)), ["sha256", "split"]] = table.loc[[3] * 6, ["sha256", "split"]].to_numpy()
+    failed, = (result for result in judge(table, tmp_path)["results"] if result["name"] == "duplicates")
+    assert not failed["success"] and failed["severity"] == "critical" and failed["unexpected_count"] == 6
+    assert failed["example_rows"] == list(range(60, 66)) and failed["partners"] == [3] * 6
+    table = table_of()
+    table.loc[60, ["sha256", "split"]] = table.loc[3, ["sha256", "split"]].to_numpy()
+    assert judge(table, tmp_path)["success"] is True
+
+
 def test_disagreement_with_the_arrays_is_caught(tmp_path: Path) -> None:
     verdict = judge(table_of(), tmp_path, np.arange(100) == 41)
     failed = [result for result in verdict["results"] if not result["success"]]
@@ -88,3 +99,8 @@ def test_drift_against_an_earlier_manifest_names_the_column(tmp_path: Path) -> N
     moved = table_of(1).assign(source_height=90)
     failed = [result["column"] for result in judge(moved, tmp_path, reference=table_of(1))["results"] if not result["success"]]
     assert failed == ["drift_source_height"]
+    shifted = table_of(1).assign(label=(np.arange(100) % 10 == 0).astype(np.int64))
+    shifted["class_name"] = np.array(["a", "b"])[shifted["label"]]
+    failed = [result["column"] for result in judge(shifted, tmp_path, reference=table_of(1))["results"]
+              if not result["success"] and result["severity"] == "critical"]
+    assert failed == ["drift_class_name"]

@@ -1,11 +1,13 @@
 """A source streamed to disk: nothing lost, the same bytes however many processes decode."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -53,6 +55,31 @@ def test_found_is_used_plus_quarantined_and_each_has_its_row(tmp_path: Path) -> 
             assert (table["source_width"][row], table["source_height"][row]) == picture.size
 
 
+def test_names_of_several_lines_are_rows_and_messages_of_one(tmp_path: Path) -> None:
+    root = fill(tmp_path / "in", 10)
+    for name in ("new\nline.png", "return\r.png", "escape\x1b[2J.png"):
+        (root / "a" / name).write_bytes(b"words")
+    with pytest.raises(GateError, match=r"the first a/0\.png") as caught:
+        ingest.ingest(data(root, max_quarantined=0.1), SHAPE, 1, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert pd.read_csv(tmp_path / "out/quarantine.csv")["path"].tolist() == [
+        "a/0.png", "a/escape\\x1b[2J.png", "a/new\\nline.png", "a/return\\r.png"]
+    (root / "empty\nclass").mkdir()
+    with pytest.raises(DataError, match=r"empty\\nclass: no picture") as caught:
+        ingest.ingest(data(root), SHAPE, 1, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_suffix_is_no_fault_where_the_content_is_a_picture(tmp_path: Path) -> None:
+    root = fill(tmp_path / "in", 4)
+    Image.new("RGB", (20, 20)).save(root / "a" / "photo.png", "JPEG")
+    (root / "a" / "words.png").write_text("words")
+    counts = ingest.ingest(data(root, max_quarantined=0.5), SHAPE, 1, tmp_path / "out")
+    assert "a/photo.png" in set(pd.read_parquet(tmp_path / "out/manifest.parquet")["path"]) and counts.quarantined == 2
+    reasons = dict(pd.read_csv(tmp_path / "out/quarantine.csv")[["path", "reason"]].to_numpy().tolist())
+    assert reasons["a/words.png"].startswith("no PNG, JPEG")
+
+
 def test_one_process_and_three_write_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path / "in", 300)
     monkeypatch.setattr(sources, "FEW", 10)
@@ -81,7 +108,9 @@ def test_nothing_usable_and_a_class_with_nothing_usable_stop(tmp_path: Path) -> 
 
 def test_a_licence_said_in_params_is_kept_and_a_known_one_is_known(tmp_path: Path) -> None:
     ingest.ingest(data(fill(tmp_path / "in", 20), licence="CC0", url="here"), SHAPE, 1, tmp_path / "out")
-    assert pictures.read_origin(tmp_path / "out") == {"source": "folder", "licence": "CC0", "attribution": "", "url": "here"}
+    said = {"source": "folder", "licence": "CC0", "attribution": "", "url": "here"}
+    assert pictures.read_origin(tmp_path / "out") == said
+    assert json.loads(pq.read_schema(tmp_path / "out/manifest.parquet").metadata[b"origin"]) == said
     assert sources.origin(data(tmp_path, source="fashion-mnist"))["licence"] == "MIT"
     assert sources.origin(data(tmp_path))["licence"] == ""
 

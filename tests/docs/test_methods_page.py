@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from aigc.core import config
 from aigc.methods import contract
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -33,11 +34,14 @@ def test_every_mistake_that_was_measured_is_shown_and_the_reverse() -> None:
     assert measured == {name for name in SHOWN if "mistake_" in name}
 
 
-def test_the_mistakes_were_measured_with_the_settings_of_the_script() -> None:
-    measured = json.loads((DOCS / "pictures/mistakes.json").read_text())["protocol"]["settings"]
+def test_the_mistakes_were_measured_with_the_methods_params_made_small_as_the_script_says() -> None:
     script = ast.parse((DOCS.parent / "benchmarks/mistakes.py").read_text())
-    settings = next(node.value for node in script.body if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "SETTINGS")
-    assert measured == ast.literal_eval(settings)
+    small = ast.literal_eval(next(node.value for node in script.body
+                                  if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") == "SETTINGS"))
+    params = config.read(DOCS.parent / "params.yaml")
+    for name, found in json.loads((DOCS / "pictures/mistakes.json").read_text())["mistakes"].items():
+        method = found["method"]
+        assert found["config"] == contract.load_config(method, params).model_copy(update=small[method]).model_dump(), name
 
 
 def test_no_line_of_mathematics_holds_what_github_refuses() -> None:

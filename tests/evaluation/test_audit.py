@@ -1,17 +1,20 @@
 """What methods answer beyond fidelity: own measures by closed forms, GAN-train on real digits, labels beside their floor."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from aigc.core import runtime
+from aigc import model
+from aigc.core import config, runtime
 from aigc.core.errors import DataError
 from aigc.data.pictures import Pictures
 from aigc.evaluation import audit, labels, own, spread
-from aigc.features.classifier import ClassifierConfig
+from aigc.features.classifier import Classifier, ClassifierConfig
+from aigc.features.extractor import Extractor
 from aigc.features.gan_train import hits_on_real
 from aigc.methods import contract
 from aigc.methods.contract import Method, Player, Shape
@@ -108,6 +111,33 @@ def test_labels_are_tabled_by_class_with_floor_and_confusion(rng: np.random.Gene
     table = labels.table(report, [{"value": 2.0, "n": 30}, {"n": 1}], [{"value": 1.0, "n": 30}, {"n": 1}], ["no", "yes"])
     assert table[["seen as no", "seen as yes"]].to_numpy().tolist() == [[27, 3], [3, 27]]
     assert table["fid"].tolist()[0] == 2 and np.isnan(table["fid"].tolist()[1]) and table["fid_floor"].tolist()[0] == 1
+
+
+def test_a_method_that_is_told_the_class_is_judged_by_it_class_by_class(some: tuple[Pictures, Pictures], device: runtime.Device,
+                                                                          tmp_path: Path) -> None:
+    shape, names = Shape(1, 28, 10), [str(n) for n in range(10)]
+    torch.manual_seed(0)
+    model.write(tmp_path / "eye", Classifier(LEARNING, shape), method="evaluator", config=LEARNING.model_dump(), shape=vars(shape),
+                classes=names, seed=0, data_sha256="", origin={})
+    eye = Extractor(device, tmp_path / "eye")
+    through = audit.Through(eye, eye, device)
+    train, rest = some
+    held, test = (Pictures(rest.images[rows], rest.labels[rows], names) for rows in (slice(0, 250), slice(250, 500)))
+    splits, chosen = audit.Splits(train, held, test), config.section("audit", config.Audit).model_copy(update={"classifier_images": 128})
+    of_test = eye.see(test.images).features
+    real = audit.of_real(splits, through, of_test, eye.see(held.images), chosen, tmp_path / "shared")
+    samples = Pictures(held.images, (held.labels + 1) % 10, names)
+    method = contract.build("cgan", contract.load_config("cgan"), shape).eval()
+    answer = audit.of_method(method, samples, eye.see(samples.images), splits, through, of_test, chosen, real, tmp_path / "shared", 16)
+    seen = eye.see(samples.images).logits.argmax(1)
+    assert answer.confusion["actual"].tolist() == [names[label] for label in samples.labels]
+    assert answer.confusion["predicted"].tolist() == [names[label] for label in seen]
+    assert answer.sections["labels"]["gan_test"]["value"] == pytest.approx(np.mean(seen == samples.labels), abs=1e-6)
+    assert "floor" in answer.sections["labels"]["gan_test"]
+    assert answer.classes["support"].tolist() == np.bincount(samples.labels, minlength=10).tolist()
+    unconditional = contract.build("gan", contract.load_config("gan"), shape).eval()
+    answer = audit.of_method(unconditional, samples, eye.see(samples.images), splits, through, of_test, chosen, real, tmp_path / "shared", 16)
+    assert list(answer.confusion) == ["actual", "predicted"] and answer.confusion.empty and "labels" not in answer.sections
 
 
 def test_unlabelled_samples_have_no_label_metrics() -> None:

@@ -108,10 +108,10 @@ def test_an_unknown_method_is_named_with_its_neighbour() -> None:
 
 OPTIONS = [("vae", {"trunk": "convolution", "max_width": 16}), ("autoencoder", {"trunk": "convolution", "max_width": 16}),
            ("vae", {"likelihood": "gaussian", "kl_warmup": 0.5, "free_bits": 0.1}), ("vae", {"likelihood": "gaussian", "deviation": 0.5}),
-           ("autoencoder", {"likelihood": "gaussian"}), ("cgan", {"spectral_norm": True, "loss": "hinge"}),
-           ("dcgan", {"see_batch": False, "loss": "relativistic", "r2": 1.0, "penalty_every": 1}),
+           ("autoencoder", {"likelihood": "gaussian"}), ("cgan", {"spectral_norm": True, "loss": "hinge", "generator_hidden": 0}),
+           ("dcgan", {"see_batch": False, "loss": "relativistic", "r2": 1.0, "penalty_every": 1, "critic_hidden": 0}),
            ("gan", {"translate": 0.1, "cutout": 0.3, "brightness": 0.2, "instance_noise": 0.1}),
-           ("wgan_gp", {"spectral_norm": True, "translate": 0.1, "penalty_every": 1, "n_critic": 2}),
+           ("wgan_gp", {"spectral_norm": True, "translate": 0.1, "penalty_every": 4, "n_critic": 2, "generator_hidden": 0}),
            ("flow", {"solver": "euler", "guidance": 1.0, "label_dropout": 0.0})]
 
 

@@ -24,6 +24,18 @@ def test_the_penalty_of_a_linear_critic_is_its_distance_from_slope_one() -> None
     torch.testing.assert_close(found, 10 * (linear.weight.norm() - 1) ** 2)
 
 
+def test_losses_are_differences_of_mean_scores_with_the_signs_of_the_paper() -> None:
+    game = build(n_critic=1)
+    game.critic = nn.Sequential(nn.Flatten(), nn.Linear(256, 1, bias=False), nn.Flatten(0))
+    nn.init.constant_(game.critic[1].weight, 1 / 16)  # of slope one: no penalty, and a score of 16 times the mean pixel
+    game.generator = nn.Sequential(nn.Linear(2, 256), nn.Unflatten(1, (1, 16, 16)))
+    nn.init.zeros_(game.generator[0].weight)
+    nn.init.constant_(game.generator[0].bias, 0.25)
+    updates = list(game.updates(torch.full((4, 1, 16, 16), 0.5), torch.zeros(4, dtype=torch.int64), torch.Generator().manual_seed(0)))
+    assert [player for player, _ in updates] == ["critic", "generator"]
+    torch.testing.assert_close(torch.stack([loss for _, loss in updates]), torch.tensor([16 * (0.25 - 0.5), -16 * 0.25]))
+
+
 def test_the_critic_moves_n_critic_times_on_different_pictures_before_the_generator() -> None:
     game = build()
     real = torch.randn(12, 1, 16, 16)

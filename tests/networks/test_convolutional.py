@@ -1,4 +1,4 @@
-"""What the hidden layers of generator and critic are for, and that without them the networks are what they were."""
+"""What the hidden layers of generator and critic are for, and how the class reaches score and picture."""
 
 import torch
 from torch import Tensor
@@ -29,6 +29,16 @@ def test_hidden_units_come_on_top_of_the_layers_that_are_there_without() -> None
                      for network in (Generator(8, LEVELS, SIDE, 1), Generator(8, LEVELS, SIDE, 1, hidden=32)))
     grid = LEVELS[-1] * SIDE**2
     assert deeper - plain == (8 + 1) * 32 + (32 + 1) * grid - (8 + 1) * grid
+
+
+def test_the_score_gains_the_inner_product_of_features_and_the_classs_embedding() -> None:
+    torch.manual_seed(0)
+    critic, images, labels = Critic(1, LEVELS, SIDE, classes=4, hidden=25).double(), torch.randn(3, 1, 28, 28).double(), torch.tensor([0, 3, 3])
+    assert critic.embed is not None
+    torch.nn.init.normal_(critic.embed.weight)
+    features = critic.trunk(images)
+    expected = [critic.score(row).item() + (row @ critic.embed.weight[label]).item() / 5 for row, label in zip(features, labels, strict=True)]
+    torch.testing.assert_close(critic(images, labels), torch.tensor(expected, dtype=torch.float64))
 
 
 def test_the_class_reaches_score_and_picture_through_the_hidden_layers() -> None:

@@ -2,10 +2,14 @@
 
 import ast
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+
+from aigc.methods import contract
+from conftest import ROOT, run_in
 
 STAGES = ["check", "ingest", "validate", "preprocess", "evaluator", "reference", "train@vae", "generate@gan", "evaluate@vae", "report"]
 # Read by the harness (params are tracked as params; git and MLflow's own files are no data of ours).
@@ -40,6 +44,19 @@ def test_everything_a_stage_imports_and_opens_is_a_dep(finished: Path, stage: st
     deps, outs = declared(finished, stage)
     missing = [path for path in traced(finished, stage) if not any(covers(known, path) for known in deps + outs)]
     assert not missing, f"{stage} uses what dvc.yaml does not list: {missing}"
+
+
+@pytest.mark.parametrize("method", contract.available())
+def test_what_the_page_of_every_method_imports_is_a_dep_of_the_stages_that_load_it(method: str) -> None:
+    code = ("import importlib, sys; importlib.import_module(f'aigc.methods.{sys.argv[1]}'); "
+            "print(*(module.__file__ for name, module in list(sys.modules.items()) if name.partition('.')[0] == 'aigc'), sep='\\n')")
+    found = run_in(ROOT, sys.executable, "-c", code, method, PYTHONPATH="src").stdout.splitlines()
+    files = [path for path in found if not (path.endswith("__init__.py") and is_only_docstring(Path(path)))]
+    stages = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+    for stage in ("train", "generate", "evaluate"):
+        deps = [dep.replace("${item.method}", method) for dep in stages[stage]["deps"]]
+        missing = [path for path in files if not any(covers(dep, str(Path(path).relative_to(ROOT))) for dep in deps)]
+        assert not missing, f"{stage}@{method} uses what dvc.yaml does not list: {missing}"
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -1,12 +1,15 @@
 """The DAG as its user meets it: dvc's own commands on a real, small run."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
+from ruamel.yaml import YAML
 
-from conftest import run_in
+from conftest import ROOT, run_in
 
 
 def stale(project: Path) -> set[str]:
@@ -45,6 +48,13 @@ def test_plots_show_writes_curves_grids_and_confusion(finished: Path, tmp_path: 
     assert list((tmp_path / "plots" / "static").glob("*samples.png"))
 
 
+def test_the_name_of_every_plot_is_one_that_dvcs_page_can_draw() -> None:
+    """It writes names into selectors and scripts as they are, but for spaces and slashes; one with a quote leaves the place empty."""
+    plots = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["plots"]
+    names = [name for entry in plots for name in ([entry] if isinstance(entry, str) else entry)]
+    assert names and all(re.fullmatch(r"[\w ./-]+", name) for name in names)
+
+
 def test_a_comment_in_params_reruns_nothing(project: Path) -> None:
     edit(project / "params.yaml", "methods:", "# a remark\nmethods:")
     assert "up to date" in run_in(project, "dvc", "repro").stdout
@@ -59,6 +69,46 @@ def test_a_change_to_one_method_retrains_that_method_alone(project: Path) -> Non
 def test_a_change_to_the_reports_template_reruns_the_report_alone(project: Path) -> None:
     edit(project / "src/aigc/reporting/page.html", "<main>", "<main >")
     assert stale(project) == {"report"}
+
+
+def test_an_evaluation_through_another_extractor_than_the_floors_is_refused_and_leaves_the_metrics(project: Path) -> None:
+    reference, metrics = project / "reports/metrics/reference.json", project / "reports/metrics/vae.json"
+    found, before = json.loads(reference.read_text()), metrics.read_bytes()
+    found["protocol"]["extractor_sha256"] = "0" * 64
+    reference.write_text(json.dumps(found))
+    done = run_in(project, "python", "-m", "aigc.stages", "evaluate", "vae", check=False, PYTHONPATH="src")
+    assert done.returncode == 1
+    assert "reports/metrics/reference.json: made through the extractor 0000000000000000" in done.stderr
+    assert "numbers through two extractors are not comparable" in done.stderr
+    assert metrics.read_bytes() == before
+
+
+def test_a_damaged_source_stops_at_ingest_and_every_other_out_stays(project: Path) -> None:
+    edit(project / "params.yaml", "  source: digits ", "  source: folder ")
+    for name in ("a", "b"):
+        (project / "data/source" / name).mkdir()
+        (project / "data/source" / name / "1.png").write_bytes(b"no picture")
+    outs = [path for folder in ("data/processed", "data/generated", "models", "reports") for path in (project / folder).rglob("*") if path.is_file()
+            and path != project / "reports/validation/params.json"]
+    before = {path: path.read_bytes() for path in outs}
+    done = run_in(project, "dvc", "repro", check=False)
+    assert done.returncode != 0
+    assert "error: ingest: data/source: none of 2 pictures can be used, the first a/1.png: no PNG" in done.stderr
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_method_that_fails_the_memorization_audit_is_told_so_in_red(project: Path, browser: Browser) -> None:
+    metrics = project / "reports/metrics/vae.json"
+    found = json.loads(metrics.read_text())
+    found["memorization"]["passes"] = False
+    metrics.write_text(json.dumps(found))
+    run_in(project, "python", "-m", "aigc.stages", "report", PYTHONPATH="src")
+    page = browser.new_page()
+    page.goto((project / "reports/report.html").as_uri())
+    said = page.get_by_text("vae: FAILS the memorization audit and cannot be promoted.")
+    red, green, blue = page.evaluate("element => getComputedStyle(element).color.match(/\\d+/g).map(Number)", said.element_handle())
+    assert red > 2 * max(green, blue)
+    page.close()
 
 
 def test_a_misspelt_key_stops_the_pipeline_at_its_first_stage_in_one_line(project: Path) -> None:

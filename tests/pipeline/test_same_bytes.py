@@ -37,12 +37,14 @@ def test_a_pipeline_killed_again_and_again_ends_in_the_same_lock(finished: Path,
     folder, rng = tmp_path / "killed", random.Random(0)
     folder.mkdir()
     copy_project(folder)
+    hits = 0
     for index in range(KILLS):
         run = subprocess.Popen([sys.executable, "-m", "dvc", "repro"], cwd=folder, env=environment_of(), stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL, start_new_session=True)
         time.sleep(rng.uniform(2, 30))
         victim = crashes.VICTIMS[index % len(crashes.VICTIMS)]
         stages = crashes.stages_of(run)
+        hits += run.poll() is None
         if victim != "stage" and run.poll() is None:
             run.kill()
         if victim != "dvc":
@@ -50,6 +52,7 @@ def test_a_pipeline_killed_again_and_again_ends_in_the_same_lock(finished: Path,
                 stage.send_signal(signal.SIGKILL)
         run.wait()
         run_in(folder, sys.executable, "-m", "aigc", "mend", PYTHONPATH="src")
+    assert hits, "no kill fell into a run"
     crashes.go_on(folder)
     assert (folder / "dvc.lock").read_bytes() == (finished / "dvc.lock").read_bytes()
     assert not crashes.faults_of_runs(folder)
@@ -61,8 +64,10 @@ def test_training_killed_at_random_instants_goes_on_as_one_run_to_the_same_bytes
     base = crashes.small_project(tmp_path / "base", ["vae", "gan"])
     for method in ("vae", "gan"):
         (tmp_path / method).mkdir()
-        for crash in crashes.loop(base, tmp_path / method, f"train@{method}", 3, random.Random(method)):
+        killed = crashes.loop(base, tmp_path / method, f"train@{method}", 6, random.Random(method))
+        for crash in killed:
             assert crash.same_bytes and not crash.faults, crash
+        assert any(crash.hit for crash in killed) and any(crash.resumed for crash in killed), killed
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ def run(real: Path, fake: Path, chosen: config.Evaluate | None, device: runtime.
 
 
 def judge(real: Path, fake: Path, stacks: dict[str, Any], chosen: config.Evaluate, device: runtime.Device) -> dict[str, Any]:
-    """{"metrics": {name: value, low, high, floor}, "protocol": {…}}. Files may be sorted by class, hence the seeded order."""
+    """{"metrics": {name: value, low, high, floor, ceiling}, "protocol": {…}}. Files may be sorted by class, hence the seeded order."""
     eye, n = open_eye(chosen, device), chosen.sample_size
     order = {name: np.random.default_rng(stream_seed(chosen.seed, name)).permutation(len(stack)) for name, stack in stacks.items()}
     truth = fidelity.look(eye, given.Picked(stacks["real"], order["real"][:n]), str(real), n)
@@ -56,10 +56,13 @@ def judge(real: Path, fake: Path, stacks: dict[str, Any], chosen: config.Evaluat
         floor = fidelity.measure(side, fidelity.look(eye, given.Picked(stacks["real"], rest), str(real), n), chosen)
         for name, number in floor.items():
             metrics[name]["floor"] = number["value"]
+    noise = given.Noise((n, *stacks["real"].shape[1:]), stream_seed(chosen.seed, "ceiling"))
+    for name, number in fidelity.measure(side, fidelity.look(eye, noise, "noise", n), chosen).items():
+        metrics[name]["ceiling"] = number["value"]
     protocol = {
         **eye.protocol(), "n": n, "seed": chosen.seed, "precision_neighbours": chosen.precision_neighbours,
         "coverage_neighbours": chosen.coverage_neighbours, "intervals": fidelity.INTERVALS,
-        "floor_samples": len(rest) if len(rest) >= n else 0,
+        "floor_samples": len(rest) if len(rest) >= n else 0, "ceiling": "uniform noise against the same real pictures, same n",
         "real": {"path": str(real), "pictures": len(stacks["real"]), "sha256": given.sha256(real, stacks["real"])},
         "fake": {"path": str(fake), "pictures": len(stacks["fake"]), "sha256": given.sha256(fake, stacks["fake"])},
     }
@@ -69,13 +72,13 @@ def judge(real: Path, fake: Path, stacks: dict[str, Any], chosen: config.Evaluat
 def table(verdict: dict[str, Any]) -> str:
     """The verdict for a person."""
     protocol, metrics = verdict["protocol"], verdict["metrics"]
-    lines = [f"{'metric':<14}{'value':>11}   {'95% interval':<25}{'floor':>11}   better"]
-    lines += [f"{name:<14}{number['value']:>11.5g}   {_interval(number):<25}{_floor(number):>11}   {BETTER.get(name, 'higher')}"
+    lines = [f"{'metric':<14}{'value':>11}   {'95% interval':<25}{'floor':>11}{'ceiling':>11}   better"]
+    lines += [f"{name:<14}{number['value']:>11.5g}   {_interval(number):<25}{_beside(number, 'floor'):>11}{_beside(number, 'ceiling'):>11}   {BETTER.get(name, 'higher')}"
               for name, number in metrics.items()]
     floor = (f"floor: {protocol['floor_samples']} other real pictures against the same real ones" if protocol["floor_samples"]
              else "no floor: it needs twice n real pictures; lower --n")
     return "\n".join([*lines, "", f"n = {protocol['n']} real pictures of {protocol['real']['pictures']}, "
-                      f"{protocol['fake']['pictures']} fake; {floor}.",
+                      f"{protocol['fake']['pictures']} fake; {floor}; ceiling: uniform noise.",
                       f"extractor: {protocol['extractor']}, sha256 {protocol['extractor_sha256'][:16]}. "
                       "Compare only with numbers through the same extractor at the same n."])
 
@@ -84,5 +87,5 @@ def _interval(number: Number) -> str:
     return f"{number['low']:.5g} to {number['high']:.5g}" if "low" in number else "–"
 
 
-def _floor(number: Number) -> str:
-    return f"{number['floor']:.5g}" if "floor" in number else "–"
+def _beside(number: Number, what: str) -> str:
+    return f"{number[what]:.5g}" if what in number else "–"

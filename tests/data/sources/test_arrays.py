@@ -80,6 +80,13 @@ def test_idx_data_that_end_early_or_late_are_named(tmp_path: Path, rng: np.rando
             collected(arrays.idx(arrays.idx_pairs(tmp_path)))
 
 
+def test_a_header_that_announces_a_picture_larger_than_any_is_named_before_memory_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / f"x{arrays.IMAGES[0]}").write_bytes(struct.pack(">4B3I", 0, 0, 8, 3, 2, 2**20, 2**31 - 1))
+    (tmp_path / f"x{arrays.LABELS[0]}").write_bytes(struct.pack(">4BI2B", 0, 0, 8, 1, 2, 0, 1))
+    with pytest.raises(DataError, match="its header announces pictures of 1048576 x 2147483647 pixels"):
+        arrays.idx(arrays.idx_pairs(tmp_path))
+
+
 def test_a_torn_gzip_file_is_named(tmp_path: Path, rng: np.random.Generator) -> None:
     pair(tmp_path, "train", 100, ".gz", rng)
     place = tmp_path / "train-images-idx3-ubyte.gz"
@@ -184,6 +191,15 @@ def test_a_pickled_array_is_refused_unopened(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="never unpickled"):
         arrays.npy(tmp_path)
     assert not (tmp_path / "sprung").exists()
+
+
+def test_an_archive_of_arrays_under_an_arrays_name_is_refused(tmp_path: Path) -> None:
+    for name in ("images.npy", "labels.npy"):
+        np.save(tmp_path / "images.npy", np.zeros((3, 4, 4), np.uint8))
+        with (tmp_path / name).open("wb") as stream:
+            np.savez(stream, a=np.zeros(3), b=np.zeros(3))
+        with pytest.raises(DataError, match=rf"{name}: not a whole \.npy file \(an archive of several arrays\)"):
+            arrays.npy(tmp_path)
 
 
 def test_a_torn_npy_file_is_refused(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ def test_names_with_spaces_newlines_emoji_and_bytes_that_are_no_utf8_are_read(tm
     assert sorted(found.paths) == sorted(f"a/{name}" for name in names)
     assert found.paths == sorted(found.paths, key=os.fsencode)
     assert listing.shown(found.paths[-1]) == "a/\\xff\\xfe.png"
+    assert [listing.shown(name) for name in ("a\nb\r\t\x1b[0m\u2028c", "ü 😀")] == ["a\\nb\\r\\t\\x1b[0m\\u2028c", "ü 😀"]
 
 
 def test_other_files_are_counted_and_hidden_ones_are_not_looked_at(tmp_path: Path) -> None:
@@ -145,6 +146,8 @@ def test_an_unreadable_file_is_quarantined_and_an_unreadable_folder_stops() -> N
 TABLES: dict[str, tuple[str, str]] = {
     "missing column": ("file,label\n1.png,a\n", "no column `path` .it has file, label"),
     "no rows": ("path,label\n", "no row"),
+    "longer rows": ("path,label\n1.png,a,a remark\n", "more fields than the header has columns .path, label."),
+    "a comma at the end": ("path,label\n1.png,a,\n", "more fields than the header"),
     "ragged": ("path,label\n1.png,a,b,c,d\n1.png\n\"", "not readable as CSV"),
 }
 
