@@ -65,7 +65,7 @@ def test_copies_over_the_limit_fail_and_each_is_shown_beside_the_first(tmp_path:
     assert not failed["success"] and failed["severity"] == "critical" and failed["unexpected_count"] == 6
     assert failed["example_rows"] == list(range(60, 66)) and failed["partners"] == [3] * 6
     table = table_of()
-    table.loc[60, ["sha256", "split"]] = table.loc[3, ["sha256", "split"]].to_numpy()
+    table.loc[61, ["sha256", "split"]] = table.loc[3, ["sha256", "split"]].to_numpy()
     assert judge(table, tmp_path)["success"] is True
 
 
