@@ -37,6 +37,7 @@ bench: $(VENV)/dev
 	python benchmarks/linear.py
 	$(VENV)/bin/pip install --quiet --no-deps pytorch-fid clean-fid  # what frechet.py compares with
 	python benchmarks/frechet.py
+	python benchmarks/metrics.py
 	python benchmarks/arithmetic.py
 	python benchmarks/ingest.py
 

@@ -1,5 +1,7 @@
 """Metrics against independent implementations, closed forms and laws."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -162,3 +164,14 @@ def test_a_metric_gets_worse_as_what_it_is_there_to_see_grows(metric: str, sees:
     for kind in sees:
         values = [quality(view(pictures)) for pictures in growing[kind]]
         assert values == sorted(values, reverse=True) and values[0] > values[-1], kind
+
+
+def test_no_metric_holds_a_matrix_of_all_distances(rng: np.random.Generator) -> None:
+    real, fake = rng.normal(size=(6000, 4)), rng.normal(size=(6000, 4))
+    balls = neighbours.balls(real, 5)
+    for metric in (lambda: neighbours.balls(real, 5), lambda: neighbours.held(balls, fake), lambda: neighbours.coverage(balls, fake),
+                   lambda: kernel.kid(real, fake)):
+        tracemalloc.start()
+        metric()
+        assert tracemalloc.get_traced_memory()[1] < 8 * 6000**2
+        tracemalloc.stop()

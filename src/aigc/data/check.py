@@ -44,7 +44,8 @@ def run(path: Path, processes: int, needing_classes: Callable[[], list[str]] = l
         problems.append(f"{', '.join(names)} needs classes; take it out of `methods`")
     if problems:
         raise GateError(f"{path}: not ready: {'; '.join(problems)}")
-    print(f"ready: in params.yaml set {settings(chosen, given)}, then `dvc repro`")
+    wanted = settings(chosen, given)
+    print(f"ready: in params.yaml set {wanted}, then `dvc repro`" if wanted else "ready: `dvc repro`")
     return 0
 
 
@@ -106,6 +107,6 @@ def obstacles(counts: Counts, verdict: dict[str, Any], table: pd.DataFrame, chos
 
 
 def settings(chosen: config.Data, given: config.Data) -> str:
-    """What in params.yaml must change for this source."""
+    """What in params.yaml must change for this source; "" where nothing must."""
     wanted = {key: value for key, value in chosen.model_dump().items() if value != getattr(given, key) and key != "split"}
-    return ", ".join(f"data.{key}: {value}" for key, value in wanted.items()) or "nothing"
+    return ", ".join(f"data.{key}: {value}" for key, value in wanted.items())
