@@ -38,8 +38,9 @@ def test_neighbours_and_authenticity_are_those_of_brute_force(drawn: tuple[int, 
 def test_the_search_under_alterations_is_that_of_trying_each_picture_and_each_alteration(digits: tuple[np.ndarray, np.ndarray]) -> None:
     train, samples = digits[0][:4000:40], digits[0][20:3000:600]
     found = memorization.find_altered(samples, memorization.survey(memorization.as_points(train)))
+    inside = np.s_[:, 1:-1, 1:-1]
     for image, index, distance in zip(samples, found.index, found.distance, strict=True):
-        tried = [(np.linalg.norm(memorization.shifted(turned[None], rows, columns)[0] / 255.0 - other / 255.0), number)
+        tried = [(np.linalg.norm(np.roll(turned, (rows, columns), (1, 2))[inside] / 255.0 - other[inside] / 255.0), number)
                  for turned in (image, image[..., ::-1]) for rows, columns in itertools.product((-1, 0, 1), repeat=2)
                  for number, other in enumerate(train)]
         assert (distance, index) == (pytest.approx(min(tried)[0], abs=1e-4), min(tried)[1])
@@ -55,7 +56,17 @@ def test_an_exact_copy_is_at_distance_zero_and_no_alteration_takes_a_picture_far
 
 def test_large_pictures_are_compared_at_32_pixels_a_side() -> None:
     image = np.kron(np.arange(32 * 32, dtype=np.uint8).reshape(1, 1, 32, 32), np.ones((2, 2), dtype=np.uint8))
-    np.testing.assert_allclose(memorization.as_points(image)[0] * 255, np.arange(1024) % 256, rtol=1e-5)
+    inside = (np.arange(1024) % 256).reshape(32, 32)[1:-1, 1:-1]
+    np.testing.assert_allclose(memorization.as_points(image)[0] * 255, inside.ravel(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("ground_colour", [0, 255])
+def test_a_shifted_copy_is_one_on_any_ground_though_the_picture_touches_its_edge(rng: np.random.Generator, ground_colour: int) -> None:
+    train = np.full((60, 3, 32, 32), ground_colour, np.uint8)
+    train[:, :, :20] = rng.integers(0, 256, (60, 3, 20, 32))
+    ground = memorization.survey(memorization.as_points(train))
+    copies = controls.copycat(train, 60, "shift", rng)
+    assert (memorization.find_altered(copies, ground).relative(ground) < 0.2).all()
 
 
 @settings(max_examples=50, deadline=None)

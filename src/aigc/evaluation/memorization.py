@@ -96,9 +96,13 @@ def insist(verdict: dict[str, Any], limit: float) -> None:
     for name, numbers in verdict.items():
         if numbers["passes"] != (name == "holdout"):
             found = numbers["pixels"]["near_duplicates"]["value"]
-            what = "the real holdout fails" if name == "holdout" else f"the planted {name} is not caught by"
+            what, remedy = ((
+                "the real holdout fails", "it holds near-copies of training pictures; remove them, or raise audit.max_near_duplicates")
+                if name == "holdout" else (
+                f"the planted {name} is not caught by", "real test pictures come as near to training pictures, as twins and mirrored twins do; "
+                "remove them, or raise audit.near_duplicate"))
             raise GateError(f"{what} the memorization audit: {found:.1%} near-duplicates, audit.max_near_duplicates is {limit:.1%}; "
-                            "the audit cannot be trusted on this data: change audit.near_duplicate or audit.max_near_duplicates")
+                            f"the audit cannot be trusted on this data: {remedy}")
 
 
 def closest(audit: Audit, located: dict[str, Nearest]) -> list[dict[str, float]]:

@@ -15,11 +15,14 @@ def noisy(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def moved(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Each shifted by one pixel (of those that are compared) in one of the eight directions."""
+    """Each shifted by one pixel (of those that are compared) in one of the eight directions; what comes in repeats the edge."""
     unit = max(1, -(-images.shape[2] // memorization.LARGEST_SIDE))
     ways = [(rows, columns) for rows in (-unit, 0, unit) for columns in (-unit, 0, unit) if (rows, columns) != (0, 0)]
     chosen = rng.integers(len(ways), size=len(images))
-    return np.stack([memorization.shifted(image[None], *ways[way])[0] for image, way in zip(images, chosen, strict=True)])
+    height, width = images.shape[2:]
+    wide = np.pad(images, ((0, 0), (0, 0), (unit, unit), (unit, unit)), mode="edge")
+    corners = [(unit - ways[way][0], unit - ways[way][1]) for way in chosen]
+    return np.stack([image[:, top:top + height, left:left + width] for image, (top, left) in zip(wide, corners, strict=True)])
 
 
 def mirrored(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -90,27 +90,19 @@ def find_altered(images: np.ndarray, ground: Ground) -> Nearest:
 
 
 def as_points(images: np.ndarray) -> np.ndarray:
-    """uint8 (n, C, H, W) -> float32 (n, C h w) in [0, 1], averaged down to at most LARGEST_SIDE a side."""
-    return _flat(_reduced(images))
+    """uint8 (n, C, H, W) -> float32 (n, C h w) in [0, 1]: what is REACH pixels or more from the edge, averaged down to at most
+    LARGEST_SIDE a side. A picture that is shifted by no more still holds all of it, whatever came in at its edge."""
+    return _window(_reduced(images), 0, 0)
 
 
 def as_points_altered(images: np.ndarray) -> Iterator[np.ndarray]:
-    """`as_points` under each alteration in turn; the pictures as they are come first. What is shifted in is black."""
+    """`as_points` under each alteration in turn; the pictures as they are come first."""
     reduced = _reduced(images)
     steps = sorted(range(-REACH, REACH + 1), key=abs)
     for candidate in (reduced, reduced[..., ::-1]):
         for rows in steps:
             for columns in steps:
-                yield _flat(shifted(candidate, rows, columns))
-
-
-def shifted(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """(n, C, H, W) moved down and right by so many pixels, both less than a side; what comes in is 0."""
-    moved = np.zeros_like(images)
-    height, width = images.shape[2:]
-    moved[:, :, max(rows, 0):height + min(rows, 0), max(columns, 0):width + min(columns, 0)] = \
-        images[:, :, max(-rows, 0):height + min(-rows, 0), max(-columns, 0):width + min(-columns, 0)]
-    return moved
+                yield _window(candidate, rows, columns)
 
 
 def authenticity(found: Nearest, ground: Ground) -> np.ndarray:
@@ -185,5 +177,8 @@ def _reduced(images: np.ndarray) -> np.ndarray:
     return np.asarray(split.mean((3, 5), dtype=np.float32) / np.float32(255))
 
 
-def _flat(images: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(images.reshape(len(images), -1))
+def _window(images: np.ndarray, rows: int, columns: int) -> np.ndarray:
+    """The inside of (n, C, h, w), all but REACH pixels of each edge, after a shift down and right by up to REACH: (n, d)."""
+    height, width = images.shape[2:]
+    inside = images[:, :, REACH - rows:height - REACH - rows, REACH - columns:width - REACH - columns]
+    return np.ascontiguousarray(inside.reshape(len(images), -1))
