@@ -27,11 +27,11 @@ from tqdm import tqdm
 SIZE = 32
 INTERVAL_SECONDS = 0.05
 INGEST = """
-import sys
-from pathlib import Path
-from aigc.core import config
-from aigc.data import ingest
-if __name__ == "__main__":
+if __name__ == "__main__":  # as in a stage, whose workers import no more than they need
+    import sys
+    from pathlib import Path
+    from aigc.core import config
+    from aigc.data import ingest
     data = config.Data(source="folder", path=sys.argv[1], table="", path_column="", label_column="", max_quarantined=0.0, licence="",
                        attribution="", url="", split=config.Split(seed=0, holdout=0.2, test=0.2))
     shape = config.Preprocess(size=int(sys.argv[3]), channels=3, fit="crop", background=[255, 255, 255])
@@ -58,7 +58,7 @@ def main() -> None:
 
 def speed(folder: Path, count: int, side: int, repeat: int, processes: int) -> None:
     generate(folder / "in", 0, count, side)
-    pairs = [(plain(folder / "in"), ours(folder / "in", folder / "out", processes)[0]) for _ in range(repeat)]
+    pairs = [(plain(folder / "in"), ours(folder / "in", folder / "out", processes, watch=False)[0]) for _ in range(repeat)]
     one, other = (statistics.median(times) for times in zip(*pairs, strict=True))
     print(f"{count} PNGs of {side} x {side}: torchvision {one:.1f} s, ingest {other:.1f} s, {one / other:.2f} times as fast "
           f"(medians of {repeat}; each pair: {', '.join(f'{first / second:.2f}' for first, second in pairs)})")
@@ -93,19 +93,22 @@ def plain(folder: Path) -> float:
     return time.monotonic() - started
 
 
-def ours(source: Path, out: Path, processes: int) -> tuple[float, int]:
-    """One ingest in a process of its own: (seconds, peak of the resident bytes of all its processes, pages in common counted once)."""
+def ours(source: Path, out: Path, processes: int, watch: bool = True) -> tuple[float, int]:
+    """One ingest in a process of its own: (seconds, peak of the resident bytes of all its processes, pages in common counted once).
+
+    Watching the memory costs time; without it the peak is 0.
+    """
     script = out.with_name("ingest_once.py")
     script.write_text(INGEST)
     started = time.monotonic()
     run = psutil.Popen([sys.executable, script, source, out, str(SIZE), str(processes)], env={**os.environ, "PYTHONPATH": "src"},
                        stderr=subprocess.DEVNULL)
     peak = 0
-    while run.poll() is None:
+    while watch and run.poll() is None:
         with contextlib.suppress(psutil.Error):  # one of them ended meanwhile
             peak = max(peak, sum(part.memory_full_info().pss for part in (run, *run.children(recursive=True))))
         time.sleep(INTERVAL_SECONDS)
-    if run.returncode:
+    if run.wait():
         sys.exit(f"ingest failed with exit code {run.returncode}")
     return time.monotonic() - started, peak
 

@@ -86,13 +86,22 @@ def _pictures(listing: Listing, folder: str, deep: bool = False) -> Iterator[tup
             if deep:
                 yield from _pictures(listing, path, deep)
             continue
-        reason = against(listing.root, path)
+        reason = against(listing.root, path) if entry.is_symlink() else _against_plain(entry)
         if entry.is_symlink() and reason == KINDS[stat.S_IFDIR]:
             yield path, "a symbolic link to a folder that is read in its own place"
         elif _named_as_picture(path) or (not reason and _starts_as_picture(entry.path)):
             yield path, reason
         else:
             listing.ignored += 1
+
+
+def _against_plain(entry: os.DirEntry[str]) -> str:
+    """`against` for what is no link, in a folder that was reached by none."""
+    try:
+        kind = entry.stat(follow_symlinks=False).st_mode
+    except OSError as error:
+        return f"cannot be reached ({error.strerror})"
+    return _against_kind(kind)
 
 
 def against(root: Path, path: str) -> str:
@@ -112,6 +121,10 @@ def against(root: Path, path: str) -> str:
         return "a symbolic link to nothing" if os.path.islink(place) else "no such file"  # noqa: PTH114
     except OSError as error:
         return f"cannot be reached ({error.strerror})"
+    return _against_kind(kind)
+
+
+def _against_kind(kind: int) -> str:
     return "" if stat.S_ISREG(kind) else KINDS.get(stat.S_IFMT(kind), "not a regular file")
 
 
