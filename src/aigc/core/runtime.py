@@ -6,7 +6,7 @@ deterministic on that machine. Standard library alone at import: the caps must s
 numpy or torch are loaded.
 
 No cap reaches torch.sqrt (and x ** 0.5) on the CPU: it is MKL's vector function, whose last bit hangs on the processor.
-x * x.rsqrt() is the same everywhere.
+x * x.rsqrt() is the same everywhere. Batch normalisation calls it where its input is not contiguous.
 """
 
 import math

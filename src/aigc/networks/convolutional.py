@@ -42,7 +42,7 @@ class Generator(nn.Module):
                                  for coarse, fine in itertools.pairwise([*reversed(levels[1:]), channels]))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        x: Tensor = self.start(z)
+        x: Tensor = self.start(z).contiguous()  # else batch normalisation takes another way, which is not portable: runtime says why
         for norm, up in zip(self.norms, self.ups, strict=True):
             x = up((norm(x, labels) if self.classes else norm(x)).relu())
         return x.tanh()
