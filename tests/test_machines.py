@@ -14,7 +14,7 @@ from conftest import ROOT, environment_of
 @pytest.mark.skipif(shutil.which("qemu-x86_64") is None, reason="no qemu-x86_64 on this machine (Debian: qemu-user)")
 @pytest.mark.parametrize("cpu", ["Haswell", "EPYC-Rome"])
 def test_weights_samples_and_metrics_of_every_method_are_the_same_under_an_emulated_processor(cpu: str) -> None:
-    command = [sys.executable, str(Path("benchmarks") / "machines.py"), "--cpu", cpu, "--steps", "3"]
+    command = [sys.executable, str(Path("benchmarks") / "machines.py"), "--cpu", cpu, "--steps", "2"]
     done = subprocess.run(command, cwd=ROOT, env=environment_of(PYTHONPATH="src"), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     first, *lines = done.stdout.splitlines()
