@@ -1,5 +1,6 @@
 """`aigc data check` says what the pipeline would do, and changes nothing."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from PIL import Image
 
 from aigc import cli
 from aigc.core import config, runtime
-from aigc.core.errors import GateError
+from aigc.core.errors import ConfigError, GateError
 from aigc.data import check
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +77,12 @@ def test_a_path_of_no_use_is_one_line(place: Path, capsys: pytest.CaptureFixture
     monkeypatch.setattr(runtime, "cap_environment", lambda *_: None)  # stands already: tests/conftest.py
     assert cli.main(["data", "check", name]) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_fifo_is_no_source(place: Path) -> None:
+    os.mkfifo(place / "pipe")
+    with pytest.raises(ConfigError, match="pipe: neither a folder nor a file; name a folder of pictures"):
+        check.recognise(place / "pipe", config.section("data", config.Data, config.read(ROOT / "params.yaml")))
 
 
 def test_the_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:

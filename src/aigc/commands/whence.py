@@ -39,7 +39,8 @@ def read(images: list[Path]) -> dict[Path, Finding]:
     findings = {}
     for path in images:
         if path.exists() and not path.is_file():
-            raise StorageError(f"{path}: not a file that holds a picture; for a folder, `aigc whence {path}/*.png`")
+            remedy = f"name the files in it: `aigc whence {path}/*.png`" if path.is_dir() else "name a PNG file that `aigc generate` wrote"
+            raise StorageError(f"{path}: not a file that holds a picture; {remedy}")
         finding = picture.examine(path)
         if finding is None:
             raise StorageError(f"{path}: not a whole picture in {', '.join(picture.FORMATS)}; "

@@ -59,6 +59,8 @@ def recognise(path: Path, given: config.Data) -> config.Data:
         if path.suffix.lower() == ".csv":
             return given.model_copy(update={"source": "csv", "path": str(path.parent), "table": path.name})
         raise ConfigError(f"{path}: neither a folder, nor .csv, nor .npy; name the folder that holds it")
+    if not path.is_dir():
+        raise ConfigError(f"{path}: neither a folder nor a file; name a folder of pictures, a .csv or a .npy")
     kind = "folder"
     if (path / "images.npy").exists():
         kind = "npy"
