@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from aigc.core import files
 from aigc.core.errors import StorageError
@@ -96,8 +97,14 @@ def read(folder: Path, device: torch.device | str = "cpu") -> tuple[Method, Card
         chosen: MethodConfig = contract.page(card.method).Config.model_validate(card.config)
         built = contract.build(card.method, chosen, Shape(**card.shape))
         read_weights(folder, card, built)
-    except (ValueError, RuntimeError) as error:  # of pydantic, and of load_state_dict
-        told = " ".join(str(error).split())[:200]
+    except (ValueError, RuntimeError) as error:  # of the settings, and of load_state_dict
+        told = _first(error) if isinstance(error, ValidationError) else " ".join(str(error).split())[:200]
         raise StorageError(f"{folder}: a model of another version of {card.method} ({told}); check out the commit that made it, "
                            "or serve the model of its MLflow run, which brings its own code") from None
     return built.to(device), card
+
+
+def _first(error: ValidationError) -> str:
+    """The first of what pydantic found, without its address for further reading."""
+    problem = error.errors()[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"

@@ -1,9 +1,14 @@
 """The intervals hold what they say: by simulation, 95% of them contain the metric's expectation, within 3%."""
 
+import math
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
 from aigc.core import config
 from aigc.evaluation import fidelity
@@ -68,3 +73,17 @@ def test_the_jackknife_does_not_mistake_the_order_of_classes_for_spread(rng: np.
     found = intervals.over_blocks(lambda block: float(np.square(block.mean())), in_turn, 1000, smooth=True)
     mixed = intervals.over_blocks(lambda block: float(np.square(block.mean())), rng.permutation(in_turn), 1000, smooth=True)
     assert found["high"] - found["low"] == pytest.approx(mixed["high"] - mixed["low"], rel=0.6)
+
+
+@given(st.data(), st.integers(1, 5000), st.sampled_from(["wilson", "exact"]))
+def test_the_interval_of_a_share_is_scipys(data: st.DataObject, count: int, method: Literal["wilson", "exact"]) -> None:
+    hits = data.draw(st.integers(0, count))
+    expected = stats.binomtest(hits, count).proportion_ci(0.95, method)
+    found = intervals.of_share(np.arange(count) < hits, method)
+    assert (found["low"], found["high"]) == pytest.approx((expected.low, expected.high), rel=1e-5, abs=1e-9)
+
+
+@given(st.one_of(st.integers(1, 10**6), st.just(math.inf)))
+def test_students_reach_is_scipys(freedom: float) -> None:
+    found = intervals.of_error(0.0, 1.0, freedom)
+    assert found["high"] == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-5)

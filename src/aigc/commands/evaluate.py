@@ -56,7 +56,7 @@ def judge(real: Path, fake: Path, stacks: dict[str, Any], chosen: config.Evaluat
         floor = fidelity.measure(side, fidelity.look(eye, given.Picked(stacks["real"], rest), str(real), n), chosen)
         for name, number in floor.items():
             metrics[name]["floor"] = number["value"]
-    noise = given.Noise((n, *stacks["real"].shape[1:]), stream_seed(chosen.seed, "ceiling"))
+    noise = fidelity.Noise((n, *stacks["real"].shape[1:]), chosen.seed)
     for name, number in fidelity.measure(side, fidelity.look(eye, noise, "noise", n), chosen).items():
         metrics[name]["ceiling"] = number["value"]
     protocol = {

@@ -63,21 +63,6 @@ class Picked:
         return self.stack[self.indices[rows]]
 
 
-@dataclass(frozen=True)
-class Noise:
-    """Pictures of uniform noise, each made when it is asked for. shape: (N, C, H, W)."""
-
-    shape: tuple[int, ...]
-    seed: int
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, rows: slice, /) -> np.ndarray:
-        return np.stack([np.random.default_rng([self.seed, row]).integers(0, 256, self.shape[1:], np.uint8)
-                         for row in range(*rows.indices(len(self)))])
-
-
 def open_pictures(path: Path) -> "Folder | np.ndarray":
     """A folder of pictures, or a .npy of uint8 (N, C, H, W), (N, H, W, C) or (N, H, W). Raises DataError naming what is wrong.
 

@@ -102,6 +102,16 @@ def look(eye: Eye, images: Any, whose: str, at_least: int) -> Seen:
     return seen
 
 
-def noise(count: int, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """Pictures of uniform noise for the ceiling: uint8 (count, C, H, W)."""
-    return np.random.default_rng(stream_seed(seed, "ceiling")).integers(0, 256, (count, *shape), dtype=np.uint8)
+@dataclass(frozen=True)
+class Noise:
+    """Pictures of uniform noise for the ceiling, each made when it is asked for: a stack of shape (N, C, H, W)."""
+
+    shape: tuple[int, ...]
+    seed: int
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice, /) -> np.ndarray:
+        return np.stack([np.random.default_rng(stream_seed(self.seed, "ceiling", row)).integers(0, 256, self.shape[1:], np.uint8)
+                         for row in range(*rows.indices(len(self)))])

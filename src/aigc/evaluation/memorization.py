@@ -24,6 +24,9 @@ FILE = "memorization.safetensors"
 VIEWS = ("pixels", "features")
 PLANTED = 300  # copies of each kind
 SHOWN = 12  # samples that the report shows beside their training pictures
+HOLDOUT_FAILS = "it holds near-copies of training pictures; remove them, or raise audit.max_near_duplicates"
+COPIES_PASS = ("real test pictures come as near to training pictures, as twins and mirrored twins do; remove them, "
+               "or raise audit.near_duplicate")
 FEWEST = memorization.CELLS * memorization.SMALLEST_CELL
 
 
@@ -94,15 +97,13 @@ def control(audit: Audit, copies: dict[str, tuple[np.ndarray, np.ndarray]], hold
 def insist(verdict: dict[str, Any], limit: float) -> None:
     """Raises GateError when a control came out wrong: an audit that cannot tell copies from new pictures says nothing."""
     for name, numbers in verdict.items():
-        if numbers["passes"] != (name == "holdout"):
-            found = numbers["pixels"]["near_duplicates"]["value"]
-            what, remedy = ((
-                "the real holdout fails", "it holds near-copies of training pictures; remove them, or raise audit.max_near_duplicates")
-                if name == "holdout" else (
-                f"the planted {name} is not caught by", "real test pictures come as near to training pictures, as twins and mirrored twins do; "
-                "remove them, or raise audit.near_duplicate"))
-            raise GateError(f"{what} the memorization audit: {found:.1%} near-duplicates, audit.max_near_duplicates is {limit:.1%}; "
-                            f"the audit cannot be trusted on this data: {remedy}")
+        real = name == "holdout"
+        if numbers["passes"] == real:
+            continue
+        what = "the real holdout fails" if real else f"the planted {name} is not caught by"
+        found = numbers["pixels"]["near_duplicates"]["value"]
+        raise GateError(f"{what} the memorization audit: {found:.1%} near-duplicates, audit.max_near_duplicates is {limit:.1%}; "
+                        f"the audit cannot be trusted on this data: {HOLDOUT_FAILS if real else COPIES_PASS}")
 
 
 def closest(audit: Audit, located: dict[str, Nearest]) -> list[dict[str, float]]:

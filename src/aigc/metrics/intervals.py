@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special  # not stats, which takes longer to import than most stages compute
 
 CONFIDENCE = 0.95
 GROUPS = 20
@@ -75,7 +75,7 @@ def of_mean(values: Sequence[float] | np.ndarray) -> Number:
 
 def of_error(value: float, error: float, freedom: float = math.inf) -> Number:
     """A value and the interval that its standard error gives, by Student's distribution of so many degrees of freedom."""
-    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom)) * error
+    reach = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
     return all_rounded({"value": value, "low": value - reach, "high": value + reach})
 
 
@@ -86,8 +86,20 @@ def of_share(hits: np.ndarray, method: Literal["wilson", "exact"] = "wilson") ->
     """
     if len(hits) == 0:
         raise ValueError("a share of no samples is not defined")
-    found = stats.binomtest(int(hits.sum()), len(hits)).proportion_ci(CONFIDENCE, method)
-    return all_rounded({"value": float(hits.mean()), "low": float(found.low), "high": float(found.high)})
+    low, high = (_wilson if method == "wilson" else _exact)(int(hits.sum()), len(hits))
+    return all_rounded({"value": float(hits.mean()), "low": low, "high": high})
+
+
+def _wilson(hits: int, count: int) -> tuple[float, float]:
+    squared = float(special.ndtri((1 + CONFIDENCE) / 2)) ** 2
+    centre, reach = hits + squared / 2, math.sqrt(squared * (hits * (count - hits) / count + squared / 4))
+    return max(0.0, (centre - reach) / (count + squared)), min(1.0, (centre + reach) / (count + squared))
+
+
+def _exact(hits: int, count: int) -> tuple[float, float]:
+    tail, misses = (1 - CONFIDENCE) / 2, count - hits
+    return (float(special.betaincinv(hits, misses + 1, tail)) if hits else 0.0,
+            float(special.betaincinv(hits + 1, misses, 1 - tail)) if misses else 1.0)
 
 
 def flat(numbers: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

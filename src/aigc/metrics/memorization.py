@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 from scipy.cluster import vq
 
 from aigc.metrics.checks import features
@@ -158,7 +158,7 @@ def closer(generated: np.ndarray, real: np.ndarray, confidence: float = 0.95) ->
     beaten_by_real = 1 - _share_above(np.sort(generated), real)
     value = float(beaten_by_sample.mean())
     error = np.sqrt(beaten_by_sample.var(ddof=1) / len(generated) + beaten_by_real.var(ddof=1) / len(real))
-    reach = float(stats.norm.ppf((1 + confidence) / 2) * error)
+    reach = float(special.ndtri((1 + confidence) / 2) * error)
     return {"value": value, "low": max(0.0, value - reach), "high": min(1.0, value + reach)}
 
 

@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 from cycler import cycler
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from aigc.reporting.grid import GAP, grid
 
 INK, GRID, BAD = "#1d2730", "#d8dee4", "#b3261e"
 MOST_NUMBERS = 12  # classes whose confusion is written out
@@ -80,15 +83,17 @@ def pairs(samples: np.ndarray, originals: np.ndarray, rows: pd.DataFrame) -> byt
     red where it is flagged: a PNG. rows: those of nearest.csv, in the order of the pictures."""
     with mpl.rc_context({**SETTINGS, "axes.grid": False}):
         figure = Figure(figsize=(6.3, 1.35))
-        for column, (sample, original, row) in enumerate(zip(samples, originals, rows.itertuples(), strict=True)):
-            for line, image in enumerate((sample, original)):
-                axes = figure.add_subplot(2, len(rows), line * len(rows) + column + 1)
-                axes.imshow(image[0] if len(image) == 1 else image.transpose(1, 2, 0), cmap="gray", vmin=0, vmax=255)
-                axes.set_xticks([])
-                axes.set_yticks([])
-                for spine in axes.spines.values():
-                    spine.set(visible=bool(row.flagged), color=BAD, linewidth=2)
-            axes.set_xlabel(f"{row.relative_distance:.2f}", fontsize=7, color=BAD if row.flagged else INK, labelpad=2)
+        axes = figure.subplots()
+        sheet = grid(np.concatenate([samples, originals]), len(rows))
+        axes.imshow(sheet, cmap="gray", vmin=0, vmax=255)
+        axes.spines[:].set_visible(False)
+        height, step = sheet.shape[0], (sheet.shape[1] - GAP) / len(rows)
+        axes.set_xticks((np.arange(len(rows)) + 0.5) * step, [f"{distance:.2f}" for distance in rows["relative_distance"]], fontsize=7)
+        axes.set_yticks([])
+        axes.tick_params(length=0)
+        for column in np.flatnonzero(rows["flagged"]):
+            axes.get_xticklabels()[column].set_color(BAD)
+            axes.add_patch(Rectangle((column * step, 0), step, height - 1, fill=False, edgecolor=BAD, linewidth=2))
         return _png(figure)
 
 

@@ -15,7 +15,7 @@ def run() -> None:
     real = fidelity.of(fidelity.look(through.eye, test, str(paths.PROCESSED / "test"), size).features, chosen)
     real.write(paths.REFERENCE)
     held_out = fidelity.look(through.eye, holdout, str(paths.PROCESSED / "holdout"), size)
-    noise = fidelity.look(through.eye, fidelity.noise(size, test.shape[1:], chosen.seed), "noise", size)
+    noise = fidelity.look(through.eye, fidelity.Noise(test.shape, chosen.seed), "noise", size)
     protocol = {**through.eye.protocol(), "n": size, "real_samples": len(real.features), "floor_samples": len(holdout),
                 "floor": "real holdout against real test, same n", "ceiling": "uniform noise against real test, same n",
                 "precision_neighbours": chosen.precision_neighbours, "coverage_neighbours": chosen.coverage_neighbours,
