@@ -42,6 +42,17 @@ def test_a_model_of_another_version_of_its_page_is_one_line(tmp_path: Path) -> N
         assert "\n" not in str(caught.value) and "http" not in str(caught.value)
 
 
+def test_a_model_of_a_method_that_is_no_more_and_one_of_another_shape_are_one_line(tmp_path: Path) -> None:
+    chosen = contract.load_config("dcgan", config.read(ROOT / "params.yaml"))
+    built = contract.build("dcgan", chosen, SHAPE)
+    facts = {"config": chosen.model_dump(), "classes": [], "seed": 0, "data_sha256": "", "origin": {}}
+    for method, shape, says in (("diffusion", vars(SHAPE), "a model of diffusion, which this version does not have"),
+                                ("dcgan", {"depth": 3}, "a model of another version of dcgan")):
+        model.write(tmp_path, built, method=method, shape=shape, **facts)
+        with pytest.raises(StorageError, match=says):
+            model.read(tmp_path)
+
+
 def test_the_card_lists_every_file_beside_it(folder: Path) -> None:
     card = model.read_card(folder)
     assert set(card.files) == {path.name for path in folder.iterdir()} - {model.CONFIG}

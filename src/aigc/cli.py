@@ -4,6 +4,7 @@ Imports nothing heavy: a command's room is imported when the command runs.
 """
 
 import argparse
+import math
 import signal
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from aigc.core import process
 from aigc.core.version import VERSION
 
 DESCRIPTION = "Image generation as a reproducible pipeline. `dvc repro` makes everything; these commands look after it."
-STATED = -1.0  # `--tolerance` without a number
+STATED = object()  # `--tolerance` without a number
 EXAMPLES = """\
 examples:
   dvc repro                                    make what changed, from the data to reports/report.html
@@ -45,12 +46,13 @@ def parser() -> argparse.ArgumentParser:
     verify = commands.add_parser(
         "verify", help="re-make the committed results in a clean clone and compare",
         description="Clone HEAD into a temporary folder, run `dvc repro --force` there with the clone's own code, and compare "
-                    "its dvc.lock with the committed one, stage by stage. Exit 0: identical. On another CPU than the lock was "
-                    "made on, differing bytes are a warning and the metrics decide, within stated tolerances.")
+                    "its dvc.lock with the committed one, stage by stage. Exit 0: identical, or within the tolerance that was asked for.")
     verify.add_argument("--method", action="append", default=[], metavar="NAME", help="only this method's metrics and all that they need")
     verify.add_argument("--stage", action="append", default=[], metavar="NAME", help="only this stage of dvc.yaml and all that it needs")
     verify.add_argument("--summary", type=Path, metavar="FILE", help="also append the verdict to FILE as a Markdown table")
-    _add_judgement(verify)
+    _add_judgement(verify).add_argument(
+        "--tolerance-elsewhere", action="store_true",
+        help="as --tolerance without SHARE, with a warning that names both, but only on another CPU model than the one the lock was made on")
     verify.set_defaults(command=_verify)
 
     _add_evaluate(commands)
@@ -155,15 +157,22 @@ def _add_evaluate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     evaluate.set_defaults(command=_evaluate)
 
 
-def _add_judgement(command: argparse.ArgumentParser) -> None:
-    """What verify and reproduce share: how to judge, where to work, how to print."""
+def _add_judgement(command: argparse.ArgumentParser) -> "argparse._MutuallyExclusiveGroup":
+    """What verify and reproduce share: how to judge, where to work, how to print. Gives the group of how to judge."""
     how = command.add_mutually_exclusive_group()
-    how.add_argument("--strict", action="store_true", help="differing bytes fail on any CPU")
-    how.add_argument("--tolerance", type=float, nargs="?", const=STATED, metavar="SHARE",
+    how.add_argument("--tolerance", type=_share, nargs="?", const=STATED, metavar="SHARE",
                      help="differing bytes pass when every metric is within SHARE of what it was, such as 0.1; without SHARE, within "
                           "the tolerances of src/aigc/commands/comparison.py")
     command.add_argument("--keep", type=Path, metavar="DIR", help="work in DIR (must not exist) and leave it there")
     command.add_argument("--json", action="store_true", help="print the verdict as JSON")
+    return how
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no share; 0.1 means a tenth")
+    return share
 
 
 def _add_data(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -209,7 +218,7 @@ def _ui(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     from aigc.commands import verify
 
-    request = verify.Request(tuple(arguments.method), tuple(arguments.stage), arguments.strict, *_tolerance(arguments))
+    request = verify.Request(tuple(arguments.method), tuple(arguments.stage), *_tolerance(arguments), arguments.tolerance_elsewhere)
     return verify.run(request, arguments.keep, arguments.json, arguments.summary)
 
 
@@ -223,7 +232,7 @@ def _reproduce(arguments: argparse.Namespace) -> int:
 def _tolerance(arguments: argparse.Namespace) -> tuple[bool, float | None]:
     """(whether metrics decide, the share that was given or None for the stated ones)."""
     given = arguments.tolerance
-    return given is not None, None if given is None or given == STATED else given
+    return given is not None, None if given is STATED else given
 
 
 def _mend(_: argparse.Namespace) -> int:

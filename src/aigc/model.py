@@ -70,7 +70,7 @@ def read_card(folder: Path) -> Card:
         content = dict(files.read_json(path))
         written = content.pop(CARD_SHA256, "nothing")
         card = Card(**content)
-        if WEIGHTS not in card.files or any(Path(name).name != name for name in card.files):
+        if not isinstance(card.files, dict) or WEIGHTS not in card.files or any(Path(name).name != name for name in card.files):
             raise ValueError(f"`files` must list {WEIGHTS} and name no other folder")
     except (TypeError, ValueError) as error:
         raise StorageError(f"{path}: not the card of a model ({error}); delete it and run `dvc repro`") from None
@@ -93,11 +93,13 @@ def read_weights(folder: Path, card: Card, model: torch.nn.Module) -> None:
 def read(folder: Path, device: torch.device | str = "cpu") -> tuple[Method, Card]:
     """The generative model in `folder`, in eval mode on `device`, with its card. Raises StorageError where the method's page has changed since."""
     card = read_card(folder)
+    if card.method not in contract.available():
+        raise StorageError(f"{folder}: a model of {card.method}, which this version does not have; check out the commit that made it")
     try:
         chosen: MethodConfig = contract.page(card.method).Config.model_validate(card.config)
         built = contract.build(card.method, chosen, Shape(**card.shape))
         read_weights(folder, card, built)
-    except (ValueError, RuntimeError) as error:  # of the settings, and of load_state_dict
+    except (TypeError, ValueError, RuntimeError) as error:  # of the shape, the settings, and load_state_dict
         told = _first(error) if isinstance(error, ValidationError) else " ".join(str(error).split())[:200]
         raise StorageError(f"{folder}: a model of another version of {card.method} ({told}); check out the commit that made it, "
                            "or serve the model of its MLflow run, which brings its own code") from None

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -118,6 +119,45 @@ def test_a_picture_of_another_size_a_torn_one_and_transparency_are_named(tmp_pat
     for place, says in ((tmp_path / "torn.npy", "not a whole .npy"), (tmp_path / "none.npy", "does not exist")):
         with pytest.raises(DataError, match=says):
             given.open_pictures(place)
+
+
+def test_pictures_are_read_by_their_content_and_turned_as_exif_says(tmp_path: Path) -> None:
+    folder, upright = tmp_path / "f", random(1)[0, 0, :, :6]
+    folder.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise
+    Image.fromarray(upright).save(folder / "a PNG.jpg", "PNG", exif=exif)
+    np.testing.assert_array_equal(given.open_pictures(folder)[0:1][0, 0], np.rot90(upright, -1))
+
+
+def test_names_of_any_bytes_are_hashed_and_shown_in_one_line(eye: None, tmp_path: Path, device: runtime.Device,
+                                                             capsys: pytest.CaptureFixture[str]) -> None:
+    real, fake = write(tmp_path / "r", random(100)), write(tmp_path / "f", random(50, seed=1))
+    (fake / "000.png").rename(fake / os.fsdecode(b"\xff\n.png"))
+    assert len(judged(real, fake, capsys, device)["protocol"]["fake"]["sha256"]) == 64
+    (fake / os.fsdecode(b"\xff\n.png")).write_bytes(b"no picture")
+    with pytest.raises(DataError) as caught:
+        given.open_pictures(fake)[0:50]
+    assert "f/\\xff\\n.png: not a whole picture" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_what_moves_what_waits_and_what_lies_deeper_is_told(tmp_path: Path) -> None:
+    folder = write(tmp_path / "f", random(2))
+    frames = [Image.new("L", (8, 8), shade) for shade in (10, 200)]
+    for kind in ("PNG", "WEBP"):
+        frames[0].save(folder / "001.png", kind, save_all=True, append_images=frames[1:])
+        with pytest.raises(DataError, match=r"001\.png: moves"):
+            given.open_pictures(folder)[0:2]
+    (folder / "001.png").unlink()
+    os.mkfifo(folder / "001.png")
+    with pytest.raises(DataError, match=r"001\.png: not a whole picture \(not a regular file\)"):
+        given.open_pictures(folder)[0:2]
+    os.mkfifo(tmp_path / "f.npy")
+    (tmp_path / "deep" / "f").mkdir(parents=True)
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object))
+    for name, says in (("f.npy", "not a regular file"), ("deep", "sub-folders are not looked at"), ("objects.npy", "never unpickled")):
+        with pytest.raises(DataError, match=says):
+            given.open_pictures(tmp_path / name)
 
 
 def test_features_that_are_not_finite_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

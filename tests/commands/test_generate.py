@@ -98,7 +98,7 @@ def test_a_class_is_asked_for_by_name_or_index() -> None:
 @pytest.mark.parametrize(("asked_for", "message"), [
     (("dcgam", 1), "unknown method `dcgam`; did you mean `dcgan`"),
     (("dcgan", 1), r"models/dcgan: no model yet; `dvc repro train@dcgan` makes it"),
-    (("gan", 0), "--n must be at least 1, found 0"),
+    (("gan", 0), "--n must be between 1 and 10000000, found 0"),
     (("gan", 1, "out", 2**32), "--seed must be between 0 and"),
     (("gan", 1, "out", 0, "7"), "gan cannot be asked for a class"),
     (("cgan", 1, "out", 0, "kind 77"), "--class: no class `kind 77`; did you mean `kind 7`"),
@@ -127,7 +127,9 @@ def test_files_of_others_are_never_written_over_and_ones_own_are() -> None:
     images[0].write_bytes(before[0][:-5])
     images[0].write_bytes(before[0])
     assert [path.read_bytes() for path in make("gan", 3)] == before
-    for content in (b"a diary", before[1]):
+    stretched = rewritten(images[0], pixels=np.zeros((40, 30), np.uint8)).read_bytes()
+    images[0].write_bytes(before[0])
+    for content in (b"a diary", before[1], stretched):
         images[2].write_bytes(content)
         with pytest.raises(StorageError, match=r"out/gan-seed0-000002\.png: exists and is another picture"):
             make("gan", 4)
@@ -199,6 +201,14 @@ def test_what_is_no_picture_is_named() -> None:
     for path in (Path("pipe.png"), Path()):
         with pytest.raises(StorageError, match="not a file that holds a picture"):
             whence.read([path])
+
+
+def test_what_is_no_picture_among_others_has_its_verdict_and_so_have_they(capsys: pytest.CaptureFixture[str]) -> None:
+    images = make("gan", 2)
+    Path("notes.png").write_text("no picture")
+    found = asked([Path("notes.png"), images[0], Path("absent.png")], capsys)
+    assert [verdict for verdict, _ in found] == [whence.NONE, whence.IDENTICAL, whence.NONE]
+    assert found[0][1].startswith("not a whole picture") and found[2][1].startswith("cannot be read (No such file")
 
 
 def test_pictures_of_two_arithmetics_are_asked_for_apart() -> None:

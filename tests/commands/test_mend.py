@@ -79,6 +79,16 @@ def test_a_cut_lock_is_restored_and_repro_ends_in_the_same_bytes(repository: Pat
     assert lock.read_bytes() == content
 
 
+def test_a_lock_in_the_midst_of_a_merge_is_left_to_its_owner(repository: Path) -> None:
+    lock = repository / "dvc.lock"
+    content = lock.read_bytes()
+    lock.write_bytes(b"<<<<<<< ours\n" + content + b"=======\n" + content + b">>>>>>> theirs\n")
+    conflict = lock.read_bytes()
+    done = aigc_mend(repository, check=False)
+    assert done.returncode == 1 and "a merge that is not resolved" in done.stderr and lock.read_bytes() == conflict
+    lock.write_bytes(content)
+
+
 @pytest.mark.slow
 def test_a_lock_that_git_does_not_have_is_removed_and_made_again_from_the_run_cache(repository: Path) -> None:
     lock = repository / "dvc.lock"

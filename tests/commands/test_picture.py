@@ -137,9 +137,39 @@ def test_what_another_program_added_is_seen(tmp_path: Path, kind: bytes) -> None
     assert (found := examined(tmp_path, with_chunk(PNG, kind, data))) and found.texts_changed
 
 
+def repacked(change: str) -> bytes:
+    """The same PNG with something beside picture and texts."""
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    if change == "trailing bytes":
+        return PNG + b"12345"
+    if change == "a chunk after the end":
+        return PNG + chunk(b"IDAT", b"hidden")
+    if change == "a second end":
+        return PNG + chunk(b"IEND", b"")
+    body = [(kind, data) for kind, data in chunks(PNG)]
+    packed = b"".join(data for kind, data in body if kind == b"IDAT")
+    if change == "more behind the pixels":
+        packed += b"hidden"
+    if change == "more rows than there are":
+        packed = zlib.compress(zlib.decompress(packed) + bytes(40))
+    said = [chunk(kind, data) for kind, data in body if kind in (b"tEXt", b"iTXt")]
+    if change == "a language":
+        said[-1] = chunk(b"iTXt", body[-3][1].replace(b"\0\0\0\0", b"\0\0fr\0drawn by hand\0", 1))
+    return PNG[:33] + b"".join(said) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("change", ["trailing bytes", "a chunk after the end", "a second end", "more behind the pixels",
+                                    "more rows than there are", "a language"])
+def test_what_hides_beside_the_picture_is_seen(tmp_path: Path, change: str) -> None:
+    assert (found := examined(tmp_path, repacked("nothing"))) and found.is_sound
+    assert (found := examined(tmp_path, repacked(change))) and found.texts_changed
+
+
 @pytest.mark.parametrize("strange", [
     {"method": "../gan"}, {"weights_sha256": "' or 1=1"}, {"seed": "-1"}, {"seed": str(2**32)}, {"index": "5-4"}, {"index": "0-3"},
-    {"label": ""}, {"label": "0 1"}, {"index": "0-256", "label": " ".join(["0"] * 257)}, {"arithmetic": "slow"}, {"threads": "0"}, {"threads": "4096"}, {"index": "٣"}])
+    {"label": ""}, {"label": "0 1"}, {"index": "0-256", "label": " ".join(["0"] * 257)}, {"arithmetic": "slow"}, {"threads": "0"}, {"threads": "4096"}, {"index": "٣"},
+    {"seed": "007"}, {"index": "07"}, {"label": "03"}, {"threads": "02"}])
 def test_what_cannot_be_meant_is_no_claim_whatever_its_seal_says(tmp_path: Path, strange: dict[str, str]) -> None:
     claim = replace(CLAIM, **strange)
     found = examined(tmp_path, saved(PIXELS, picture.texts_of(claim, picture.hash_of(PIXELS.tobytes()))))

@@ -51,10 +51,14 @@ def test_a_method_that_params_yaml_no_longer_names_is_none_of_syncs_though_dvc_l
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text("[core]\nno_scm = true\n")
     (tmp_path / "params.yaml").write_text("methods: [gan]\n")
-    stage = "{cmd: x, params: {params.yaml: {}}, outs: [{path: models/cgan, md5: 0.dir}]}"
+    stage = "{cmd: x, params: {params.yaml: {}}, outs: [{path: models/cgan, hash: md5, md5: 0.dir, size: 1, nfiles: 1}]}"
     (tmp_path / "dvc.lock").write_text(f"schema: '2.0'\nstages: {{train@cgan: {stage}}}\n")
     assert sync.run() == 0
     assert "cgan" not in capsys.readouterr().out
+    for content in ((tmp_path / "dvc.lock").read_text()[:-9], "<<<<<<< ours\nstages: {}\n", "schema: '2.0'\n"):
+        (tmp_path / "dvc.lock").write_text(content)
+        with pytest.raises(StorageError, match=r"dvc\.lock: (was cut|not what DVC writes)"):
+            sync.run()
 
 
 @pytest.mark.parametrize("seed", [0, 7])

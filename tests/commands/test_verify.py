@@ -58,7 +58,7 @@ def test_stages_that_dvc_yaml_no_longer_has_are_not_judged_and_only_those(tmp_pa
     (tmp_path / "dvc.lock").write_text(f"schema: '2.0'\nstages: {{{entries}}}\n")
     for command in (("init", "-q"), ("add", "-A"), ("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "one method less")):
         run_in(tmp_path, "git", *command)
-    done = run_in(tmp_path, "python", "-m", "aigc", "verify", "--strict", check=False, PYTHONPATH=str(ROOT / "src"))
+    done = run_in(tmp_path, "python", "-m", "aigc", "verify", check=False, PYTHONPATH=str(ROOT / "src"))
     assert "not in dvc.yaml any more, so not judged: train@cgan\n" in done.stderr
     assert "error: 1 of 1 stages differ, first train@gan (gan)" in done.stderr
 
@@ -80,13 +80,14 @@ def test_on_the_same_processor_one_byte_fails(made_on: str) -> None:
 
 
 def test_on_another_processor_bytes_warn_and_metrics_decide(capsys: pytest.CaptureFixture[str]) -> None:
-    assert verify.judge(DIFFERENT, METRICS, "elsewhere", verify.Request()) == 0
+    assert verify.judge(DIFFERENT, METRICS, "elsewhere", verify.Request(elsewhere=True)) == 0
     warning = capsys.readouterr().err
     assert "WARNING" in warning and "`elsewhere`" in warning and "`here`" in warning
     with pytest.raises(GateError, match=r"gan\.fid moved from 100\.0 to 130\.0"):
-        verify.judge(DIFFERENT, FAR, "elsewhere", verify.Request())
-    with pytest.raises(GateError):
-        verify.judge(DIFFERENT, METRICS, "elsewhere", verify.Request(strict=True))
+        verify.judge(DIFFERENT, FAR, "elsewhere", verify.Request(elsewhere=True))
+    for made_on, request in (("elsewhere", verify.Request()), ("here", verify.Request(elsewhere=True))):
+        with pytest.raises(GateError):
+            verify.judge(DIFFERENT, METRICS, made_on, request)
 
 
 def test_a_tolerance_counts_where_it_was_asked_for() -> None:
@@ -119,7 +120,7 @@ def test_an_unknown_method_or_stage_is_told_with_the_nearest() -> None:
 
 @pytest.mark.slow
 def test_a_forged_lock_is_caught_and_an_honest_one_passes(project: Path) -> None:
-    honest = run_in(project, "python", "-m", "aigc", "verify", "--strict", PYTHONPATH="src")
+    honest = run_in(project, "python", "-m", "aigc", "verify", PYTHONPATH="src")
     assert "identical: all" in honest.stderr
     tampered = project / "reports/metrics/gan.json"
     fid = json.loads(tampered.read_text())["fid"]["value"]

@@ -20,6 +20,8 @@ def test_the_committed_params_are_understood(monkeypatch: pytest.MonkeyPatch) ->
     ({"seed": -1, "intervals": 100, "checkpoints": 20}, "`train.seed`: Input should be greater than or equal to 0"),
     ({"seed": True, "intervals": 100, "checkpoints": 20}, "`train.seed`"),
     ({"seed": 0, "intervals": 100, "checkpoints": 30}, "intervals (100) must be a multiple of checkpoints (30)"),
+    ({"seed": 0, "intervals": 10**30, "checkpoints": 20}, "`train.intervals`: Input should be less than or equal to 1000000000000"),
+    ({"seed": 0, "intervals": 100, "checkpoints": 20, "crop": float("inf")}, "`train.crop`"),
     ({"seed": 0, "intervals": 100}, "key `train.checkpoints` is missing"),
 ])
 def test_a_wrong_section_is_one_line_that_names_the_key(content: dict[str, object], says: str) -> None:
@@ -35,7 +37,7 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
     assert config.read(path) == {"a": 0.001, "b": 10, "c": "on"}
 
 
-@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "a: 1\na: 2\n"])
+@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "a: 1\na: 2\n", "5: 6\n", "a: " + "1" * 5001, "[" * 5000])
 def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(text)

@@ -59,6 +59,20 @@ def test_a_torn_file_is_refused_with_its_name(tmp_path: Path) -> None:
             read(path)
 
 
+@pytest.mark.parametrize("content", [b"PK\3\4 no archive", b"\x93NUMPY\1\0\x0a\0{'descr':  ",
+                                     b"\x93NUMPY\1\0\x46\0{'descr': '|u1', 'fortran_order': False, 'shape': (99999999999999999999,), }\n"])
+def test_a_damaged_head_of_an_array_is_refused_with_its_name(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(StorageError, match=r"a\.npy: not a whole"):
+        files.map_npy(tmp_path / "a.npy")
+
+
+def test_a_file_in_place_of_a_folder_is_one_error_that_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("words")
+    with pytest.raises(StorageError, match=r"notes/a\.json: cannot be written"):
+        files.write_json(tmp_path / "notes/a.json", 1)
+
+
 def test_a_pickled_array_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(StorageError, match="not a whole"):

@@ -5,12 +5,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from aigc import cli
 from aigc.core import config, runtime
-from aigc.core.errors import ConfigError, GateError
+from aigc.core.errors import ConfigError, DataError, GateError
 from aigc.data import check
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,3 +91,15 @@ def test_the_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None
         cli.main(["data", "check", "--help"])
     assert ended.value.code == 0
     assert "Nothing in the project changes" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_reference_that_is_no_manifest_is_named_with_what_to_do(place: Path) -> None:
+    fill(place / "mine", 40)
+    (place / "data/reference").mkdir(parents=True)
+    reference = place / "data/reference/manifest.parquet"
+    pd.DataFrame({"label": [1]}).to_parquet(reference)
+    with pytest.raises(DataError, match=r"data/reference/manifest\.parquet: column .* is missing; put the manifest\.parquet of an ingest"):
+        check.run(place / "mine", 1)
+    reference.write_bytes(reference.read_bytes()[:-7])
+    with pytest.raises(DataError, match=r"data/reference/manifest\.parquet: not a whole Parquet file .* or delete it$"):
+        check.run(place / "mine", 1)

@@ -67,6 +67,14 @@ def test_artifacts_lie_beside_the_database_wherever_it_is() -> None:
     assert runs.artifact_root("http://127.0.0.1:5000") is None
 
 
+def test_what_is_no_database_is_one_line_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mlflow.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(AigcError, match=r"mlflow\.db does not answer") as told:
+        runs.open_store()
+    assert "\n" not in str(told.value)
+
+
 def test_a_kill_while_the_store_is_made_leaves_none_or_a_whole_one(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from aigc.tracking import runs; print(runs.open_store()[1])"]
     environment = environment_of(PYTHONPATH=str(ROOT / "src"))
@@ -102,12 +110,13 @@ answer = model.predict(pd.DataFrame({"n": [2, 1], "label": [-1, -1], "seed": [0,
 assert list(answer.columns) == ["index", "label", "png"], answer.columns
 assert [Image.open(io.BytesIO(png)).size for png in answer["png"]] == [(28, 28)] * 3
 assert answer["png"][0] == answer["png"][2] != answer["png"][1]
-try:
-    model.predict(pd.DataFrame({"n": [0], "label": [-1], "seed": [0]}))
-except mlflow.exceptions.MlflowException as error:
-    assert "n must be between 1 and" in str(error)
-else:
-    raise AssertionError("n = 0 was accepted")
+for count, seed, says in ((0, 0, "n must be between 1 and"), (1, -1, "seed must be a whole number from 0 to")):
+    try:
+        model.predict(pd.DataFrame({"n": [count], "label": [-1], "seed": [seed]}))
+    except mlflow.exceptions.MlflowException as error:
+        assert says in str(error), error
+    else:
+        raise AssertionError(f"n = {count}, seed = {seed} were accepted")
 """
 
 

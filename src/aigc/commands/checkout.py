@@ -23,7 +23,10 @@ def top() -> Path:
     """The root of the git repository around the current folder. Raises AigcError where there is none."""
     found = provenance.git("rev-parse", "--show-toplevel").strip()
     if not found:
-        raise AigcError(f"{Path.cwd()}: not a git repository; run in a clone of the project")
+        try:
+            git("rev-parse", "--show-toplevel")
+        except AigcError as error:  # not a repository, or one of another owner, for which git names the remedy
+            raise AigcError(f"{Path.cwd()}: run in a clone of the project ({error})") from None
     return Path(found)
 
 

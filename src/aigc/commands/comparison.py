@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from aigc.core import config, files, paths
+from aigc.core.errors import StorageError
 
-# How far a metric may move, relatively, where another processor computed other bytes.
+# How far a metric may move, relatively, where another processor computed other bytes. KID and FID-infinity have no such share: they may be zero.
 TOLERANCES = {"fid": 0.25, "is": 0.05, "precision": 0.1, "recall": 0.2, "density": 0.15, "coverage": 0.1, "accuracy": 0.01,
               "memorization/passes": 0.0}
 IDENTICAL, WITHIN, DIFFERS, MISSING, UNKNOWN = "identical", "within tolerance", "differs", "not made", "not in dvc.lock"
@@ -54,11 +55,15 @@ class MetricVerdict:
 
 
 def read_lock(folder: Path) -> dict[str, Any]:
-    """{stage: entry} of the dvc.lock in `folder`; {} where there is none."""
-    from ruamel.yaml import YAML
+    """{stage: entry} of the dvc.lock in `folder`; {} where there is none. Raises StorageError when it is none of DVC's."""
+    from ruamel.yaml import YAML, YAMLError
 
     path = folder / paths.LOCK
-    stages: dict[str, Any] = YAML(typ="safe", pure=True).load(path)["stages"] if path.exists() else {}
+    try:
+        content = YAML(typ="safe", pure=True).load(path) if path.exists() else {"stages": {}}
+        stages: dict[str, Any] = {**content["stages"]}
+    except (YAMLError, KeyError, TypeError, ValueError):
+        raise StorageError(f"{path}: not what DVC writes; resolve the merge in it, or restore it (`aigc mend`)") from None
     return stages
 
 
@@ -129,13 +134,20 @@ def read_metrics(folder: Path, outs: Iterable[str]) -> dict[str, float]:
     numbers: dict[str, float] = {}
     for path in sorted(folder / out for out in outs if Path(out).parent == paths.metrics("x").parent):
         if path.exists():
-            numbers |= {f"{path.stem}.{name}": value for name, value in values(files.read_json(path)).items() if name in TOLERANCES}
+            numbers |= {f"{path.stem}.{name}": value for name, value in values(files.read_json(path)).items()
+                        if _stated(name) is not None}
     return numbers
+
+
+def _stated(name: str) -> float | None:
+    """The tolerance of a number, of a floor as of the metric; None where none is stated."""
+    return TOLERANCES.get(name.removeprefix("floor/"))
 
 
 def values(content: Mapping[str, Any]) -> dict[str, float]:
     """The numbers of one metrics file: {"fid": 12.3, ...}, bare ones, those that stand with their interval, and the audit's verdict."""
     bare = {name: part.get("value") if isinstance(part, Mapping) else part for name, part in content.items()}
+    bare |= {f"floor/{name}": part["value"] for name, part in content.get("floor", {}).items()}
     if "memorization" in content:
         bare["memorization/passes"] = content["memorization"]["passes"]
     return {name: float(value) for name, value in bare.items() if isinstance(value, int | float)}
@@ -145,7 +157,7 @@ def compare_metrics(committed: Mapping[str, float], found: Mapping[str, float], 
     """Each committed metric against what was found, under its tolerance (or `share`); a missing one is out of it."""
     verdicts = []
     for name, value in committed.items():
-        tolerance = TOLERANCES.get(name.rpartition(".")[2], 0.0) if share is None else share
+        tolerance = (_stated(name.rpartition(".")[2]) or 0.0) if share is None else share
         now = found.get(name, math.nan)
         verdicts.append(MetricVerdict(name, value, now, tolerance, abs(now - value) <= tolerance * abs(value)))
     return verdicts

@@ -22,13 +22,14 @@ from aigc.reporting.grid import GAP_SHADE, enlarged, grid
 
 SHEET_COLUMNS = 16
 SHEET_SCALE = 2
+MOST = 10**7  # pictures, a file each
 MOST_SEED = 2**32 - 1
 
 
 def run(method: str | None, name: str | None, count: int, seed: int, folder: Path, wanted: str | None, switches: config.Runtime) -> int:
     """Write `count` pictures below `folder`. Raises before anything is written where a file would be lost."""
-    if count < 1:
-        raise ConfigError(f"--n must be at least 1, found {count}")
+    if not 1 <= count <= MOST:
+        raise ConfigError(f"--n must be between 1 and {MOST}, found {count}")
     if not 0 <= seed <= MOST_SEED:
         raise ConfigError(f"--seed must be between 0 and {MOST_SEED}, found {seed}")
     device = runtime.start_torch(switches.arithmetic, switches.threads)
@@ -92,7 +93,7 @@ def _refuse_to_lose(path: Path, claim: Claim) -> None:
     if not path.exists():
         return
     found = picture.examine(path) if path.is_file() else None
-    if found is None or found.claim != claim:
+    if found is None or found.claim != claim or not found.is_sound:
         raise StorageError(f"{path}: exists and is another picture than the one to be written; move it away, or choose another --out")
 
 

@@ -1,20 +1,24 @@
 """Pictures that somebody else made: a folder of picture files or a uint8 .npy, opened without loading it whole."""
 
 import hashlib
+import io
+import os
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from aigc.commands import picture as ours
 from aigc.core import files
 from aigc.core.errors import DataError
+from aigc.data.sources.decoding import Unusable, insist_on_a_file, read_whole, shown
 from aigc.features.extractor import Stack
 
-FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".webp": "WEBP"}
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP")  # by their content
 MODES = {"L": "L", "1": "L", "RGB": "RGB", "P": "RGB"}
 
 
@@ -38,7 +42,7 @@ class Folder:
         for place, index in enumerate(indices):
             picture = decode(self.paths[index])
             if picture.shape != self.shape[1:]:
-                raise DataError(f"{self.paths[index]}: (channels, height, width) are {picture.shape}, those of {self.paths[0].name} are "
+                raise DataError(f"{shown(str(self.paths[index]))}: (channels, height, width) are {picture.shape}, those of {shown(self.paths[0].name)} are "
                                 f"{self.shape[1:]}; all pictures must have the same")
             chunk[place] = picture
         return chunk
@@ -69,16 +73,20 @@ def open_pictures(path: Path) -> "Folder | np.ndarray":
     The contact sheets that `aigc generate` writes beside its pictures are left out.
     """
     if path.is_dir():
-        found = tuple(sorted(file for file in path.iterdir() if file.suffix.lower() in FORMATS and not _is_sheet(file)))
+        found = tuple(sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and not _is_sheet(file)))
         if not found:
-            raise DataError(f"{path}: no pictures in it; known endings are {', '.join(FORMATS)}")
+            deeper = "; those of its sub-folders are not looked at" if any(place.is_dir() for place in path.iterdir()) else ""
+            raise DataError(f"{path}: no pictures in it; known endings are {', '.join(SUFFIXES)}{deeper}")
         return Folder(found)
+    insist_on_a_file(path)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise DataError(f"{path}: does not exist; give a folder of pictures or a uint8 .npy") from None
-    except (ValueError, EOFError):
-        raise DataError(f"{path}: not a whole .npy of numbers; give a folder of pictures or a uint8 .npy") from None
+    except files.NOT_NPY as error:
+        pickled = "allow_pickle" in str(error) or "Python objects" in str(error)
+        told = "holds Python objects, which are never unpickled" if pickled else "not a whole .npy of numbers"
+        raise DataError(f"{path}: {told}; give a folder of pictures or a uint8 .npy") from None
     if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
         raise DataError(f"{path}: must hold uint8, found {getattr(array, 'dtype', 'several arrays')}; scale to 0..255 and round first")
     if array.ndim == 3:
@@ -96,17 +104,20 @@ def _is_sheet(path: Path) -> bool:
 
 
 def decode(path: Path) -> np.ndarray:
-    """One picture file as uint8 (1 or 3, H, W). Raises DataError when it is torn, huge, animated or has transparency."""
+    """One picture file as uint8 (1 or 3, H, W), turned as its EXIF says. Raises DataError when it is torn, huge, animated or has transparency."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=[FORMATS[path.suffix.lower()]]) as picture:
-                if picture.mode not in MODES or "transparency" in picture.info:
-                    raise DataError(f"{path}: pictures of mode {picture.mode} are not judged; save it as grey or RGB, 8 bits a channel, "
-                                    "without transparency")
+            with Image.open(io.BytesIO(read_whole(str(path))), formats=FORMATS) as picture:
+                if picture.mode not in MODES or picture.has_transparency_data:
+                    raise DataError(f"{shown(str(path))}: pictures of mode {picture.mode} are not judged; save it as grey or RGB, 8 bits a "
+                                    "channel, without transparency")
+                if getattr(picture, "n_frames", 1) > 1:
+                    raise DataError(f"{shown(str(path))}: moves; save the frame that is to be judged as a picture of its own")
+                ImageOps.exif_transpose(picture, in_place=True)
                 pixels = np.asarray(picture.convert(MODES[picture.mode]))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{path}: not a whole picture ({' '.join(str(error).split())})") from None
+    except (OSError, SyntaxError, ValueError, Unusable, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"{shown(str(path))}: not a whole picture ({' '.join(str(error).split())})") from None
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
@@ -115,4 +126,4 @@ def sha256(path: Path, pictures: Stack) -> str:
     if not isinstance(pictures, Folder):
         return files.sha256(path)
     lines = "".join(f"{files.sha256(file)}  {file.name}\n" for file in pictures.paths)
-    return hashlib.sha256(lines.encode()).hexdigest()
+    return hashlib.sha256(os.fsencode(lines)).hexdigest()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aigc.core import files, paths
-from aigc.core.errors import AigcError
+from aigc.core.errors import AigcError, StorageError
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 OURS_HALF_WRITTEN = re.compile(r"\..+\.(\d+)\.tmp")
@@ -97,12 +97,20 @@ def _mend_lock() -> list[str]:
     """Restore a dvc.lock that DVC cannot read from git; what was made since comes back from DVC's run cache."""
     if not paths.LOCK.exists() or is_whole(paths.LOCK):
         return []
+    if b"\n<<<<<<< " in b"\n" + paths.LOCK.read_bytes():
+        raise AigcError(f"{paths.LOCK}: holds a merge that is not resolved; `git checkout --ours {paths.LOCK}` (or --theirs), then `dvc repro`")
     committed = subprocess.run(["git", "show", f"HEAD:./{paths.LOCK}"], capture_output=True, check=False)
     if committed.returncode:
         paths.LOCK.unlink()
         return [f"{paths.LOCK}: was cut, and git has none; removed, `dvc repro` takes what was made from its run cache"]
     files.write_bytes(paths.LOCK, committed.stdout)
     return [f"{paths.LOCK}: was cut; restored from git, `dvc repro` takes what was made since from its run cache"]
+
+
+def insist_on_a_whole_lock() -> None:
+    """Raises StorageError when dvc.lock is cut: what it says last may not be what DVC made."""
+    if paths.LOCK.exists() and not is_whole(paths.LOCK):
+        raise StorageError(f"{paths.LOCK}: was cut, or is not what DVC writes; `aigc mend` restores it")
 
 
 def is_whole(lock: Path) -> bool:

@@ -7,10 +7,11 @@ No secret signs the texts. Their seal and the hash of the pixels tell what was c
 import hashlib
 import io
 import re
+import struct
 import warnings
+import zlib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from PIL import Image, ImageFile, PngImagePlugin
 
@@ -78,11 +79,11 @@ class Claim:
 
     def problem(self) -> str:
         """What cannot be meant, "" when all can: a picture may come from anywhere."""
-        number, digest, free = r"\d{1,9}", r"[0-9a-f]{64}", f"{config.PRINTABLE}{{0,{config.LONGEST_LINE}}}"
+        number, digest, free = r"(0|[1-9]\d{0,8})", r"[0-9a-f]{64}", f"{config.PRINTABLE}{{0,{config.LONGEST_LINE}}}"
         forms = {"method": r"[a-z0-9_]{1,64}", "weights_sha256": digest, "model_sha256": digest, "data_sha256": digest,
                  "source": free, "licence": free, "attribution": free, "url": free,
-                 "seed": r"\d{1,10}", "index": rf"{number}(-{number})?", "label": rf"(-1|{number})( (-1|{number}))*",
-                 "arithmetic": "portable|fast", "threads": r"\d{1,4}"}
+                 "seed": r"0|[1-9]\d{0,9}", "index": rf"{number}(-{number})?", "label": rf"(-1|{number})( (-1|{number}))*",
+                 "arithmetic": "portable|fast", "threads": r"[1-9]\d{0,3}"}
         for name, form in forms.items():
             if not re.fullmatch(form, getattr(self, name), re.ASCII):
                 return f"{PREFIX}{name}"
@@ -173,8 +174,8 @@ def examine(path: Path) -> Finding | None:
 
 
 def _texts(image: ImageFile.ImageFile) -> dict[str, str]:
-    held: dict[str, Any] = getattr(image, "text", {})
-    return {key: str(value) for key, value in held.items()}
+    held: dict[str, str] = getattr(image, "text", {})
+    return held
 
 
 def _what_changed(texts: dict[str, str], claim: Claim, content: bytes) -> str:
@@ -186,9 +187,13 @@ def _what_changed(texts: dict[str, str], claim: Claim, content: bytes) -> str:
     if added := set(texts) - expected:
         return f"{', '.join(sorted(added))} added"
     if foreign := {name.decode("ascii", "replace") for name in set(chunks) - OUR_CHUNKS}:
-        return f"chunk {', '.join(sorted(foreign))} added"
-    if chunks.count(b"tEXt") + chunks.count(b"iTXt") > len(expected):
+        return f"chunk {', '.join(sorted(foreign))} added".replace("chunk  added", "bytes added after its end")
+    if sum(len(chunks.get(kind, [])) for kind in (b"tEXt", b"iTXt")) > len(expected):
         return "a text stands twice"
+    if any(getattr(text, "lang", "") or getattr(text, "tkey", "") for text in texts.values()):
+        return "a text has got a language or a translated name"
+    if len(chunks[b"IEND"]) > 1 or not _ends_with_its_pixels(chunks):
+        return "the file holds more than its picture and its texts"
     if problem := claim.problem():
         return f"{problem} cannot be meant"
     if texts[SEAL] != _seal(texts):
@@ -199,10 +204,20 @@ def _what_changed(texts: dict[str, str], claim: Claim, content: bytes) -> str:
     return "".join(f"{key} is not what aigc writes" for key in (SOFTWARE, XMP) if texts[key] != written[key])
 
 
-def _chunks(png: bytes) -> list[bytes]:
-    """The types of a PNG's chunks, in order; none when it is another format."""
-    types, position = [], len(SIGNATURE)
-    while png.startswith(SIGNATURE) and position + 8 <= len(png):
-        types.append(png[position + 4:position + 8])
-        position += 12 + int.from_bytes(png[position:position + 4], "big")
-    return types
+def _chunks(png: bytes) -> dict[bytes, list[bytes]]:
+    """What a PNG's chunks hold, by type, in order; what comes after the last whole one is of type b""."""
+    found: dict[bytes, list[bytes]] = {}
+    position = len(SIGNATURE)
+    while png.startswith(SIGNATURE) and (end := position + 12 + int.from_bytes(png[position:position + 4], "big")) <= len(png):
+        found.setdefault(png[position + 4:position + 8], []).append(png[position + 8:end - 4])
+        position = end
+    return found | ({b"": [png[position:]]} if position < len(png) else {})
+
+
+def _ends_with_its_pixels(chunks: dict[bytes, list[bytes]]) -> bool:
+    """Whether the compressed rows are those that the header announces and nothing else."""
+    width, height, depth, colour, *_, interlaced = struct.unpack(">IIBBBBB", chunks[b"IHDR"][0])
+    size = height * (1 + width * {0: 1, 2: 3}.get(colour, 0))
+    stream = zlib.decompressobj()
+    rows = stream.decompress(b"".join(chunks[b"IDAT"]), size + 1)
+    return (depth, interlaced, len(rows)) == (8, 0, size) and stream.eof and not stream.unused_data

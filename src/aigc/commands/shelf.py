@@ -16,14 +16,17 @@ def named(name: str) -> Iterator[Path]:
     """The folder of the model that a path, a run id or a URI of MLflow's names; a copy from MLflow lasts as long as the block."""
     path = Path(name)
     if path.exists():
-        yield path.parent if path.is_file() else path
+        folder = path.parent if path.is_file() else path
+        if not (folder / model.CONFIG).exists():
+            raise StorageError(f"{name}: no model, it has no {model.CONFIG}; --model takes the folder of a model, a run id, or models:/… or runs:/…")
+        yield folder
         return
     from aigc.tracking import models
 
     if not models.is_name(name):
         raise StorageError(f"{name}: missing; --model takes the folder of a model, a run id, or models:/… or runs:/…")
-    with tempfile.TemporaryDirectory(prefix="aigc-") as folder:
-        yield models.download(name, Path(folder))
+    with tempfile.TemporaryDirectory(prefix="aigc-") as temporary:
+        yield models.download(name, Path(temporary))
 
 
 @contextmanager

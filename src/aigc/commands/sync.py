@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from aigc import model
-from aigc.commands import comparison
+from aigc.commands import comparison, mend
 from aigc.core import config, files, paths, process
 from aigc.core.errors import AigcError, StorageError
 from aigc.methods import contract
@@ -25,6 +25,7 @@ TRAIN = "train@"
 
 def run() -> int:
     """Say of each model of dvc.lock what became of it. Exit code 1 where a model could not be told of, since it is not here."""
+    mend.insist_on_a_whole_lock()
     client, experiment = runs.open_store()
     for left in runs.close_abandoned(client, experiment):
         print(f"run {left.info.run_id} ({left.data.tags.get('aigc.method', '?')}): was left RUNNING by a kill, is KILLED now")

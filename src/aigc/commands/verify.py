@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from aigc.commands import checkout
+from aigc.commands import checkout, mend
 from aigc.commands.comparison import (
     IDENTICAL,
     MetricVerdict,
@@ -34,18 +34,20 @@ from aigc.core.errors import AigcError, ConfigError, GateError
 class Request:
     """What to re-make (everything, unless methods or stages are named) and what to accept.
 
-    strict: bytes on any machine. tolerant: metrics decide on any machine, within `share` (default: the stated tolerances).
+    tolerant: whether metrics decide, within `share` (default: the stated tolerances), where bytes differ. elsewhere: whether they do
+    on another CPU model than the lock's.
     """
 
     methods: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
-    strict: bool = False
     tolerant: bool = False
     share: float | None = None
+    elsewhere: bool = False
 
 
 def record() -> int:
     """Write lock_origin.json beside dvc.lock, unless the lock is the one on record."""
+    mend.insist_on_a_whole_lock()
     if not machine_of(Path()):
         files.write_json(paths.LOCK_ORIGIN, {"lock_sha256": files.sha256(paths.LOCK), "machine": provenance.machine()})
         print(f"{paths.LOCK_ORIGIN}: written; commit it with {paths.LOCK}")
@@ -113,8 +115,8 @@ def judge(stages: list[StageVerdict], metrics: list[MetricVerdict], made_on: str
            else "whose deps are the committed ones")
     story = f"{count} of {len(stages)} stages differ, first {first.stage} ({', '.join(first.outs) or first.verdict}), {why}"
     here = provenance.cpu_model()
-    bytes_decide = request.strict or (not request.tolerant and made_on in (here, "unknown"))
-    if bytes_decide or stale or not first.outs:
+    metrics_decide = request.tolerant or (request.elsewhere and made_on not in (here, "unknown"))
+    if not metrics_decide or stale or not first.outs:
         raise GateError(f"{story}; `dvc repro` and commit the new {paths.LOCK}, or undo what changed the result")
     outside = [metric for metric in metrics if not metric.within]
     if outside:

@@ -20,7 +20,10 @@ from aigc.core.errors import ConfigError, GateError, StorageError
 if TYPE_CHECKING:
     from aigc.commands.again import Models
 
-IDENTICAL, DIFFERS, NO_MODEL, STRIPPED, FORGED = "identical", "differs", "no such model", "metadata stripped", "forged"
+IDENTICAL, DIFFERS, NO_MODEL, STRIPPED, FORGED, NONE = "identical", "differs", "no such model", "metadata stripped", "forged", "no picture"
+
+
+Findings = dict[Path, Finding | StorageError]  # of each file, or why it is no picture
 
 
 @dataclass(frozen=True)
@@ -34,24 +37,38 @@ class Verdict:
     claim: Claim | None
 
 
-def read(images: list[Path]) -> dict[Path, Finding]:
-    """Every file's texts and pixels, held against each other. Raises StorageError at the first that is no picture."""
-    findings = {}
+def read(images: list[Path]) -> Findings:
+    """Every file's texts and pixels, held against each other. Raises StorageError when none is a picture."""
+    findings: Findings = {}
     for path in images:
-        if path.exists() and not path.is_file():
-            remedy = f"name the files in it: `aigc whence {path}/*.png`" if path.is_dir() else "name a PNG file that `aigc generate` wrote"
-            raise StorageError(f"{path}: not a file that holds a picture; {remedy}")
-        finding = picture.examine(path)
-        if finding is None:
-            raise StorageError(f"{path}: not a whole picture in {', '.join(picture.FORMATS)}; "
-                               "`aigc whence` reads the PNG files that `aigc generate` writes")
-        findings[path] = finding
+        try:
+            findings[path] = _examined(path)
+        except StorageError as error:
+            findings[path] = error
+    first = next(iter(findings.values()))
+    if isinstance(first, StorageError) and not any(isinstance(finding, Finding) for finding in findings.values()):
+        raise first
     return findings
 
 
-def switches_of(findings: dict[Path, Finding]) -> config.Runtime:
+def _examined(path: Path) -> Finding:
+    if path.exists() and not path.is_file():
+        remedy = f"name the files in it: `aigc whence {path}/*.png`" if path.is_dir() else "name a PNG file that `aigc generate` wrote"
+        raise StorageError(f"{path}: not a file that holds a picture; {remedy}")
+    try:
+        finding = picture.examine(path)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be read ({error.strerror}); name a PNG file that `aigc generate` wrote") from None
+    if finding is None:
+        raise StorageError(f"{path}: not a whole picture in {', '.join(picture.FORMATS)}; "
+                           "`aigc whence` reads the PNG files that `aigc generate` writes")
+    return finding
+
+
+def switches_of(findings: Findings) -> config.Runtime:
     """The arithmetic in which to make the pictures again. Raises ConfigError when they need two."""
-    claims = [finding.claim for finding in findings.values() if finding.claim and finding.is_sound]
+    sound = [finding for finding in findings.values() if isinstance(finding, Finding) and finding.is_sound]
+    claims = [finding.claim for finding in sound if finding.claim]
     found = sorted({(claim.arithmetic, int(claim.threads)) for claim in claims})
     if len(found) > 1:
         kinds = " and in ".join(f"{arithmetic} arithmetic with {threads} threads" for arithmetic, threads in found)
@@ -60,7 +77,7 @@ def switches_of(findings: dict[Path, Finding]) -> config.Runtime:
     return config.Runtime.model_validate({"arithmetic": arithmetic, "threads": threads})
 
 
-def run(findings: dict[Path, Finding], name: str | None, switches: config.Runtime, as_json: bool) -> int:
+def run(findings: Findings, name: str | None, switches: config.Runtime, as_json: bool) -> int:
     """Print a verdict for each picture. Raises GateError unless all are identical."""
     from aigc.commands.again import Models
 
@@ -80,9 +97,11 @@ def run(findings: dict[Path, Finding], name: str | None, switches: config.Runtim
     return 0
 
 
-def judge(path: Path, finding: Finding, models: "Models") -> Verdict:
+def judge(path: Path, finding: Finding | StorageError, models: "Models") -> Verdict:
     """The verdict on one picture: first what the file alone shows, then what making it again shows."""
     verdict = functools.partial(Verdict, str(path))
+    if isinstance(finding, StorageError):
+        return verdict(NONE, str(finding).removeprefix(f"{path}: "), None, None)
     claim = finding.claim
     if finding.missing:
         return verdict(STRIPPED, "it holds no text of ours", None, None)

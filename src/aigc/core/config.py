@@ -14,7 +14,7 @@ from aigc.core import paths
 from aigc.core.errors import ConfigError
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0, le=10**12)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -27,7 +27,7 @@ SMALLEST_SAMPLE = 100  # pictures: five cells of twenty, by which C_T tells the 
 class Section(BaseModel):
     """One block of params.yaml. Strict: no unknown key, no silent conversion, nothing changes afterwards."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Runtime(Section):
@@ -73,7 +73,7 @@ class Validate(Section):
     max_duplicates: Share
     max_near_duplicates: Share
     near_duplicate_bits: Annotated[int, Field(ge=0, le=64)]
-    min_std: Annotated[float, Field(ge=0, le=255)]
+    min_std: Annotated[float, Field(ge=0, le=127.5)]
     min_ink: Share
     max_ink: Share
     max_aspect: Annotated[float, Field(ge=1)]
@@ -155,10 +155,10 @@ def read(path: Path = paths.PARAMS) -> dict[str, Any]:
         content = YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: missing; run in the folder that holds it, or `git checkout {path}`") from None
-    except YAMLError as error:
+    except (YAMLError, ValueError, RecursionError) as error:  # the latter two: numbers and nesting beyond all use
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected a mapping of sections, found {type(content).__name__}")
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise ConfigError(f"{path}: expected a mapping of named sections, found {content!r:.60}")
     return content
 
 

@@ -7,8 +7,10 @@ Not for: knowing where things lie (paths) or what they mean (provenance, model).
 import hashlib
 import json
 import os
+import tokenize
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 MOST_ROWS = 1024
+NOT_NPY = (ValueError, EOFError, OverflowError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile)  # of numpy, on damaged bytes
 METADATA_KEY = "aigc"  # one key only: safetensors writes several in an order that changes with the process
 
 
@@ -41,7 +44,7 @@ def replacing(path: Path) -> Iterator[Path]:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}); "
                            "make room or give permission there, then run again") from error
     finally:
-        if os.access(path.parent, os.W_OK):
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
@@ -139,7 +142,7 @@ def map_npy(path: Path) -> "np.ndarray":
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise StorageError(f"{path}: missing; `dvc repro` makes it, `dvc checkout` restores it") from None
-    except (ValueError, EOFError) as error:
+    except NOT_NPY as error:
         raise StorageError(f"{path}: not a whole .npy file ({error}); delete it and run `dvc repro`") from None
 
 

@@ -10,6 +10,7 @@ from aigc.core.errors import DataError
 from aigc.data import expectations, manifest, pictures
 
 REMEDY = "delete data/raw and run `dvc repro`"
+REFERENCE_REMEDY = "put the manifest.parquet of an ingest of this version there, or delete it"
 
 
 def judge(folder: Path, chosen: config.Validate, data_docs: Path, reference: Path) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -19,23 +20,25 @@ def judge(folder: Path, chosen: config.Validate, data_docs: Path, reference: Pat
     do not belong together.
     """
     found = pictures.open_folder(folder)
-    table = pd.read_parquet(folder / "manifest.parquet")
-    _same(folder / "manifest.parquet", table)
+    table = _read(folder / "manifest.parquet", REMEDY)
     counts = files.read_json(folder / "counts.json")
     quarantined = len(pd.read_csv(folder / "quarantine.csv"))
     if len(table) != len(found) or counts["found"] != len(found) + quarantined:
         raise DataError(f"{folder}: {counts['found']} pictures were found; images.npy holds {len(found)}, manifest.parquet "
                         f"{len(table)} rows, quarantine.csv {quarantined}; {REMEDY}")
-    earlier = pd.read_parquet(reference) if reference.exists() else None
-    if earlier is not None:
-        _same(reference, earlier)
+    earlier = _read(reference, REFERENCE_REMEDY) if reference.exists() else None
     table = expectations.computed_columns(table, manifest.disagreements(table, found), chosen, earlier)
     drifts = [column for column in table if column.startswith("drift_")]
     suite = expectations.suite(chosen, len(found.classes), found.images.shape[1:], drifts)
     return expectations.judge(table, suite, data_docs), table
 
 
-def _same(place: Path, table: pd.DataFrame) -> None:
+def _read(place: Path, remedy: str) -> pd.DataFrame:
+    try:
+        table = pd.read_parquet(place)
+    except (OSError, ValueError) as error:  # Arrow's are ValueErrors
+        raise DataError(f"{place}: not a whole Parquet file ({' '.join(str(error).split())}); {remedy}") from None
     missing = {*expectations.TYPES} - {*table.columns}
     if missing:
-        raise DataError(f"{place}: column {', '.join(sorted(missing))} is missing; {REMEDY}")
+        raise DataError(f"{place}: column {', '.join(sorted(missing))} is missing; {remedy}")
+    return table

@@ -3,6 +3,7 @@
 One function for the floor, the ceiling, each method and `aigc evaluate`, so that all are made alike.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from aigc.metrics.neighbours import Balls
 from aigc.training.randomness import stream_seed
 
 METRICS = ("fid", "fid_infinity", "kid", "is", "precision", "recall", "density", "coverage")
+SHARE = (0.0, 1.0)
 INTERVALS = {
     "fid, is": "Student's over disjoint blocks of n samples; the jackknife over groups of samples where there are fewer than four blocks",
     "fid_infinity, recall, coverage": "Student's over disjoint blocks of n samples; none where there is one block only",
@@ -68,16 +70,16 @@ def measure(real: Real, seen: Seen, chosen: config.Evaluate) -> dict[str, Number
     features, size = seen.features.astype(np.float64), chosen.sample_size
     work: dict[str, Callable[[], Number]] = {
         "fid": lambda: intervals.over_blocks(
-            lambda block: frechet.distance(real.gaussian, frechet.fit(block)), features, size, smooth=True),
+            lambda block: frechet.distance(real.gaussian, frechet.fit(block)), features, size, smooth=True, within=(0, math.inf)),
         "fid_infinity": lambda: intervals.over_blocks(
             lambda block: frechet.fid_infinity(real.gaussian, block, stream_seed(chosen.seed, "fid_infinity")), features, size),
         "kid": lambda: _kid(real, features),
         "is": lambda: intervals.over_blocks(inception_score, seen.logits, size, smooth=True),
         "precision": lambda: intervals.of_share(neighbours.held(real.close, features)[0] > 0),
         "recall": lambda: intervals.over_blocks(
-            lambda block: neighbours.recall(real.features, neighbours.balls(block, chosen.precision_neighbours)), features, size),
+            lambda block: neighbours.recall(real.features, neighbours.balls(block, chosen.precision_neighbours)), features, size, within=SHARE),
         "density": lambda: intervals.of_mean(neighbours.held(real.wide, features)[0] / real.wide.k),
-        "coverage": lambda: intervals.over_blocks(lambda block: neighbours.coverage(real.wide, block), features, size),
+        "coverage": lambda: intervals.over_blocks(lambda block: neighbours.coverage(real.wide, block), features, size, within=SHARE),
     }
     asked = [name for name in METRICS if name != "is" or seen.logits.shape[1]]
     return {name: work[name]() for name in tqdm(asked, disable=None, unit="metric", desc="metrics", leave=False)}

@@ -59,7 +59,7 @@ def fetched() -> Path:
 def read(path: Path, sha256: str) -> dict[str, Tensor]:
     """The tensors in `path`. Raises StorageError when it is missing or its sha256 is another."""
     if not path.is_file():
-        raise StorageError(f"{path}: missing; put {NAME} there (from {URL})")
+        raise StorageError(f"{path}: {'not a file' if path.exists() else 'missing'}; put {NAME} there (from {URL}) and name that file")
     found = files.sha256(path)
     if found != sha256:
         raise StorageError(f"{path}: sha256 is {found[:16]}, that of {NAME} is {sha256[:16]}: this is another file; "

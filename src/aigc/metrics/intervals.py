@@ -39,11 +39,12 @@ def all_rounded(number: Number) -> Number:
     return {part: rounded(value) for part, value in number.items()}
 
 
-def over_blocks(metric: Metric, samples: np.ndarray, size: int, smooth: bool = False) -> Number:
-    """`metric` at sample size `size`: its mean over disjoint blocks, with an interval for its expectation.
+def over_blocks(metric: Metric, samples: np.ndarray, size: int, smooth: bool = False,
+                within: tuple[float, float] = (-math.inf, math.inf)) -> Number:
+    """`metric`, whose values lie `within`, at sample size `size`: its mean over disjoint blocks, with an interval for its expectation.
 
     Student's over the blocks; the jackknife's where they are few and the metric is `smooth`; none for a single block
-    otherwise. Returns value and, with an interval, low and high. Raises ValueError below one block.
+    otherwise, or where all blocks give the same. Returns value and, with an interval, low and high. Raises ValueError below one block.
     """
     count = len(samples) // size
     if count == 0:
@@ -52,8 +53,10 @@ def over_blocks(metric: Metric, samples: np.ndarray, size: int, smooth: bool = F
     values = [metric(block) for block in blocks]
     if smooth and count < FEW_BLOCKS:
         variance = sum(jackknife_variance(metric, block) for block in blocks) / count**2
-        return of_error(float(np.mean(values)), math.sqrt(variance), count * (GROUPS - 1))
-    return of_mean(values)
+        found = of_error(float(np.mean(values)), math.sqrt(variance), count * (GROUPS - 1))
+    else:
+        found = of_mean(values)
+    return {part: float(np.clip(value, *within)) for part, value in found.items()}
 
 
 def jackknife_variance(metric: Metric, samples: np.ndarray) -> float:
@@ -67,8 +70,8 @@ def jackknife_variance(metric: Metric, samples: np.ndarray) -> float:
 
 
 def of_mean(values: Sequence[float] | np.ndarray) -> Number:
-    """The mean of independent values and Student's interval for their expectation; a single value has none."""
-    if len(values) < 2:
+    """The mean of independent values and Student's interval for their expectation; values that do not differ have none."""
+    if np.ptp(values) == 0:
         return {"value": rounded(float(np.mean(values)))}
     return of_error(float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values)), len(values) - 1)
 

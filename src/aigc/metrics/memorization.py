@@ -132,7 +132,8 @@ def mann_whitney_z(real: np.ndarray, generated: np.ndarray) -> float:
 def c_t(real: np.ndarray, real_cells: np.ndarray, generated: np.ndarray, generated_cells: np.ndarray) -> float:
     """C_T (Meehan et al. 2020, eq. 3): the mean over cells of Z(U), weighted by the share of real pictures there.
 
-    real, generated: distances to the nearest training point (n,), (m,), with the cell of each. Far below 0: copying; above:
+    real, generated: distances to the nearest training point (n,), (m,), with the cell of each; nearest of all, where the paper
+    looks among the training points of the same cell, so that a copy beside a border is not taken for new. Far below 0: copying; above:
     farther from the training pictures than real ones are. Where there is neither, each Z(U) has a standard deviation of 1 and
     their mean one of about 1 / sqrt(CELLS) = 0.45. Raises ValueError when no cell holds enough of both.
     """

@@ -131,5 +131,6 @@ def cost(points: list[tuple[str, float, float, str]]) -> bytes:
         axes.set_yscale("log")
         axes.set_xlabel("seconds of training")
         axes.set_ylabel("FID")
-        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+        if points:
+            axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
         return _png(figure)

@@ -4,6 +4,7 @@ Caps the arithmetic before the stage's page (and with it numpy and torch) is imp
 """
 
 import importlib
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -27,6 +28,8 @@ def _run(name: str, *arguments: str) -> None:
     _refuse_foreign_code()
     chosen = config.section("runtime", config.Runtime)
     runtime.cap_environment(chosen.arithmetic, chosen.threads)
+    if importlib.util.find_spec(f"aigc.stages.{name}") is None:
+        raise ConfigError(f"no stage `{name}`; dvc.yaml names them")
     page = importlib.import_module(f"aigc.stages.{name}")
     try:
         # An orphan of a killed DVC may still be here for a moment; two writers never meet.

@@ -33,6 +33,7 @@ from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
+from sqlalchemy.exc import SQLAlchemyError
 
 from aigc.tracking import views
 
@@ -86,7 +87,7 @@ def open_store() -> tuple[mlflow.MlflowClient, str]:
             if found is None:
                 tags = views.experiment_tags()
                 return client, client.create_experiment(EXPERIMENT, artifact_location=artifact_root(uri), tags=tags)
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         raise AigcError(f"the MLflow store {uri} does not answer ({str(error).splitlines()[0]}); "
                         "check MLFLOW_TRACKING_URI, or unset it to use mlflow.db") from error
     if found.lifecycle_stage == LifecycleStage.DELETED:

@@ -31,7 +31,7 @@ class Sampler(PythonModel):
         """A row asks for `n` pictures of class `label` (default: every class in turn) drawn from `seed` (default 0)."""
         answers = []
         for request in model_input.to_dict("records"):
-            count, label, seed = (self._whole(request, *field) for field in (("n", None), ("label", -1), ("seed", 0)))
+            count, label, seed = (self._whole(request, *field) for field in (("n", None, 0), ("label", -1, -1), ("seed", 0, 0)))
             if not 1 <= count <= MOST:
                 raise MlflowException.invalid_parameter_value(f"n must be between 1 and {MOST}, found {count}")
             labels = sampling.default_labels(self.method, count)
@@ -46,11 +46,11 @@ class Sampler(PythonModel):
         return pd.DataFrame(answers)
 
     @staticmethod
-    def _whole(request: dict[str, Any], field: str, default: int | None) -> int:
+    def _whole(request: dict[str, Any], field: str, default: int | None, least: int) -> int:
         value = request.get(field, default)
         value = default if value is None or pd.isna(value) else value
-        if value is None or int(value) != value or not -1 <= value < 2**32:
-            raise MlflowException.invalid_parameter_value(f"{field} must be a whole number from 0 to 2^32 - 1, found {value}")
+        if value is None or int(value) != value or not least <= value < 2**32:
+            raise MlflowException.invalid_parameter_value(f"{field} must be a whole number from {least} to 2^32 - 1, found {value}")
         return int(value)
 
 

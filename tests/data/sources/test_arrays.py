@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import struct
 import tarfile
 import tracemalloc
@@ -164,10 +165,19 @@ def test_labels_that_no_class_can_have_and_names_that_are_no_list_are_told(tmp_p
     np.save(tmp_path / "labels.npy", np.array([0, 1, 2**31 - 1]))
     with pytest.raises(DataError, match=r"labels\.npy: label 2147483647, though there are only 3 pictures"):
         arrays.npy(tmp_path)
-    for content in ('{"0": "cat"}', "[0, 1, 2]"):
+    for content in ('{"0": "cat"}', "[0, 1, 2]", '["cat", "do'):
         (tmp_path / "classes.json").write_text(content)
         with pytest.raises(DataError, match=r"classes\.json: no list of names"):
             arrays.npy(tmp_path)
+
+
+def test_what_is_no_regular_file_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    for name in ("images.npy", "a-images-idx3-ubyte", "a-labels-idx1-ubyte", "cifar.tar.gz"):
+        os.mkfifo(tmp_path / name)
+    for read in (lambda: arrays.npy(tmp_path), lambda: arrays.idx([arrays.Pair(tmp_path / "a-images-idx3-ubyte", tmp_path / "none")]),
+                 lambda: arrays.cifar10(tmp_path / "cifar.tar.gz", ["a"])):
+        with pytest.raises(DataError, match="not a regular file"):
+            read()
 
 
 @pytest.mark.parametrize(("array", "says"), [

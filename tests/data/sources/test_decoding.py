@@ -82,6 +82,47 @@ def test_one_bit_sixteen_bits_and_grey_with_alpha_become_grey(picture: Image.Ima
     assert set(decoding.decode(saved(picture), GREY).image.ravel().tolist()) == {expected}
 
 
+def grey_tiff(values: np.ndarray, bits: int, white_is_zero: bool) -> bytes:
+    """An uncompressed grey TIFF of one strip, of 12 or 16 bits. values: (H, even W)."""
+    height, width = values.shape
+    if bits == 12:
+        left, right = values[:, ::2].astype(int), values[:, 1::2].astype(int)
+        content = np.stack([left >> 4, (left & 15) << 4 | right >> 8, right & 255], axis=-1).astype(np.uint8).tobytes()
+    else:
+        content = values.astype("<u2").tobytes()
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: 0 if white_is_zero else 1, 273: 8, 277: 1, 278: height, 279: len(content)}
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\0" + struct.pack("<I", 8 + len(content)) + content + struct.pack("<H", len(tags)) + directory + bytes(4)
+
+
+@pytest.mark.parametrize(("bits", "white_is_zero"), [(12, False), (16, False), (16, True)])
+def test_a_deep_grey_tiff_is_scaled_by_its_own_depth_and_its_white_is_white(bits: int, white_is_zero: bool) -> None:
+    brightest = 2**bits - 1
+    values = np.full((16, 16), 0 if white_is_zero else brightest)
+    values[4:] = brightest - values[4:]
+    found = decoding.decode(grey_tiff(values, bits, white_is_zero), GREY).image[0]
+    assert set(found[:4].ravel().tolist()) == {255} and set(found[4:].ravel().tolist()) == {0}
+
+
+def test_the_transparent_shade_of_a_deep_grey_picture_is_composited() -> None:
+    levels = np.full((16, 16), 500, np.uint16)
+    levels[8:] = 65535 // 2
+    found = decoding.decode(saved(Image.fromarray(levels), transparency=500), COLOUR).image
+    assert found[:, 0, 0].tolist() == [255, 0, 0] and found[:, 12, 0].tolist() == [127] * 3
+
+
+@pytest.mark.parametrize("picture", [
+    noise("RGBA", (40, 30)), noise("L", (40, 30)), noise("CMYK", (40, 30)), noise("LA", (40, 30)), noise("RGB", (40, 30)).quantize(20),
+    noise("L", (40, 30)).convert("1"), Image.fromarray(np.random.default_rng(0).integers(0, 65536, (30, 40), dtype=np.uint16)),
+    Image.fromarray(np.random.default_rng(0).random((30, 40), np.float32)),
+], ids=lambda picture: picture.mode)
+def test_a_large_picture_is_converted_in_strips_to_the_same_pixels(picture: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = saved(picture, "TIFF" if picture.mode in ("CMYK", "F") else "PNG")
+    whole = decoding.decode(content, COLOUR).image
+    monkeypatch.setattr(decoding, "STRIP", 7 * 40)
+    np.testing.assert_array_equal(decoding.decode(content, COLOUR).image, whole)
+
+
 def test_cmyk_becomes_the_colour_that_its_inks_leave() -> None:
     found = decoding.decode(saved(Image.new("CMYK", (16, 16), (255, 0, 0, 0)), "TIFF"), COLOUR).image[:, 0, 0]
     assert found.tolist() == [0, 255, 255]

@@ -57,11 +57,28 @@ def test_other_files_are_counted_and_hidden_ones_are_not_looked_at(tmp_path: Pat
     put(tmp_path / "a" / "1.png")
     put(tmp_path / "a" / "picture without a suffix")
     put(tmp_path / "a" / ".hidden.png")
+    Image.new("L", (4, 4)).save(tmp_path / "a" / "saved by some old program", "BMP")
     (tmp_path / "a" / "notes.txt").write_text("BM: no bitmap")
     (tmp_path / "README.md").write_text("words")
     found = listing.in_folder(tmp_path)
-    assert found.paths == ["a/1.png", "a/picture without a suffix"]
+    assert found.paths == ["a/1.png", "a/picture without a suffix", "a/saved by some old program"]
     assert found.ignored == 2 and not found.rejected
+
+
+def test_a_folder_deeper_than_pythons_stack_is_read(tmp_path: Path) -> None:
+    deep = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1100):
+        os.mkdir("d", dir_fd=deep)
+        below = os.open("d", os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = below
+    with os.fdopen(os.open("1.png", os.O_WRONLY | os.O_CREAT, dir_fd=deep), "wb") as stream:
+        Image.new("L", (4, 4), 9).save(stream, "PNG")
+    os.close(deep)
+    try:
+        assert listing.in_folder(tmp_path).paths == ["d/" * 1100 + "1.png"]
+    finally:  # shutil.rmtree, with which pytest tidies up, is not deep enough
+        subprocess.run(["rm", "-r", tmp_path / "d"], check=True)
 
 
 def test_links_fifos_and_pictures_without_a_class_are_named(tmp_path: Path) -> None:
@@ -173,6 +190,7 @@ def test_the_rows_of_a_table_are_pictures_or_have_their_reasons(tmp_path: Path) 
         "path,label\npictures/1.png,007\nabsent.png,cat\n../outside.png,cat\n/etc/passwd,cat\npictures/1.png,\n,cat\npictures,cat\n")
     found = listing.in_table(DATA.model_copy(update={"path": str(tmp_path)}))
     assert (found.classes, found.paths, found.labels) == (["007", "cat"], ["pictures/1.png"], [0])
+    assert found.rejected[4].path == "row 6"
     assert [picture.reason for picture in found.rejected] == [
         "no such file", "leads out of the table's folder", "leads out of the table's folder", "no label in the table",
         "no path in the table", "a folder"]

@@ -14,7 +14,7 @@ from aigc.core import files
 from aigc.core.errors import DataError, StorageError
 from aigc.data.pictures import UNLABELLED, Pictures
 from aigc.data.sources.contract import Block, Source, block_of_arrays
-from aigc.data.sources.decoding import MAX_PIXELS
+from aigc.data.sources.decoding import MAX_PIXELS, insist_on_a_file
 
 BYTE = 0x08  # IDX's code of unsigned bytes
 IMAGES, LABELS = ("-images-idx3-ubyte", "-images.idx3-ubyte"), ("-labels-idx1-ubyte", "-labels.idx1-ubyte")
@@ -97,6 +97,7 @@ def idx(pairs: list[Pair], classes: list[str] | None = None) -> Source:
 
 
 def _opened(path: Path) -> IO[bytes]:
+    insist_on_a_file(path)
     return cast(IO[bytes], gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
@@ -136,6 +137,7 @@ def _idx_rows(path: Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
 
 def cifar10(archive: Path, classes: list[str]) -> Source:
     """The records of CIFAR-10's binary archive (Krizhevsky 2009), train batches first. Read from the archive, never extracted."""
+    insist_on_a_file(archive)
     try:
         with tarfile.open(archive) as opened:
             sizes = {Path(member.name).name: member.size for member in opened.getmembers() if member.isreg()}
@@ -192,7 +194,10 @@ def npy(path: Path) -> Source:
 def _class_names(place: Path, greatest: int, count: int) -> list[str]:
     """What classes.json says, where there is one; else the numbers up to the greatest label."""
     if place.exists():
-        names = files.read_json(place)
+        try:
+            names = files.read_json(place)
+        except StorageError:
+            names = None
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise DataError(f'{place}: no list of names; write one a label, such as ["cat", "dog"]')
         return names
@@ -203,6 +208,7 @@ def _class_names(place: Path, greatest: int, count: int) -> list[str]:
 
 
 def _mapped(place: Path) -> np.ndarray:
+    insist_on_a_file(place)
     try:
         found = np.load(place, mmap_mode="r", allow_pickle=False)
         if not isinstance(found, np.ndarray):
@@ -210,7 +216,7 @@ def _mapped(place: Path) -> np.ndarray:
         return found
     except FileNotFoundError:
         raise DataError(f"{place}: no such file; `data.path` in params.yaml says where the arrays lie") from None
-    except (ValueError, EOFError, OSError, StorageError) as error:
+    except (*files.NOT_NPY, OSError) as error:
         pickled = "Python objects" in str(error) or "allow_pickle" in str(error)
         told = "holds Python objects, which are never unpickled" if pickled else f"not a whole .npy file ({error})"
         raise DataError(f"{place}: {told}; save an array of uint8 by numpy.save") from None

@@ -1,8 +1,9 @@
 """One file of a picture -> an array of the model's size, or a stated reason why not. Never a crash, never a wait.
 
 The rules: PNG, JPEG, WebP, BMP, TIFF and GIF, by their first bytes and not by their name; the first frame of several; the orientation
-of EXIF applied; 1 bit and palette expanded; 16 bits scaled by 255/65535; floats in [0, 1] scaled by 255, others refused; alpha composited
-on `preprocess.background`; CMYK and other colour spaces by Pillow's conversion, colour profiles ignored; then data/geometry.py.
+of EXIF applied; 1 bit and palette expanded; grey of 16 bits scaled by 255/65535 (of 12 by 255/4095), colour of 16 bits by its high byte;
+floats in [0, 1] scaled by 255, others refused; what is transparent composited on `preprocess.background`; CMYK and other colour spaces by
+Pillow's conversion, colour profiles ignored; then data/geometry.py.
 A picture is refused by the size in its header before a pixel is decoded; a file is read once, whole, and must not change meanwhile.
 """
 
@@ -11,19 +12,23 @@ import os
 import re
 import stat
 import warnings
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
 from aigc.core import config
+from aigc.core.errors import DataError
 from aigc.data import geometry, manifest
 from aigc.data.sources.contract import Block, Rejected
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 MAX_BYTES = 256 << 20
 MAX_PIXELS = 89_478_485  # Pillow's own limit: 256 MiB of RGB
-DEEPEST = 65535
+DEEPEST_BITS = 16
+STRIP = 1 << 22  # pixels that are converted at once: conversions take several times the memory of what they convert
+BITS, PHOTOMETRIC, WHITE_IS_ZERO = 258, 262, 0  # of TIFF
 BREAKING = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -83,6 +88,12 @@ def shown(path: str) -> str:
     return BREAKING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def insist_on_a_file(path: Path) -> None:
+    """Raises DataError when there is something under `path` that is no regular file: opening a FIFO would wait for ever."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"{shown(str(path))}: not a regular file; put the file itself there")
+
+
 def read_whole(path: str) -> bytes:
     """The bytes of a regular file, read once. Raises Unusable for anything else; never waits for a FIFO or a device."""
     try:
@@ -118,7 +129,7 @@ def decode(content: bytes, chosen: config.Preprocess) -> Decoded:
             picture.load()
             ImageOps.exif_transpose(picture, in_place=True)
             width, height = picture.size
-            plain = opaque(picture, chosen)
+            plain = opaque_in_strips(picture, chosen)
         return Decoded(geometry.to_array(geometry.fitted(plain, chosen)), height, width, found)
     except Unusable:
         raise
@@ -130,8 +141,24 @@ def decode(content: bytes, chosen: config.Preprocess) -> Decoded:
         raise Unusable(f"cannot be decoded ({_told(error)})") from None
 
 
-def opaque(picture: Image.Image, chosen: config.Preprocess) -> Image.Image:
+def opaque_in_strips(picture: Image.Image, chosen: config.Preprocess) -> Image.Image:
     """A loaded picture of any mode as "L" or "RGB" of 8 bits. Raises Unusable where no rule says what its numbers mean."""
+    tags = getattr(picture, "tag_v2", {})
+    bits, inverted = int(np.ravel(tags.get(BITS, DEEPEST_BITS))[0]), tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
+    bits, rows = min(bits, DEEPEST_BITS), max(1, STRIP // picture.width)
+    if rows >= picture.height:
+        return opaque(picture, chosen, bits, inverted)
+    whole = None
+    for top in range(0, picture.height, rows):
+        strip = opaque(picture.crop((0, top, picture.width, min(top + rows, picture.height))), chosen, bits, inverted)
+        whole = whole or Image.new(strip.mode, picture.size)
+        whole.paste(strip, (0, top))
+    assert whole
+    return whole
+
+
+def opaque(picture: Image.Image, chosen: config.Preprocess, bits: int = DEEPEST_BITS, inverted: bool = False) -> Image.Image:
+    """The same at once. bits: of deep grey; inverted: whether its 0 is white."""
     if picture.mode == "F":
         values = np.asarray(picture)
         if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
@@ -139,9 +166,13 @@ def opaque(picture: Image.Image, chosen: config.Preprocess) -> Image.Image:
         return Image.fromarray(np.rint(values * 255).astype(np.uint8))
     if picture.mode.startswith("I"):
         levels = np.asarray(picture).astype(np.int64)
-        if levels.min() < 0 or levels.max() > DEEPEST:
-            raise Unusable(f"integers outside 0 to {DEEPEST}")
-        return Image.fromarray(((levels * 255 + DEEPEST // 2) // DEEPEST).astype(np.uint8))
+        deepest = 2**bits - 1
+        if levels.min() < 0 or levels.max() > deepest:
+            raise Unusable(f"integers outside 0 to {deepest}")
+        grey = Image.fromarray((((deepest - levels if inverted else levels) * 255 + deepest // 2) // deepest).astype(np.uint8))
+        if (see_through := picture.info.get("transparency")) is not None:
+            grey.putalpha(Image.fromarray(np.where(levels == see_through, 0, 255).astype(np.uint8)))
+        picture = grey
     if picture.has_transparency_data:
         pixels = picture.convert("RGBA")
         sheet = Image.new("RGBA", pixels.size, (*chosen.background, 255))

@@ -16,10 +16,12 @@ from aigc.core import config
 from aigc.core.errors import DataError
 from aigc.data.pictures import UNLABELLED
 from aigc.data.sources.contract import Rejected
-from aigc.data.sources.decoding import shown
+from aigc.data.sources.decoding import insist_on_a_file, shown
 
-SUFFIXES = frozenset((".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif"))
+SUFFIXES = frozenset((".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif",
+                      ".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl"))  # those of the last line are found, and quarantined: no rule decodes them
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+BMP_HEADERS = frozenset(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
 KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFDIR: "a folder"}
 NO_CLASS = "beside the class folders, so without a class"
 
@@ -80,11 +82,16 @@ def _entries(root: Path, folder: str) -> list[os.DirEntry[str]]:
 
 def _pictures(listing: Listing, folder: str, deep: bool = False) -> Iterator[tuple[str, str]]:
     """(path, reason against it or "") of each picture in a folder; with `deep`, of the folders in it too."""
-    for entry in _entries(listing.root, folder):
-        path = f"{folder}/{entry.name}" if folder else entry.name
+    levels = [iter(_entries(listing.root, folder))]
+    while levels:
+        entry = next(levels[-1], None)
+        if entry is None:
+            levels.pop()
+            continue
+        path = entry.path.removeprefix(f"{listing.root}/")
         if entry.is_dir(follow_symlinks=False):
             if deep:
-                yield from _pictures(listing, path, deep)
+                levels.append(iter(_entries(listing.root, path)))
             continue
         reason = against(listing.root, path) if entry.is_symlink() else _against_plain(entry)
         if entry.is_symlink() and reason == KINDS[stat.S_IFDIR]:
@@ -135,10 +142,11 @@ def _named_as_picture(path: str) -> bool:
 def _starts_as_picture(place: str) -> bool:
     try:
         with open(place, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-            start = stream.read(16)
+            start = stream.read(18)
     except OSError:
         return False
-    return start.startswith(SIGNATURES) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
+    webp, bmp = start[:4] == b"RIFF" and start[8:12] == b"WEBP", start[:2] == b"BM" and start[14:18] in BMP_HEADERS
+    return webp or bmp or start.startswith(SIGNATURES)
 
 
 def in_table(chosen: config.Data) -> Listing:
@@ -148,6 +156,7 @@ def in_table(chosen: config.Data) -> Listing:
     """
     root, place = Path(chosen.path), Path(chosen.path) / chosen.table
     wanted = [chosen.path_column] + ([chosen.label_column] if chosen.label_column else [])
+    insist_on_a_file(place)
     try:
         table = pd.read_csv(place, dtype=str, keep_default_na=False, encoding="utf-8")
     except FileNotFoundError:
@@ -167,11 +176,13 @@ def in_table(chosen: config.Data) -> Listing:
     classes = sorted({name for name in names or [] if name})
     numbers = {name: number for number, name in enumerate(classes)}
     listing = Listing(root.resolve(), classes)
-    for path, name in zip(table[chosen.path_column].tolist(), names or [None] * len(table), strict=True):
+    for row, (path, name) in enumerate(zip(table[chosen.path_column].tolist(), names or [None] * len(table), strict=True), start=1):
         if name == "":
-            listing.rejected.append(Rejected(shown(path), "no label in the table", "label"))
-        elif not path or "\0" in path or os.path.isabs(path) or ".." in Path(path).parts:  # noqa: PTH117
-            listing.add(path, UNLABELLED, "leads out of the table's folder" if path and "\0" not in path else "no path in the table")
+            listing.rejected.append(Rejected(shown(path) or f"row {row}", "no label in the table", "label"))
+        elif not path:
+            listing.rejected.append(Rejected(f"row {row}", "no path in the table", "find"))
+        elif "\0" in path or os.path.isabs(path) or ".." in Path(path).parts:  # noqa: PTH117
+            listing.add(path, UNLABELLED, "no path" if "\0" in path else "leads out of the table's folder")
         else:
             listing.add(path, UNLABELLED if name is None else numbers[name], against(listing.root, path))
     return listing
