@@ -76,7 +76,8 @@ def test_make_repro_mends_first(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, folder, symlinks=True)
     lock = (folder / "dvc.lock").read_bytes()
     (folder / ".venv").mkdir()
-    (folder / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    for part in ("bin", "lib", "pyvenv.cfg"):
+        (folder / ".venv" / part).symlink_to(Path(sys.prefix) / part)
     (folder / ".venv/runtime").touch()
     (folder / "dvc.lock").write_bytes(lock[:lock.rindex(b"hash: md5") + 3])
     (folder / ".dvc/tmp/rwlock").write_text('{"wri')
