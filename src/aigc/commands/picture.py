@@ -22,6 +22,7 @@ PREFIX = "aigc."
 SOFTWARE, PIXELS, SEAL, XMP = "Software", f"{PREFIX}pixels_sha256", f"{PREFIX}seal_sha256", "XML:com.adobe.xmp"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 OUR_CHUNKS = {b"IHDR", b"tEXt", b"iTXt", b"IDAT", b"IEND"}
+REST = b""  # of what is no chunk
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")  # ours, and what pictures become on their way; no decoder that starts a program
 MODES = ("L", "RGB")
@@ -186,14 +187,16 @@ def _what_changed(texts: dict[str, str], claim: Claim, content: bytes) -> str:
         return f"{', '.join(sorted(missing))} missing"
     if added := set(texts) - expected:
         return f"{', '.join(sorted(added))} added"
+    if REST in chunks:
+        return "bytes added after its last chunk"
     if foreign := {name.decode("ascii", "replace") for name in set(chunks) - OUR_CHUNKS}:
-        return f"chunk {', '.join(sorted(foreign))} added".replace("chunk  added", "bytes added after its end")
+        return f"chunk {', '.join(sorted(foreign))} added"
     if sum(len(chunks.get(kind, [])) for kind in (b"tEXt", b"iTXt")) > len(expected):
         return "a text stands twice"
     if any(getattr(text, "lang", "") or getattr(text, "tkey", "") for text in texts.values()):
         return "a text has got a language or a translated name"
-    if len(chunks[b"IEND"]) > 1 or not _ends_with_its_pixels(chunks):
-        return "the file holds more than its picture and its texts"
+    if len(chunks.get(b"IEND", [])) != 1 or not _holds_its_rows_alone(chunks):
+        return "the file holds more or less than its picture and its texts"
     if problem := claim.problem():
         return f"{problem} cannot be meant"
     if texts[SEAL] != _seal(texts):
@@ -205,19 +208,22 @@ def _what_changed(texts: dict[str, str], claim: Claim, content: bytes) -> str:
 
 
 def _chunks(png: bytes) -> dict[bytes, list[bytes]]:
-    """What a PNG's chunks hold, by type, in order; what comes after the last whole one is of type b""."""
+    """What a PNG's chunks hold, by type, in order; what comes after the last whole one is of type REST."""
     found: dict[bytes, list[bytes]] = {}
     position = len(SIGNATURE)
     while png.startswith(SIGNATURE) and (end := position + 12 + int.from_bytes(png[position:position + 4], "big")) <= len(png):
         found.setdefault(png[position + 4:position + 8], []).append(png[position + 8:end - 4])
         position = end
-    return found | ({b"": [png[position:]]} if position < len(png) else {})
+    return found | ({REST: [png[position:]]} if position < len(png) else {})
 
 
-def _ends_with_its_pixels(chunks: dict[bytes, list[bytes]]) -> bool:
+def _holds_its_rows_alone(chunks: dict[bytes, list[bytes]]) -> bool:
     """Whether the compressed rows are those that the header announces and nothing else."""
     width, height, depth, colour, *_, interlaced = struct.unpack(">IIBBBBB", chunks[b"IHDR"][0])
     size = height * (1 + width * {0: 1, 2: 3}.get(colour, 0))
     stream = zlib.decompressobj()
-    rows = stream.decompress(b"".join(chunks[b"IDAT"]), size + 1)
+    try:
+        rows = stream.decompress(b"".join(chunks[b"IDAT"]), size + 1)
+    except zlib.error:  # a decoder of pictures stops before the checksum
+        return False
     return (depth, interlaced, len(rows)) == (8, 0, size) and stream.eof and not stream.unused_data

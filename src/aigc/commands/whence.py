@@ -45,9 +45,9 @@ def read(images: list[Path]) -> Findings:
             findings[path] = _examined(path)
         except StorageError as error:
             findings[path] = error
-    first = next(iter(findings.values()))
-    if isinstance(first, StorageError) and not any(isinstance(finding, Finding) for finding in findings.values()):
-        raise first
+    errors = [finding for finding in findings.values() if isinstance(finding, StorageError)]
+    if len(errors) == len(findings):
+        raise errors[0]
     return findings
 
 
