@@ -157,7 +157,7 @@ def opaque_in_strips(picture: Image.Image, chosen: config.Preprocess) -> Image.I
     return whole
 
 
-def opaque(picture: Image.Image, chosen: config.Preprocess, bits: int = DEEPEST_BITS, inverted: bool = False) -> Image.Image:
+def opaque(picture: Image.Image, chosen: config.Preprocess, bits: int, inverted: bool) -> Image.Image:
     """The same at once. bits: of deep grey; inverted: whether its 0 is white."""
     if picture.mode == "F":
         values = np.asarray(picture)

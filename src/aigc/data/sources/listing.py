@@ -179,10 +179,10 @@ def in_table(chosen: config.Data) -> Listing:
     for row, (path, name) in enumerate(zip(table[chosen.path_column].tolist(), names or [None] * len(table), strict=True), start=1):
         if name == "":
             listing.rejected.append(Rejected(shown(path) or f"row {row}", "no label in the table", "label"))
-        elif not path:
-            listing.rejected.append(Rejected(f"row {row}", "no path in the table", "find"))
-        elif "\0" in path or os.path.isabs(path) or ".." in Path(path).parts:  # noqa: PTH117
-            listing.add(path, UNLABELLED, "no path" if "\0" in path else "leads out of the table's folder")
+        elif not path or "\0" in path:
+            listing.rejected.append(Rejected(shown(path) or f"row {row}", "no path in the table", "find"))
+        elif os.path.isabs(path) or ".." in Path(path).parts:  # noqa: PTH117
+            listing.add(path, UNLABELLED, "leads out of the table's folder")
         else:
             listing.add(path, UNLABELLED if name is None else numbers[name], against(listing.root, path))
     return listing
