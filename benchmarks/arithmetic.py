@@ -16,6 +16,9 @@ import sys
 import time
 from pathlib import Path
 
+from aigc.model.contract import Shape
+from aigc.training.config import TrainConfig
+
 
 def compute(portable: bool, methods: list[str], steps: int) -> dict[str, float]:
     """{method: seconds a step}, medians, after two steps to warm up."""
@@ -27,19 +30,18 @@ def compute(portable: bool, methods: list[str], steps: int) -> dict[str, float]:
     import numpy as np
 
     from aigc.core import config
-    from aigc.methods import contract
     from aigc.training.checkpoint import Checkpoints
     from aigc.training.feed import Feed
     from aigc.training.loop import Trainer
 
     # "portable" here chooses the device and fp32; without the caps in the environment nothing else is restricted.
-    device, content, shape = runtime.start_torch("portable", 2), config.read(), contract.Shape(1, 28, 10)
+    device, content, shape = runtime.start_torch("portable", 2), config.read(), Shape(1, 28, 10)
     pictures = np.random.default_rng(0).integers(0, 256, (1000, 1, 28, 28), dtype=np.uint8)
-    feed, train = Feed(pictures, np.arange(1000) % 10, 0, device), config.Train(seed=0, intervals=1, checkpoints=1)
+    feed, train = Feed(pictures, np.arange(1000) % 10, 0, device), TrainConfig(seed=0, intervals=1, checkpoints=1)
     found = {}
     for name in methods:
-        chosen = contract.load_config(name, content)
-        trainer = Trainer(name, partial(contract.build, name, chosen, shape), feed, chosen, train, device, Checkpoints(Path()))
+        chosen = methods.load_config(name, content)
+        trainer = Trainer(name, partial(methods.build, name, chosen, shape), feed, chosen, train, device, Checkpoints(Path()))
         times = []
         for _ in range(steps + 2):
             started = time.perf_counter()

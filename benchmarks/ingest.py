@@ -30,11 +30,10 @@ INGEST = """
 if __name__ == "__main__":  # as in a stage, whose workers import no more than they need
     import sys
     from pathlib import Path
-    from aigc.core import config
     from aigc.data import ingest
-    data = config.Data(source="folder", path=sys.argv[1], table="", path_column="", label_column="", max_quarantined=0.0, licence="",
-                       attribution="", url="", split=config.Split(seed=0, holdout=0.2, test=0.2))
-    shape = config.Preprocess(size=int(sys.argv[3]), channels=3, fit="crop", background=[255, 255, 255])
+    data = DataConfig(source="folder", path=sys.argv[1], table="", path_column="", label_column="", max_quarantined=0.0, licence="",
+                       attribution="", url="", split=SplitConfig(seed=0, holdout=0.2, test=0.2))
+    shape = PreprocessConfig(size=int(sys.argv[3]), channels=3, fit="crop", background=[255, 255, 255])
     ingest.ingest(data, shape, int(sys.argv[4]), Path(sys.argv[2]))
 """
 

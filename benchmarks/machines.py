@@ -17,6 +17,9 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from aigc.model.contract import Shape
+from aigc.training.config import TrainConfig
+
 CPUS = ["Haswell", "EPYC-Rome"]
 NARROW = {"width": 8, "max_width": 16, "batch_size": 8, "components": 2, "steps": 2, "images": 3000}
 WORDS = ("weights", "samples", "metrics")
@@ -37,7 +40,6 @@ def compute(methods: list[str], steps: int, full: bool) -> dict[str, dict[str, s
     from aigc.core import config, files
     from aigc.features.classifier import Classifier, ClassifierConfig
     from aigc.features.extractor import see
-    from aigc.methods import contract
     from aigc.metrics import frechet
     from aigc.metrics.inception_score import inception_score
     from aigc.training.checkpoint import Checkpoints
@@ -55,7 +57,7 @@ def compute(methods: list[str], steps: int, full: bool) -> dict[str, dict[str, s
         return hashlib.sha256(b"".join(parts)).hexdigest()
 
     device, content = runtime.start_torch("portable", 2), config.read()
-    shape, train = contract.Shape(1, 28, 10), config.Train(seed=0, intervals=1, checkpoints=1)
+    shape, train = Shape(1, 28, 10), TrainConfig(seed=0, intervals=1, checkpoints=1)
     pictures = np.random.default_rng(0).integers(0, 256, (64, 1, 28, 28), dtype=np.uint8)
     feed = Feed(pictures, np.arange(64) % 10, 0, device)
     torch.manual_seed(0)
@@ -68,7 +70,7 @@ def compute(methods: list[str], steps: int, full: bool) -> dict[str, dict[str, s
         narrow = {} if full else {key: value for key, value in NARROW.items() if key in section}
         batch = narrow.get("batch_size", section["batch_size"])
         chosen = contract.page(name).Config.model_validate({**section, **narrow, "images": batch * steps})
-        trainer = Trainer(name, partial(contract.build, name, chosen, shape), feed, chosen, train, device, Nowhere(Path()))
+        trainer = Trainer(name, partial(methods.build, name, chosen, shape), feed, chosen, train, device, Nowhere(Path()))
         model = trainer.fit()
         images = torch.cat(list(sampling.blocks(model, 0, 128))).numpy()
         seen = see(extractor, images, device)

@@ -14,7 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from aigc.core import runtime
+from aigc import methods
+from aigc.core import hashes, runtime
+from aigc.evaluation.config import EvaluateConfig
+from aigc.model.contract import Method, MethodConfig, Shape
+from aigc.training.config import TrainConfig
 
 if __name__ == "__main__":
     runtime.cap_environment("portable", 1)
@@ -24,13 +28,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aigc import sampling
-from aigc.core import config, files, paths, provenance
+from aigc.core import config, files, paths
 from aigc.data import pictures as data
 from aigc.evaluation import fidelity
 from aigc.features.extractor import Extractor
 from aigc.methods import cgan, contract, dcgan, gan, vae, wgan_gp
 from aigc.metrics import frechet, intervals
+from aigc.model import sampling
 from aigc.networks import blocks
 from aigc.networks.convolutional import Critic
 from aigc.training.checkpoint import Checkpoints
@@ -49,11 +53,11 @@ SETTINGS: dict[str, dict[str, int]] = {
 THREADS = 1  # part of what the bytes depend on
 BLOCKS = 3  # of evaluate.sample_size samples, for the interval
 ROWS = 4
-TRAIN = config.Train(seed=0, intervals=20, checkpoints=1)
+TRAIN = TrainConfig(seed=0, intervals=20, checkpoints=1)
 
 
 class SigmoidOutput(gan.Build):
-    def __init__(self, chosen: gan.Config, shape: contract.Shape) -> None:
+    def __init__(self, chosen: gan.Config, shape: Shape) -> None:
         super().__init__(chosen, shape)
         layers = list(self.generator.children())
         self.generator = nn.Sequential(*(nn.Sigmoid() if isinstance(layer, nn.Tanh) else layer for layer in layers))
@@ -66,12 +70,12 @@ class UselessTerm(gan.Build):
 
 
 class Minimax(gan.Build):
-    def __init__(self, chosen: gan.Config, shape: contract.Shape) -> None:
+    def __init__(self, chosen: gan.Config, shape: Shape) -> None:
         super().__init__(chosen.model_copy(update={"loss": "minimax"}), shape)
 
 
 class EpsNotMomentum(dcgan.Build):
-    def __init__(self, chosen: dcgan.Config, shape: contract.Shape) -> None:
+    def __init__(self, chosen: dcgan.Config, shape: Shape) -> None:
         super().__init__(chosen, shape)
         self.generator.norms = nn.ModuleList(nn.BatchNorm2d(norm.num_features, 0.8) for norm in self.generator.norms)
 
@@ -89,7 +93,7 @@ class SumAgainstMean(vae.Build):
 
 
 class Overwritten(vae.Build):
-    def __init__(self, chosen: vae.Config, shape: contract.Shape) -> None:
+    def __init__(self, chosen: vae.Config, shape: Shape) -> None:
         super().__init__(chosen, shape)
         self.encoder = OverwrittenEncoder(shape.channels * shape.size**2, chosen.max_width, chosen.latent)
 
@@ -107,7 +111,7 @@ class OverwrittenEncoder(nn.Module):
 
 
 class UnboundedSigmoid(wgan_gp.Build):
-    def __init__(self, chosen: wgan_gp.Config, shape: contract.Shape) -> None:
+    def __init__(self, chosen: wgan_gp.Config, shape: Shape) -> None:
         super().__init__(chosen, shape)
         self.critic = nn.Sequential(self.critic, nn.Sigmoid())
 
@@ -116,7 +120,7 @@ class UnboundedSigmoid(wgan_gp.Build):
 
 
 class LabelColumn(cgan.Build):
-    def __init__(self, chosen: cgan.Config, shape: contract.Shape) -> None:
+    def __init__(self, chosen: cgan.Config, shape: Shape) -> None:
         super().__init__(chosen, shape)
         self.critic.__class__ = LabelColumnCritic  # the same weights, another forward
 
@@ -129,7 +133,7 @@ class LabelColumnCritic(Critic):
         return self.score(features).flatten() + match / features.shape[1]**0.5  # (B,) + (B, B) -> (B, B)
 
 
-MISTAKES: dict[str, tuple[str, type[contract.Method]]] = {
+MISTAKES: dict[str, tuple[str, type[Method]]] = {
     "sigmoid_output": ("gan", SigmoidOutput),
     "batchnorm_eps": ("dcgan", EpsNotMomentum),
     "sigmoid_variance": ("vae", SigmoidVariance),
@@ -149,10 +153,10 @@ class Bench:
         self.device = runtime.start_torch("portable", THREADS)
         self.train = data.open_folder(paths.PROCESSED / "train")
         self.extractor = Extractor(self.device)
-        self.real = fidelity.read(paths.REFERENCE, config.section("evaluate", config.Evaluate)).gaussian
+        self.real = fidelity.read(paths.REFERENCE, config.section("evaluate", EvaluateConfig)).gaussian
         self.remedies: dict[str, tuple[np.ndarray, dict[str, Any]]] = {}
 
-    def pair(self, method: str, mistake: type[contract.Method]) -> tuple[np.ndarray, dict[str, Any]]:
+    def pair(self, method: str, mistake: type[Method]) -> tuple[np.ndarray, dict[str, Any]]:
         """The picture of both, and their numbers."""
         if method not in self.remedies:
             self.remedies[method] = self.judge(method, contract.page(method).Build)
@@ -160,23 +164,23 @@ class Bench:
         right, remedied = self.remedies[method]
         return side_by_side(left, right), {"method": method, "mistake": wrong, "remedy": remedied}
 
-    def config_of(self, method: str) -> contract.MethodConfig:
+    def config_of(self, method: str) -> MethodConfig:
         """The method's section of params.yaml, made small."""
-        return contract.load_config(method).model_copy(update=SETTINGS[method])
+        return methods.load_config(method).model_copy(update=SETTINGS[method])
 
-    def judge(self, method: str, build: type[contract.Method]) -> tuple[np.ndarray, dict[str, Any]]:
+    def judge(self, method: str, build: type[Method]) -> tuple[np.ndarray, dict[str, Any]]:
         """The first samples, uint8 (ROWS * COLUMNS, C, H, W), and the numbers of all samples."""
-        chosen, size = self.config_of(method), config.section("evaluate", config.Evaluate).sample_size
-        shape = contract.Shape(self.train.images.shape[1], self.train.images.shape[2], len(self.train.classes))
+        chosen, size = self.config_of(method), config.section("evaluate", EvaluateConfig).sample_size
+        shape = Shape(self.train.images.shape[1], self.train.images.shape[2], len(self.train.classes))
         with tempfile.TemporaryDirectory() as folder:
             trainer = Trainer(method, lambda: build(chosen, shape), Feed(self.train.images, self.train.labels, TRAIN.seed, self.device),
                               chosen, TRAIN, self.device, Checkpoints(Path(folder)))
             trained = trainer.fit()
-        assert isinstance(trained, contract.Method)
+        assert isinstance(trained, Method)
         samples = torch.cat(list(sampling.blocks(trained, 0, BLOCKS * size))).numpy()
         seen = self.extractor.see(samples)
         numbers: dict[str, Any] = {
-            "samples_sha256": provenance.array_sha256(samples),
+            "samples_sha256": hashes.array_sha256(samples),
             "fid": intervals.over_blocks(lambda block: frechet.distance(self.real, frechet.fit(block)), seen.features, size),
             "last_losses": {name.removeprefix("loss/"): intervals.rounded(value)
                             for name, value in trainer.history[-1].items() if name.startswith("loss/")},
@@ -190,7 +194,7 @@ class Bench:
 def main(names: list[str]) -> None:
     bench, table = Bench(), FOLDER / "mistakes.json"
     found = files.read_json(table)["mistakes"] if table.exists() else {}
-    protocol = {**bench.extractor.protocol(), "n": config.section("evaluate", config.Evaluate).sample_size, "seed": TRAIN.seed,
+    protocol = {**bench.extractor.protocol(), "n": config.section("evaluate", EvaluateConfig).sample_size, "seed": TRAIN.seed,
                 "fid_floor": files.read_json(paths.REFERENCE_METRICS)["floor"]["fid"]["value"], "threads": THREADS}
     for name in names or MISTAKES:
         picture, found[name] = bench.pair(*MISTAKES[name])

@@ -7,7 +7,9 @@ Needs a finished `dvc repro`. Writes docs/pictures/METHOD.png, reconstructions.p
 
 from pathlib import Path
 
+from aigc import methods
 from aigc.core import runtime
+from aigc.model import sampling
 
 if __name__ == "__main__":
     runtime.cap_environment("portable", 2)
@@ -16,14 +18,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from aigc import model, sampling
 from aigc.core import config, files, paths
+from aigc.core.randomness import generator
 from aigc.data import pictures
-from aigc.methods.contract import slerp
 from aigc.methods.families.encoding import Encoding
+from aigc.model.contract import slerp
 from aigc.networks.blocks import as_bytes
 from aigc.reporting.grid import enlarged, grid
-from aigc.training.randomness import generator
 
 FOLDER = Path("docs/pictures")
 COLUMNS, SCALE, SHADES = 10, 2, 16
@@ -62,7 +63,7 @@ def reconstructions() -> None:
     real = np.array(test[::len(test) // (2 * COLUMNS)][:2 * COLUMNS])
     rows = [real]
     for name in ("autoencoder", "vae"):
-        method, _ = model.read(paths.model(name))
+        method, _ = methods.load(paths.model(name))
         assert isinstance(method, Encoding)
         rows.append(sampling.reconstructions(method, torch.from_numpy(real)).numpy())
     save(FOLDER / "reconstructions.png", enlarged(grid(np.concatenate(rows), 2 * COLUMNS), SCALE))
@@ -73,7 +74,7 @@ def interpolations() -> None:
     """A row each for vae, wgan_gp and dcgan: the arc between two draws of z; below it, the straight line between the same two."""
     rows = []
     for name in ("vae", "wgan_gp", "dcgan"):
-        method, _ = model.read(paths.model(name))
+        method, _ = methods.load(paths.model(name))
         start, end = method.latents(2, generator(0, f"ends of an interpolation of {name}")).repeat_interleave(2 * COLUMNS, 0).chunk(2)
         share = torch.linspace(0, 1, 2 * COLUMNS)
         for z in (slerp(start, end, share), torch.lerp(start, end, share[:, None])):

@@ -13,13 +13,15 @@ from torch import nn
 from aigc.core import config, files, process
 from aigc.core.errors import ConfigError, Interrupted
 from aigc.core.runtime import Device
-from aigc.methods.contract import MethodConfig, Player, Shape, Trainable
+from aigc.model.contract import MethodConfig, Player, Shape, Trainable
+from aigc.model.sampling import GenerateConfig
 from aigc.training import checkpoint, loop, randomness
 from aigc.training.checkpoint import Checkpoints
+from aigc.training.config import TrainConfig
 from aigc.training.feed import Feed
 
 CHOSEN = MethodConfig(images=48, batch_size=8, ema_halflife=20.0, warmup=0.0, decay=0.5)
-TRAIN = config.Train(seed=0, intervals=6, checkpoints=3)
+TRAIN = TrainConfig(seed=0, intervals=6, checkpoints=3)
 
 
 class Small(Trainable):
@@ -160,12 +162,12 @@ def test_1_an_out_that_is_no_pure_function_differs_when_it_is_made_again_elsewhe
 
 
 def test_8_a_section_that_lets_an_unknown_key_pass_is_noticed() -> None:
-    class Lax(config.Generate, extra="ignore"):
+    class Lax(GenerateConfig, extra="ignore"):
         pass
 
     misspelt = {"generate": {"seed": 0, "count": 1, "temperature": 1.0, "cuont": 2}}
     with pytest.raises(ConfigError, match=r"unknown key `generate\.cuont`; did you mean `count`"):
-        config.section("generate", config.Generate, misspelt)
+        config.section("generate", GenerateConfig, misspelt)
     config.section("generate", Lax, misspelt)
 
 

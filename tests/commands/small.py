@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 
-from aigc import model
+from aigc import methods
 from aigc.core import config
-from aigc.methods import contract
+from aigc.model.card import write_model
+from aigc.model.contract import Shape
 from conftest import ROOT
 
 DATA = "d" * 64
@@ -25,9 +26,9 @@ def write_model(models: Path, method: str, seed: int = 0, classes: int = 10, siz
     """An untrained model of `method`, with the committed params but narrow, below `models`: its folder."""
     content = copy.deepcopy(committed_params())
     content[method]["width"] = 8
-    chosen, shape = contract.load_config(method, content), contract.Shape(channels, size, classes)
+    chosen, shape = methods.load_config(method, content), Shape(channels, size, classes)
     torch.manual_seed(seed)
-    built = contract.build(method, chosen, shape).eval()
-    model.write(models / method, built, method=method, config=chosen.model_dump(), shape=vars(shape),
+    built = methods.build(method, chosen, shape).eval()
+    write_model(models / method, built, method=method, config=chosen.model_dump(), shape=vars(shape),
                 classes=[f"kind {n}" for n in range(classes)], seed=seed, data_sha256=DATA, origin=ORIGIN)
     return models / method

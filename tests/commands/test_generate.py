@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aigc import model, sampling
-from aigc.commands import generate, picture, whence
-from aigc.core import config
+from aigc import methods
+from aigc.commands import generate, whence
 from aigc.core.errors import AigcError, ConfigError, GateError, StorageError
+from aigc.core.runtime import RuntimeConfig
+from aigc.model import sampling
+from aigc.model.card import WEIGHTS
+from aigc.provenance import texts
 from commands.small import write_model
 from conftest import ROOT, run_in
 
-SWITCHES = config.Runtime(arithmetic="portable", threads=2)
+SWITCHES = RuntimeConfig(arithmetic="portable", threads=2)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def make(method: str | None, count: int, out: str = "out", seed: int = 0, wanted
 
 
 def asked(images: list[Path], capsys: pytest.CaptureFixture[str], name: str | None = None) -> list[tuple[str, str]]:
-    """(verdict, detail) of each picture."""
+    """(verdict, detail) of each texts."""
     capsys.readouterr()
     findings = whence.read(images)
     try:
@@ -56,8 +59,8 @@ def asked(images: list[Path], capsys: pytest.CaptureFixture[str], name: str | No
     return verdicts
 
 
-def claim(path: Path) -> picture.Claim:
-    found = picture.examine(path)
+def claim(path: Path) -> texts.Claim:
+    found = texts.examine(path)
     assert found and found.claim
     return found.claim
 
@@ -72,7 +75,7 @@ def test_pictures_and_their_contact_sheet_are_identical(capsys: pytest.CaptureFi
 
 def test_the_pictures_are_those_of_the_pipeline_beyond_one_block_too() -> None:
     images = make("gan", sampling.BLOCK + 2)
-    generator, _ = model.read(Path("models/gan"))
+    generator, _ = methods.load(Path("models/gan"))
     expected = np.concatenate([block.numpy() for block in sampling.blocks(generator, 0, sampling.BLOCK + 2)])
     for index in (0, sampling.BLOCK - 1, sampling.BLOCK + 1):
         assert np.array_equal(np.asarray(Image.open(images[index])), expected[index, 0])
@@ -86,7 +89,7 @@ def test_colour_and_a_named_model_work(tmp_path: Path, capsys: pytest.CaptureFix
     folder = write_model(tmp_path / "elsewhere", "gan", channels=3)
     images = make(None, 2, name=str(folder))
     assert Image.open(images[0]).mode == "RGB"
-    assert asked(images, capsys, str(folder / model.WEIGHTS)) == [(whence.IDENTICAL, "")] * 3
+    assert asked(images, capsys, str(folder / WEIGHTS)) == [(whence.IDENTICAL, "")] * 3
     assert {verdict for verdict, _ in asked(images, capsys)} == {whence.NO_MODEL}
 
 
@@ -115,7 +118,7 @@ def test_what_cannot_be_made_is_told_in_one_line_and_nothing_is_written(asked_fo
 
 
 def test_a_changed_model_is_refused_and_named() -> None:
-    weights = Path("models/gan") / model.WEIGHTS
+    weights = Path("models/gan") / WEIGHTS
     weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
     with pytest.raises(StorageError, match=r"models/gan/model\.safetensors: sha256 is"):
         make("gan", 1)
@@ -143,10 +146,10 @@ def rewritten(path: Path, pixels: np.ndarray | None = None, keep_hashes: bool = 
         texts, own = dict(image.text), np.asarray(image)
     shown = own if pixels is None else pixels
     if keep_hashes:
-        texts |= {f"{picture.PREFIX}{name}": value for name, value in changes.items()}
+        texts |= {f"{texts.PREFIX}{name}": value for name, value in changes.items()}
     else:
-        texts = picture.texts_of(replace(claim(path), **changes), picture.hash_of(shown.tobytes()))
-    info = picture.PngImagePlugin.PngInfo()
+        texts = texts.texts_of(replace(claim(path), **changes), texts.hash_of(shown.tobytes()))
+    info = texts.PngImagePlugin.PngInfo()
     for key, value in texts.items():
         info.add_itxt(key, value)
     Image.fromarray(shown).save(path, pnginfo=info)

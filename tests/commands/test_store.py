@@ -64,7 +64,7 @@ def test_a_method_that_params_yaml_no_longer_names_is_none_of_syncs_though_dvc_l
 @pytest.mark.parametrize("seed", [0, 7])
 def test_a_run_of_a_restored_model_has_the_locks_params_and_what_params_yaml_says_otherwise_now_is_told(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    from aigc.tracking import runs
+    from aigc.tracking import store
 
     monkeypatch.chdir(tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
@@ -75,7 +75,7 @@ def test_a_run_of_a_restored_model_has_the_locks_params_and_what_params_yaml_say
     (tmp_path / "reports/plots/gan/history.csv").write_text("step,images\n1,64\n")
     content = committed_params()
     params = {"params.yaml": {"gan": content["gan"], "train": {**content["train"], "seed": seed}, "runtime": content["runtime"]}}
-    client, experiment = runs.open_store()
+    client, experiment = store.open_store()
     told = sync._tell("gan", params, set(), client, experiment)
     assert told.endswith("is today's, with another train.seed" if seed else "made, marked as restored")
     assert runs_of(tmp_path)["gan"].data.params["train.seed"] == str(seed)
@@ -115,40 +115,40 @@ def test_models_that_dvc_restored_get_a_run_each_that_tells_what_training_told_a
 def test_a_run_that_a_kill_left_running_becomes_killed_and_one_whose_writer_lives_does_not(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from aigc.core import process
-    from aigc.tracking import runs
+    from aigc.tracking import store, writer
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
-    client, experiment = runs.open_store()
+    client, experiment = store.open_store()
     names = ("dead", "gone", "alive", "foreign", "namesake", "container")
-    locks = {name: tmp_path / runs.lock_of(name, "0123") for name in names}
+    locks = {name: tmp_path / paths.training_lock(name, "0123") for name in names}
     for name in ("dead", "namesake", "container"):
         locks[name].parent.mkdir(parents=True)
         locks[name].touch()
     others = {"foreign": "elsewhere:/another/place", "namesake": f"machine-0123:{tmp_path}", "container": f"1f2e3d:{tmp_path}"}
-    writers = {name: others.get(name, runs.writer_tag()) for name in names}
-    made = {name: client.create_run(experiment, tags={runs.WRITER: writers[name], "aigc.method": name, "aigc.fingerprint": "0123"}).info.run_id
+    writers = {name: others.get(name, writer.writer_tag()) for name in names}
+    made = {name: client.create_run(experiment, tags={writer.WRITER: writers[name], "aigc.method": name, "aigc.fingerprint": "0123"}).info.run_id
             for name in names}
     with process.only_writer(locks["alive"]):
-        closed = {run.info.run_id for run in runs.close_abandoned(client, experiment)}
+        closed = {run.info.run_id for run in writer.close_abandoned(client, experiment)}
         assert closed == {made["dead"], made["gone"], made["container"]}
         assert {name: client.get_run(made[name]).info.status for name in made} == {
             "dead": "KILLED", "gone": "KILLED", "container": "KILLED", "alive": "RUNNING", "foreign": "RUNNING", "namesake": "RUNNING"}
-        assert runs.close_abandoned(client, experiment) == []
+        assert writer.close_abandoned(client, experiment) == []
 
 
 @pytest.mark.parametrize(("writer", "goes_on"), [
     ("{host}:{here}", True), ("1f2e3d:{here}", True), ("machine-0123:{here}", False), ("{host}:/another/place", False)])
 def test_a_killed_run_is_gone_on_with_where_it_was_begun_and_nowhere_else(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writer: str, goes_on: bool) -> None:
-    from aigc.tracking import runs
+    from aigc.tracking import run, store, writer
 
     monkeypatch.chdir(tmp_path)
-    client, experiment = runs.open_store()
-    tags = {runs.WRITER: writer.format(host=runs.host(), here=tmp_path), "aigc.method": "gan", "aigc.fingerprint": "0123"}
+    client, experiment = store.open_store()
+    tags = {writer.WRITER: writer.format(host=writer.host(), here=tmp_path), "aigc.method": "gan", "aigc.fingerprint": "0123"}
     killed = client.create_run(experiment, tags=tags).info.run_id
     client.set_terminated(killed, "KILLED")
-    with runs.training_run("gan", "0123", {}, tmp_path, "d" * 64) as run:
+    with run.training_run("gan", "0123", {}, tmp_path, "d" * 64) as run:
         assert (run.run_id == killed) == goes_on
 
 

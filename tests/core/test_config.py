@@ -6,11 +6,13 @@ import pytest
 
 from aigc.core import config
 from aigc.core.errors import ConfigError
+from aigc.stages.check import SECTIONS
+from aigc.training.config import TrainConfig
 
 
 def test_the_committed_params_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(Path(__file__).resolve().parents[2])
-    for name, kind in config.SECTIONS.items():
+    for name, kind in SECTIONS.items():
         config.section(name, kind)
 
 
@@ -26,7 +28,7 @@ def test_the_committed_params_are_understood(monkeypatch: pytest.MonkeyPatch) ->
 ])
 def test_a_wrong_section_is_one_line_that_names_the_key(content: dict[str, object], says: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        config.section("train", config.Train, {"train": content})
+        config.section("train", TrainConfig, {"train": content})
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
 

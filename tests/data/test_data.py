@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigc.core import config
 from aigc.core.errors import DataError
 from aigc.data import manifest, pictures, sources, splits
+from aigc.data.config import SplitConfig
 
-SPLIT = config.Split(seed=0, holdout=0.2, test=0.2)
+SPLIT = SplitConfig(seed=0, holdout=0.2, test=0.2)
 
 
 def test_the_digits_are_5000_in_ten_equal_classes(digits: tuple[np.ndarray, np.ndarray]) -> None:
@@ -30,7 +30,7 @@ def test_the_digits_are_split_3000_1000_1000_evenly_over_classes(digits: tuple[n
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), min_size=1, max_size=120), st.integers(0, 5))
 def test_copies_share_a_split_and_rows_may_come_in_any_order(rows: list[tuple[int, int]], seed: int) -> None:
     sha, labels = pd.Series([f"{picture:064d}" for picture, _ in rows]), np.array([label for _, label in rows])
-    chosen = config.Split(seed=seed, holdout=0.3, test=0.3)
+    chosen = SplitConfig(seed=seed, holdout=0.3, test=0.3)
     places = splits.assign(sha, labels, chosen)
     assert pd.DataFrame({"sha": sha, "place": places}).groupby("sha")["place"].nunique().max() == 1
     order = np.random.default_rng(seed).permutation(len(rows))

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from aigc.core import config
 from aigc.data import expectations, manifest
+from aigc.data.config import GateConfig
 
-THRESHOLDS = config.Validate(
+THRESHOLDS = GateConfig(
     min_rows=50, min_classes=2, min_class_share=0.05, max_duplicates=0.05, max_near_duplicates=0.02, near_duplicate_bits=16, min_std=1.0,
     min_ink=0.001, max_ink=0.9, max_aspect=4.0, min_source_side=4, max_drift=0.25, warn=["near_duplicates", "imbalance"])
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aigc.core import config
 from aigc.data import geometry
+from aigc.data.config import PreprocessConfig
 
 
-def chosen(fit: Any = "crop", channels: Any = 3) -> config.Preprocess:
-    return config.Preprocess(size=16, channels=channels, fit=fit, background=[9, 99, 199])
+def chosen(fit: Any = "crop", channels: Any = 3) -> PreprocessConfig:
+    return PreprocessConfig(size=16, channels=channels, fit=fit, background=[9, 99, 199])
 
 
 def striped() -> np.ndarray:

@@ -11,17 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from aigc.core import config, files
+from aigc.core import files
 from aigc.core.errors import DataError, GateError
 from aigc.data import ingest, pictures, sources
+from aigc.data.config import DataConfig, PreprocessConfig, SplitConfig
 from aigc.data.sources import workers
 
-SHAPE = config.Preprocess(size=16, channels=3, fit="crop", background=[255, 255, 255])
+SHAPE = PreprocessConfig(size=16, channels=3, fit="crop", background=[255, 255, 255])
 
 
-def data(place: Path, **changed: Any) -> config.Data:
-    known = config.Data(source="folder", path=str(place), table="labels.csv", path_column="path", label_column="label", max_quarantined=0.5,
-                        licence="", attribution="", url="", split=config.Split(seed=0, holdout=0.2, test=0.2))
+def data(place: Path, **changed: Any) -> DataConfig:
+    known = DataConfig(source="folder", path=str(place), table="labels.csv", path_column="path", label_column="label", max_quarantined=0.5,
+                        licence="", attribution="", url="", split=SplitConfig(seed=0, holdout=0.2, test=0.2))
     return known.model_copy(update=changed)
 
 

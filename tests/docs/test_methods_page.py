@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from aigc import methods
 from aigc.core import config
-from aigc.methods import contract
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "methods.md").read_text()
@@ -16,7 +16,7 @@ SHOWN = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", PAGE)
 LARGEST = 40_000  # bytes
 
 
-@pytest.mark.parametrize("method", contract.available())
+@pytest.mark.parametrize("method", methods.available())
 def test_every_method_is_explained_with_a_picture_of_its_samples(method: str) -> None:
     section = PAGE.split(f"\n## {method}\n")[1].split("\n## ")[0]
     for part in ("**Idea.**", "```math", f"(pictures/{method}.png)", "**When to use it.**", "**What goes wrong.**", "**Source.**"):
@@ -41,7 +41,7 @@ def test_the_mistakes_were_measured_with_the_methods_params_made_small_as_the_sc
     params = config.read(DOCS.parent / "params.yaml")
     for name, found in json.loads((DOCS / "pictures/mistakes.json").read_text())["mistakes"].items():
         method = found["method"]
-        assert found["config"] == contract.load_config(method, params).model_copy(update=small[method]).model_dump(), name
+        assert found["config"] == methods.load_config(method, params).model_copy(update=small[method]).model_dump(), name
 
 
 def test_no_line_of_mathematics_holds_what_github_refuses() -> None:

@@ -8,17 +8,18 @@ import pytest
 import torch
 from torch import Tensor
 
-from aigc import model
+from aigc import methods
 from aigc.core import config, runtime
 from aigc.core.errors import DataError
 from aigc.data.pictures import Pictures
 from aigc.evaluation import audit, labels, own, spread
+from aigc.evaluation.config import AuditConfig
+from aigc.evaluation.gan_train import hits_on_real
 from aigc.features.classifier import Classifier, ClassifierConfig
 from aigc.features.extractor import Extractor
-from aigc.features.gan_train import hits_on_real
-from aigc.methods import contract
-from aigc.methods.contract import Method, Player, Shape
 from aigc.metrics.intervals import flat
+from aigc.model.card import write_model
+from aigc.model.contract import Method, Player, Shape
 from aigc.networks.blocks import as_model_space
 
 LEARNING = ClassifierConfig(images=4000, batch_size=64, ema_halflife=200.0, warmup=0.05, decay=0.5, learning_rate=0.002, width=8, features=32)
@@ -75,7 +76,7 @@ def test_own_measures_are_taken_in_mixed_batches_of_the_trainings_size_though_a_
 ])
 def test_each_family_has_its_own_measure_one_value_a_picture_and_repeatable(name: str, measures: set[str]) -> None:
     torch.manual_seed(0)
-    method = contract.build(name, contract.load_config(name), Shape(1, 28, 10)).eval()
+    method = methods.build(name, methods.load_config(name), Shape(1, 28, 10)).eval()
     real, asked = torch.rand(6, 1, 28, 28) * 2 - 1, torch.arange(6)
     with torch.inference_mode():
         first, second = (method.own_measures(real, asked, torch.Generator().manual_seed(3)) for _ in range(2))
@@ -87,7 +88,7 @@ def test_each_family_has_its_own_measure_one_value_a_picture_and_repeatable(name
 
 def test_the_elbo_of_a_vae_that_ignores_its_latents_is_the_likelihood_alone() -> None:
     torch.manual_seed(0)
-    method = contract.build("vae", contract.load_config("vae"), Shape(1, 28, 10)).eval()
+    method = methods.build("vae", methods.load_config("vae"), Shape(1, 28, 10)).eval()
     for network in (method.encoder, method.decoder):
         for parameter in network.parameters():
             torch.nn.init.zeros_(parameter)
@@ -117,17 +118,17 @@ def test_a_method_that_is_told_the_class_is_judged_by_it_class_by_class(some: tu
                                                                           tmp_path: Path) -> None:
     shape, names = Shape(1, 28, 10), [str(n) for n in range(10)]
     torch.manual_seed(0)
-    model.write(tmp_path / "eye", Classifier(LEARNING, shape), method="evaluator", config=LEARNING.model_dump(), shape=vars(shape),
+    write_model(tmp_path / "eye", Classifier(LEARNING, shape), method="evaluator", config=LEARNING.model_dump(), shape=vars(shape),
                 classes=names, seed=0, data_sha256="", origin={})
     eye = Extractor(device, tmp_path / "eye")
     through = audit.Through(eye, eye, device)
     train, rest = some
     held, test = (Pictures(rest.images[rows], rest.labels[rows], names) for rows in (slice(0, 250), slice(250, 500)))
-    splits, chosen = audit.Splits(train, held, test), config.section("audit", config.Audit).model_copy(update={"classifier_images": 128})
+    splits, chosen = audit.Splits(train, held, test), config.section("audit", AuditConfig).model_copy(update={"classifier_images": 128})
     of_test = eye.see(test.images).features
     real = audit.of_real(splits, through, of_test, eye.see(held.images), chosen, tmp_path / "shared")
     samples = Pictures(held.images, (held.labels + 1) % 10, names)
-    method = contract.build("cgan", contract.load_config("cgan"), shape).eval()
+    method = methods.build("cgan", methods.load_config("cgan"), shape).eval()
     answer = audit.of_method(method, samples, eye.see(samples.images), splits, through, of_test, chosen, real, tmp_path / "shared", 16)
     seen = eye.see(samples.images).logits.argmax(1)
     assert answer.confusion["actual"].tolist() == [names[label] for label in samples.labels]
@@ -135,7 +136,7 @@ def test_a_method_that_is_told_the_class_is_judged_by_it_class_by_class(some: tu
     assert answer.sections["labels"]["gan_test"]["value"] == pytest.approx(np.mean(seen == samples.labels), abs=1e-6)
     assert "floor" in answer.sections["labels"]["gan_test"]
     assert answer.classes["support"].tolist() == np.bincount(samples.labels, minlength=10).tolist()
-    unconditional = contract.build("gan", contract.load_config("gan"), shape).eval()
+    unconditional = methods.build("gan", methods.load_config("gan"), shape).eval()
     answer = audit.of_method(unconditional, samples, eye.see(samples.images), splits, through, of_test, chosen, real, tmp_path / "shared", 16)
     assert list(answer.confusion) == ["actual", "predicted"] and answer.confusion.empty and "labels" not in answer.sections
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aigc.core import config
 from aigc.core.errors import DataError, GateError
 from aigc.evaluation import memorization
+from aigc.evaluation.config import AuditConfig
 from aigc.evaluation.memorization import Audit
 
-CHOSEN = config.Audit(classifier_images=100, near_duplicate=0.01, max_near_duplicates=0.05)
+CHOSEN = AuditConfig(classifier_images=100, near_duplicate=0.01, max_near_duplicates=0.05)
 Split = tuple[np.ndarray, np.ndarray]
 
 

@@ -6,7 +6,7 @@ import torch
 
 from aigc.methods import autoencoder
 from aigc.methods.autoencoder import Mixture
-from aigc.methods.contract import Shape
+from aigc.model.contract import Shape
 
 
 def test_the_loss_is_the_likelihood_of_the_picture_and_the_weighted_square_of_its_codes() -> None:

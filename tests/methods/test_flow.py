@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from aigc.methods import flow
-from aigc.methods.contract import Shape
+from aigc.model.contract import Shape
 
 CENTRES, SPREAD = torch.tensor([-0.6, 0.5]), 0.1
 

@@ -8,24 +8,27 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from aigc import model, sampling
+from aigc import methods
 from aigc.core import config
 from aigc.core.errors import ConfigError
 from aigc.core.runtime import Device
-from aigc.methods import contract
+from aigc.model import sampling
+from aigc.model.card import WEIGHTS, Card, write_model
+from aigc.model.contract import Method, MethodConfig, Shape
 from aigc.training.checkpoint import Checkpoints
+from aigc.training.config import TrainConfig
 from aigc.training.feed import Feed
 from aigc.training.loop import Trainer
 
 ROOT = Path(__file__).resolve().parents[2]
-METHODS = contract.available()
+METHODS = methods.available()
 NEEDS_LABELS = {"cgan"}
 FEWER_STEPS = {"flow": {"steps": 2}}
 # Pairwise: every side with either number of channels, with and without labels.
-SHAPES = [contract.Shape(1, 28, 10), contract.Shape(3, 16, 0)]
+SHAPES = [Shape(1, 28, 10), Shape(3, 16, 0)]
 SHAPES += [pytest.param(shape, marks=pytest.mark.slow) for shape in (
-    contract.Shape(1, 16, 10), contract.Shape(3, 28, 0), contract.Shape(3, 32, 10), contract.Shape(1, 32, 0),
-    contract.Shape(1, 64, 0), contract.Shape(3, 64, 10), contract.Shape(3, 128, 10), contract.Shape(1, 128, 0))]
+    Shape(1, 16, 10), Shape(3, 28, 0), Shape(3, 32, 10), Shape(1, 32, 0),
+    Shape(1, 64, 0), Shape(3, 64, 10), Shape(3, 128, 10), Shape(1, 128, 0))]
 
 
 class NoSquareRoot(TorchDispatchMode):
@@ -39,41 +42,41 @@ class NoSquareRoot(TorchDispatchMode):
         return operation(*args, **(kwargs or {}))
 
 
-def load(method: str, **changes: object) -> contract.MethodConfig:
+def load(method: str, **changes: object) -> MethodConfig:
     content = config.read(ROOT / "params.yaml")
     content[method] |= {"images": 64, "batch_size": 32, **FEWER_STEPS.get(method, {}), **changes}
-    return contract.load_config(method, content)
+    return methods.load_config(method, content)
 
 
-def train(method: str, shape: contract.Shape, device: Device, folder: Path, **changes: object) -> torch.nn.Module:
+def train(method: str, shape: Shape, device: Device, folder: Path, **changes: object) -> torch.nn.Module:
     chosen = load(method, **changes)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, *shape.image), dtype=np.uint8)
     labels = rng.integers(0, shape.classes, 40) if shape.classes else np.full(40, -1)
-    trainer = Trainer(method, lambda: contract.build(method, chosen, shape), Feed(images, labels, 0, device), chosen,
-                      config.Train(seed=0, intervals=2, checkpoints=1), device, Checkpoints(folder))
+    trainer = Trainer(method, lambda: methods.build(method, chosen, shape), Feed(images, labels, 0, device), chosen,
+                      TrainConfig(seed=0, intervals=2, checkpoints=1), device, Checkpoints(folder))
     return trainer.fit()
 
 
-def write(folder: Path, trained: torch.nn.Module, method: str, shape: contract.Shape) -> model.Card:
-    return model.write(folder, trained, method=method, config=load(method).model_dump(), shape=vars(shape),
+def write(folder: Path, trained: torch.nn.Module, method: str, shape: Shape) -> Card:
+    return write_model(folder, trained, method=method, config=load(method).model_dump(), shape=vars(shape),
                        classes=[str(n) for n in range(shape.classes)], seed=0, data_sha256="", origin={})
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_every_method_gives_the_same_bytes_on_every_shape(method: str, shape: contract.Shape, device: Device, tmp_path: Path) -> None:
+def test_every_method_gives_the_same_bytes_on_every_shape(method: str, shape: Shape, device: Device, tmp_path: Path) -> None:
     if method in NEEDS_LABELS and not shape.classes:
         with pytest.raises(ConfigError, match="needs labels"):
             train(method, shape, device, tmp_path)
         return
     with NoSquareRoot():
         trained = train(method, shape, device, tmp_path / "c")
-    assert isinstance(trained, contract.Method)
+    assert isinstance(trained, Method)
     first = write(tmp_path / "a", trained, method, shape)
     second = write(tmp_path / "b", train(method, shape, device, tmp_path / "d"), method, shape)
     assert first.weights_sha256 == second.weights_sha256
-    loaded, card = model.read(tmp_path / "a")
+    loaded, card = methods.load(tmp_path / "a")
     assert card == first
     with NoSquareRoot():
         images = torch.cat(list(sampling.blocks(loaded, 0, 5)))
@@ -83,9 +86,9 @@ def test_every_method_gives_the_same_bytes_on_every_shape(method: str, shape: co
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_sample_is_the_same_however_many_are_asked_for(method: str, device: Device, tmp_path: Path) -> None:
-    shape = contract.Shape(1, 28, 10)
+    shape = Shape(1, 28, 10)
     trained = train(method, shape, device, tmp_path)
-    assert isinstance(trained, contract.Method)
+    assert isinstance(trained, Method)
     many = torch.cat(list(sampling.blocks(trained, 3, 300)))
     for count in (1, 127, 129):
         assert torch.equal(torch.cat(list(sampling.blocks(trained, 3, count))), many[:count])
@@ -93,13 +96,13 @@ def test_a_sample_is_the_same_however_many_are_asked_for(method: str, device: De
 
 
 def test_a_changed_byte_of_the_weights_is_refused_with_the_file_named(device: Device, tmp_path: Path) -> None:
-    shape = contract.Shape(1, 16, 0)
+    shape = Shape(1, 16, 0)
     write(tmp_path, train("gan", shape, device, tmp_path / "c"), "gan", shape)
-    content = bytearray((tmp_path / model.WEIGHTS).read_bytes())
+    content = bytearray((tmp_path / WEIGHTS).read_bytes())
     content[-1] ^= 1
-    (tmp_path / model.WEIGHTS).write_bytes(content)
+    (tmp_path / WEIGHTS).write_bytes(content)
     with pytest.raises(Exception, match=r"model\.safetensors: sha256 is"):
-        model.read(tmp_path)
+        methods.load(tmp_path)
 
 
 def test_an_unknown_method_is_named_with_its_neighbour() -> None:
@@ -119,12 +122,12 @@ OPTIONS = [("vae", {"trunk": "convolution", "max_width": 16}), ("autoencoder", {
 @pytest.mark.parametrize(("method", "changes"), OPTIONS, ids=str)
 def test_every_option_trains_is_saved_and_samples_as_before_it_was_saved(method: str, changes: dict[str, object], device: Device,
                                                                          tmp_path: Path) -> None:
-    shape = contract.Shape(1, 16, 10)
+    shape = Shape(1, 16, 10)
     trained = train(method, shape, device, tmp_path / "c", **changes)
-    assert isinstance(trained, contract.Method)
-    model.write(tmp_path / "a", trained, method=method, config=load(method, **changes).model_dump(), shape=vars(shape),
+    assert isinstance(trained, Method)
+    write_model(tmp_path / "a", trained, method=method, config=load(method, **changes).model_dump(), shape=vars(shape),
                 classes=[str(n) for n in range(10)], seed=0, data_sha256="", origin={})
-    loaded, _ = model.read(tmp_path / "a")
+    loaded, _ = methods.load(tmp_path / "a")
     assert torch.equal(torch.cat(list(sampling.blocks(loaded, 0, 5))), torch.cat(list(sampling.blocks(trained, 0, 5))))
 
 
@@ -133,14 +136,14 @@ def test_every_method_trains_in_low_precision(method: str, device: Device, tmp_p
     """As `fast` does where bf16 is native; here it is emulated."""
     low = Device(device.torch_device, channels_last=True, low_precision=torch.bfloat16)
     changes = {"penalty_every": 1} if "penalty_every" in load(method).model_dump() else {}
-    trained = train(method, contract.Shape(1, 16, 10), low, tmp_path, **changes)
+    trained = train(method, Shape(1, 16, 10), low, tmp_path, **changes)
     assert all(parameter.isfinite().all() for parameter in trained.parameters())
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_latents_are_colder_below_temperature_one_and_interpolations_start_and_end_at_samples(method: str, device: Device, tmp_path: Path) -> None:
-    trained = train(method, contract.Shape(1, 16, 10), device, tmp_path)
-    assert isinstance(trained, contract.Method)
+    trained = train(method, Shape(1, 16, 10), device, tmp_path)
+    assert isinstance(trained, Method)
     warm, cold = (trained.latents(500, torch.Generator().manual_seed(0), temperature) for temperature in (1.0, 0.1))
     assert cold.var() < warm.var()
     between = sampling.interpolations(trained, 0, 2, 5)
@@ -152,7 +155,7 @@ def test_latents_are_colder_below_temperature_one_and_interpolations_start_and_e
 
 
 def test_an_unconditional_method_refuses_a_class(device: Device, tmp_path: Path) -> None:
-    trained = train("gan", contract.Shape(1, 16, 10), device, tmp_path)
-    assert isinstance(trained, contract.Method)
+    trained = train("gan", Shape(1, 16, 10), device, tmp_path)
+    assert isinstance(trained, Method)
     with pytest.raises(ConfigError, match="cannot be asked for a class"):
         next(sampling.blocks(trained, 0, 1, torch.tensor([3])))

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from aigc.methods import wgan_gp
-from aigc.methods.contract import Shape
+from aigc.model.contract import Shape
 
 
 def build(n_critic: int = 3) -> wgan_gp.Build:

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from aigc.core import config
 from aigc.evaluation import fidelity
+from aigc.evaluation.config import EvaluateConfig
 from aigc.features.extractor import Seen
 from aigc.metrics import intervals
 
 N, D, CLASSES = 200, 6, 4
 TRIALS, DRAWS = 1000, 2000
-CHOSEN = config.Evaluate(sample_size=N, seed=0, precision_neighbours=3, coverage_neighbours=5, extractor="classifier",
+CHOSEN = EvaluateConfig(sample_size=N, seed=0, precision_neighbours=3, coverage_neighbours=5, extractor="classifier",
                          inception_weights="")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from aigc.methods import contract
+from aigc import methods
 from conftest import ROOT, run_in
 
 STAGES = ["check", "ingest", "validate", "preprocess", "evaluator", "reference", "train@vae", "generate@gan", "evaluate@vae", "report"]
@@ -46,7 +46,7 @@ def test_everything_a_stage_imports_and_opens_is_a_dep(finished: Path, stage: st
     assert not missing, f"{stage} uses what dvc.yaml does not list: {missing}"
 
 
-@pytest.mark.parametrize("method", contract.available())
+@pytest.mark.parametrize("method", methods.available())
 def test_what_the_page_of_every_method_imports_is_a_dep_of_the_stages_that_load_it(method: str) -> None:
     code = ("import importlib, sys; importlib.import_module(f'aigc.methods.{sys.argv[1]}'); "
             "print(*(module.__file__ for name, module in list(sys.modules.items()) if name.partition('.')[0] == 'aigc'), sep='\\n')")

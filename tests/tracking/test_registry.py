@@ -6,7 +6,7 @@ import pytest
 from mlflow.entities import LoggedModelOutput
 
 from aigc.core.errors import AigcError
-from aigc.tracking import registry, runs, views
+from aigc.tracking import registry, run, store, views
 
 WEIGHTS = "a" * 64
 
@@ -18,8 +18,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def finished_run() -> str:
     """A finished run whose model passed its audit: its id."""
-    client, experiment = runs.open_store()
-    run_id = str(client.create_run(experiment, tags={runs.WEIGHTS: WEIGHTS, views.AUDIT: views.PASSED}).info.run_id)
+    client, experiment = store.open_store()
+    run_id = str(client.create_run(experiment, tags={run.WEIGHTS: WEIGHTS, views.AUDIT: views.PASSED}).info.run_id)
     made = client.create_logged_model(experiment, source_run_id=run_id)
     client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
     client.finalize_logged_model(made.model_id, "READY")
@@ -41,7 +41,7 @@ def test_what_mlflow_refuses_is_one_line() -> None:
 
 
 def test_a_deleted_experiment_is_told_with_the_command_that_restores_it() -> None:
-    client, experiment = runs.open_store()
+    client, experiment = store.open_store()
     client.delete_experiment(experiment)
     with pytest.raises(AigcError, match=f"`MLFLOW_TRACKING_URI=sqlite:.*mlflow.db mlflow experiments restore -x {experiment}` brings it back"):
-        runs.open_store()
+        store.open_store()

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aigc.core.randomness import BalancedOrder
 from aigc.core.runtime import Device
 from aigc.training.feed import Feed
-from aigc.training.randomness import BalancedOrder
 
 LABELS = torch.tensor([0] * 50 + [1] * 5 + [2] * 2)
 

@@ -10,19 +10,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from aigc.core import config
+from aigc.core import randomness
 from aigc.core.errors import DivergedError, Interrupted
 from aigc.core.runtime import Device
-from aigc.methods.contract import MethodConfig, Player, Shape, Trainable
-from aigc.training import randomness
+from aigc.model.contract import MethodConfig, Player, Shape, Trainable
 from aigc.training.checkpoint import Checkpoints
+from aigc.training.config import TrainConfig
 from aigc.training.ema import Average
 from aigc.training.feed import Feed
 from aigc.training.loop import Plan, Trainer, learning_rate
 
 SHAPE = Shape(1, 16, 2)
 CHOSEN = MethodConfig(images=640, batch_size=16, ema_halflife=100.0, warmup=0.1, decay=0.5)
-TRAIN = config.Train(seed=0, intervals=10, checkpoints=5)
+TRAIN = TrainConfig(seed=0, intervals=10, checkpoints=5)
 IMAGES = np.random.default_rng(0).integers(0, 256, (50, 1, 16, 16), dtype=np.uint8)
 
 
@@ -47,7 +47,7 @@ class TwoPlayers(Trainable):
 
 def trainer(folder: Path, device: Device, build: object = TwoPlayers, seed: int = 0) -> Trainer:
     return Trainer("two", build, Feed(IMAGES, np.zeros(50, np.int64), seed, device), CHOSEN,
-                   config.Train(seed=seed, intervals=10, checkpoints=5), device, Checkpoints(folder))
+                   TrainConfig(seed=seed, intervals=10, checkpoints=5), device, Checkpoints(folder))
 
 
 def state(run: Trainer) -> dict[str, Tensor]:

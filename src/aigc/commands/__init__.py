@@ -1,1 +1,1 @@
-"""What the user's commands do with models, pictures and the store. No stage imports this room."""
+"""The user's commands, one file each of the command's name: `add_parser` declares its options, `run` calls the rooms."""

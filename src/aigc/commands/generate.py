@@ -1,116 +1,34 @@
-"""aigc generate: pictures of a trained model, one PNG each, that say where they come from; and a contact sheet of the first."""
+"""`aigc generate`: pictures of a trained model, as PNG files that name the model they come from."""
 
-import itertools
-import math
-import sys
-from collections.abc import Iterator
-from dataclasses import replace
+import argparse
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image
-from tqdm import tqdm
-
-from aigc import model, sampling
-from aigc.commands import picture, shelf
-from aigc.commands.picture import SHEET_MOST, Claim
-from aigc.core import config, files, runtime
-from aigc.core.errors import ConfigError, StorageError
-from aigc.methods.contract import Method
-from aigc.reporting.grid import GAP_SHADE, enlarged, grid
-
-SHEET_COLUMNS = 16
-SHEET_SCALE = 2
-MOST = 10**7  # pictures, a file each
-MOST_SEED = 2**32 - 1
+from aigc.commands import options
 
 
-def run(method: str | None, name: str | None, count: int, seed: int, folder: Path, wanted: str | None, switches: config.Runtime) -> int:
-    """Write `count` pictures below `folder`. Raises before anything is written where a file would be lost."""
-    if not 1 <= count <= MOST:
-        raise ConfigError(f"--n must be between 1 and {MOST}, found {count}")
-    if not 0 <= seed <= MOST_SEED:
-        raise ConfigError(f"--seed must be between 0 and {MOST_SEED}, found {seed}")
-    device = runtime.start_torch(switches.arithmetic, switches.threads)
-    with shelf.trained(method, name) as place:
-        generator, card = model.read(place, device.torch_device)
-    labels = labels_of(generator, card, count, wanted)
-    base = claim_of(card, seed, switches)
-    shown = min(count, SHEET_MOST)
-    sheet = replace(base, index=f"0-{shown - 1}", label=" ".join(map(str, labels[:shown].tolist())))
-    for claim in itertools.chain(_claims(base, labels), [sheet] if shown > 1 else []):
-        _refuse_to_lose(folder / file_name(claim), claim)
-
-    first: list[np.ndarray] = []
-    with tqdm(total=count, desc=f"generate {card.method}", unit="picture", disable=None, file=sys.stderr) as bar:
-        for claim, image in zip(_claims(base, labels), _samples(generator, seed, count, labels), strict=True):
-            files.write_bytes(folder / file_name(claim), picture.encode(as_picture(image), claim))
-            if len(first) < shown:
-                first.append(image)
-            bar.update()
-    if shown > 1:
-        files.write_bytes(folder / file_name(sheet), picture.encode(as_sheet(np.stack(first)), sheet))
-    print(f"{folder}: {count} picture{'s' * (count > 1)} of {card.method}, seed {seed}; "
-          "`aigc whence` says whether one is still as it was made")
-    return 0
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    generate = commands.add_parser(
+        "generate", help="pictures of a trained model, as PNG files that name the model they come from",
+        description="Write N pictures of a trained model, and a contact sheet of the first 256, as PNG files whose text "
+                    "chunks name model, method, seed, index, label and training data, and IPTC's digital source type for "
+                    "AI-generated media. Picture i is the same bytes however many are asked for. A file that is another "
+                    "picture is never written over.")
+    generate.add_argument("method", nargs="?", metavar="METHOD", help="a method that was trained; may be left out with --model")
+    generate.add_argument("--n", type=int, default=64, help="how many pictures, 1 or more (default 64)")
+    generate.add_argument("--seed", type=int, default=0, help="0 to 2^32 - 1 (default 0)")
+    generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; made when missing")
+    generate.add_argument("--class", dest="class_name", metavar="C",
+                          help="of one class, by name or index (default: every class in turn)")
+    generate.add_argument("--model", metavar="MODEL", help=f"{options.MODEL_HELP} (default: models/METHOD)")
+    generate.set_defaults(run=run)
 
 
-def labels_of(generator: Method, card: model.Card, count: int, wanted: str | None) -> torch.Tensor:
-    """The label of each picture, int64 (count,): every class in turn, or the wanted one, given by its name or its index."""
-    labels = sampling.default_labels(generator, count)
-    if wanted is None:
-        return labels
-    if not generator.conditional:
-        raise ConfigError(f"{card.method} cannot be asked for a class: it was not trained with labels; leave --class out")
-    if wanted in card.classes:
-        return torch.full_like(labels, card.classes.index(wanted))
-    if wanted.isdecimal() and int(wanted) < len(card.classes):
-        return torch.full_like(labels, int(wanted))
-    raise ConfigError(f"--class: no class `{wanted}`{config.did_you_mean(wanted, card.classes)}")
+def run(arguments: argparse.Namespace) -> int:
+    from aigc.core import config, runtime
 
+    switches = config.section("runtime", runtime.RuntimeConfig)
+    runtime.cap_environment(switches.arithmetic, switches.threads)
+    from aigc.provenance import drawing
 
-def claim_of(card: model.Card, seed: int, switches: config.Runtime) -> Claim:
-    """What all pictures of one call say of themselves; index and label are still those of none."""
-    return Claim(method=card.method, weights_sha256=card.weights_sha256, model_sha256=card.sha256, data_sha256=card.data_sha256,
-                 **card.origin, seed=str(seed), index="", label="", arithmetic=switches.arithmetic, threads=str(switches.threads))
-
-
-def _claims(base: Claim, labels: torch.Tensor) -> Iterator[Claim]:
-    """Each picture's own."""
-    return (replace(base, index=str(index), label=str(int(label))) for index, label in enumerate(labels))
-
-
-def file_name(claim: Claim) -> str:
-    """METHOD-seedS-INDEX.png or METHOD-seedS-sheet.png, with the class before the dot where there is one."""
-    kinds = set(claim.labels)
-    told = f"-class{claim.labels[0]}" if len(kinds) == 1 and sampling.UNLABELLED not in kinds else ""
-    return f"{claim.method}-seed{claim.seed}-{'sheet' if claim.is_sheet else f'{claim.first:06d}'}{told}.png"
-
-
-def _refuse_to_lose(path: Path, claim: Claim) -> None:
-    """A file may be written over only by the picture that it says it is."""
-    if not path.exists():
-        return
-    found = picture.examine(path) if path.is_file() else None
-    if found is None or found.claim != claim or not found.is_sound:
-        raise StorageError(f"{path}: exists and is another picture than the one to be written; move it away, or choose another --out")
-
-
-def _samples(generator: Method, seed: int, count: int, labels: torch.Tensor) -> Iterator[np.ndarray]:
-    """uint8 (C, H, W), one by one."""
-    for block in sampling.blocks(generator, seed, count, labels):
-        yield from block.numpy()
-
-
-def as_picture(image: np.ndarray) -> Image.Image:
-    """uint8 (C, H, W) -> grey or RGB."""
-    return Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
-
-
-def as_sheet(images: np.ndarray) -> Image.Image:
-    """uint8 (N, C, H, W) -> rows of up to 16 pictures, twice as large, the last row filled with white."""
-    columns = min(SHEET_COLUMNS, math.ceil(math.sqrt(len(images))))
-    blank = np.full((-len(images) % columns, *images.shape[1:]), GAP_SHADE, np.uint8)
-    sheet = enlarged(grid(np.concatenate([images, blank]), columns), SHEET_SCALE)
-    return as_picture(np.ascontiguousarray(sheet.transpose(2, 0, 1)))
+    return drawing.write_pictures(arguments.method, arguments.model, arguments.n, arguments.seed, arguments.out,
+                                  arguments.class_name, switches)

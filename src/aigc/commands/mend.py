@@ -3,10 +3,10 @@
 DVC writes neither dvc.lock nor .dvc/tmp/rwlock atomically, and takes a lock of a dead process for held when its pid is in use again.
 """
 
+import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,14 +14,25 @@ from pathlib import Path
 from typing import Any
 
 from aigc.core import files, paths
-from aigc.core.errors import AigcError, StorageError
+from aigc.core.errors import AigcError
+from aigc.workspace import git, lockfile
+from aigc.workspace.paths import LOCK
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 OURS_HALF_WRITTEN = re.compile(r"\..+\.(\d+)\.tmp")
 SWEPT = (paths.RAW, paths.PROCESSED, paths.generated("x").parent, Path("models"), Path("reports"), paths.CHECKPOINTS, paths.DOWNLOADS, Path())
 
 
-def run() -> int:
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    mend = commands.add_parser(
+        "mend", help="clear what a kill or a power cut left of DVC's own files",
+        description="Drop locks in .dvc/tmp/rwlock whose process is gone (or the file, if it was cut), restore a dvc.lock "
+                    "that was cut while it was written, remove half-written temporary files, and mark runs as KILLED whose "
+                    "process is gone. Touches nothing while a dvc is at work here. `make repro` does it first.")
+    mend.set_defaults(run=run)
+
+
+def run(_: argparse.Namespace) -> int:
     """Mend what is broken and say what was; 0 also when nothing was. Raises AigcError while a dvc is at work here."""
     if not Path(".dvc").is_dir():
         raise AigcError(f"{Path.cwd()}: no .dvc folder; run in the project's root")
@@ -95,41 +106,16 @@ def _mend_rwlock() -> list[str]:
 
 def _mend_lock() -> list[str]:
     """Restore a dvc.lock that DVC cannot read from git; what was made since comes back from DVC's run cache."""
-    if not paths.LOCK.exists() or is_whole(paths.LOCK):
+    if not LOCK.exists() or lockfile.is_whole(LOCK):
         return []
-    if b"\n<<<<<<< " in b"\n" + paths.LOCK.read_bytes():
-        raise AigcError(f"{paths.LOCK}: holds a merge that is not resolved; `git checkout --ours {paths.LOCK}` (or --theirs), then `dvc repro`")
-    committed = subprocess.run(["git", "show", f"HEAD:./{paths.LOCK}"], capture_output=True, check=False)
-    if committed.returncode:
-        paths.LOCK.unlink()
-        return [f"{paths.LOCK}: was cut, and git has none; removed, `dvc repro` takes what was made from its run cache"]
-    files.write_bytes(paths.LOCK, committed.stdout)
-    return [f"{paths.LOCK}: was cut; restored from git, `dvc repro` takes what was made since from its run cache"]
-
-
-def insist_on_a_whole_lock() -> None:
-    """Raises StorageError when dvc.lock is cut: what it says last may not be what DVC made."""
-    if paths.LOCK.exists() and not is_whole(paths.LOCK):
-        raise StorageError(f"{paths.LOCK}: was cut, or is not what DVC writes; `aigc mend` restores it")
-
-
-def is_whole(lock: Path) -> bool:
-    """Whether DVC can read `lock`, and its last line is whole: DVC would not notice a size that lost its last digits."""
-    from dvc.exceptions import DvcException
-    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
-    from dvc.utils.strictyaml import load
-    from voluptuous import Invalid
-
-    try:
-        content, text = load(str(lock), COMPILED_LOCKFILE_SCHEMA)
-    except (DvcException, Invalid, UnicodeDecodeError):
-        return False
-    return bool(content) and text.endswith("\n") and all(
-        _is_complete(entry) for stage in content.get("stages", {}).values() for part in ("deps", "outs") for entry in stage.get(part, []))
-
-
-def _is_complete(entry: dict[str, Any]) -> bool:
-    return "size" in entry and ("nfiles" in entry or not str(entry.get("md5", "")).endswith(".dir"))
+    if b"\n<<<<<<< " in b"\n" + LOCK.read_bytes():
+        raise AigcError(f"{LOCK}: holds a merge that is not resolved; `git checkout --ours {LOCK}` (or --theirs), then `dvc repro`")
+    committed = git.committed(LOCK)
+    if committed is None:
+        LOCK.unlink()
+        return [f"{LOCK}: was cut, and git has none; removed, `dvc repro` takes what was made from its run cache"]
+    files.write_bytes(LOCK, committed)
+    return [f"{LOCK}: was cut; restored from git, `dvc repro` takes what was made since from its run cache"]
 
 
 def _sweep() -> list[str]:
@@ -159,7 +145,7 @@ def _close_runs() -> list[str]:
     """Mark as KILLED the RUNNING runs of the local store whose writer is gone; a server's are closed by the next training."""
     if os.environ.get("MLFLOW_TRACKING_URI") or not Path("mlflow.db").exists():
         return []
-    from aigc.tracking import runs
+    from aigc.tracking import store, writer
 
-    client, experiment = runs.open_store()
-    return [f"run {run.info.run_id}: its process is gone; marked as KILLED" for run in runs.close_abandoned(client, experiment)]
+    client, experiment = store.open_store()
+    return [f"run {run.info.run_id}: its process is gone; marked as KILLED" for run in writer.close_abandoned(client, experiment)]

@@ -1,104 +1,19 @@
-"""aigc sync: MLflow's store tells what dvc.lock holds, whether its stages ran here or came from DVC's run cache."""
+"""`aigc sync`: make MLflow's store hold a run for each model of dvc.lock."""
 
-import csv
-import json
-import subprocess
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from tqdm import tqdm
-
-from aigc import model
-from aigc.commands import comparison, mend
-from aigc.core import config, files, paths, process
-from aigc.core.errors import AigcError, StorageError
-from aigc.methods import contract
-from aigc.metrics.intervals import flat
-from aigc.tracking import finished, runs, views
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-TRAIN = "train@"
+import argparse
 
 
-def run() -> int:
-    """Say of each model of dvc.lock what became of it. Exit code 1 where a model could not be told of, since it is not here."""
-    mend.insist_on_a_whole_lock()
-    client, experiment = runs.open_store()
-    for left in runs.close_abandoned(client, experiment):
-        print(f"run {left.info.run_id} ({left.data.tags.get('aigc.method', '?')}): was left RUNNING by a kill, is KILLED now")
-    lock = comparison.read_lock(Path())
-    if not lock:
-        raise AigcError(f"{paths.LOCK}: missing; run in the project's root, and `dvc repro` first")
-    # DVC keeps in dvc.lock what dvc.yaml no longer has: the stages of a method that was taken out of params.yaml.
-    stages = {method: lock[f"{TRAIN}{method}"] for method in config.methods() if f"{TRAIN}{method}" in lock}
-    changed = _changed_outs()
-    absent = []
-    for method, stage in tqdm(stages.items(), desc="sync", unit="model", disable=None, file=sys.stderr):
-        wrong = [out["path"] for out in stage["outs"] if out["path"] in changed]
-        if wrong:
-            absent.append(wrong[0])
-            print(f"{method}: {', '.join(wrong)} is not here as dvc.lock has it")
-        else:
-            print(f"{method}: {_tell(method, stage['params'], changed, client, experiment)}")
-    if absent:
-        raise StorageError(f"{absent[0]}: not what dvc.lock names; `dvc checkout` or `dvc repro`, then `aigc sync` again")
-    return 0
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    sync = commands.add_parser(
+        "sync", help="make MLflow's store hold what dvc.lock holds",
+        description="DVC restores a stage from its run cache without running it, so that MLflow hears nothing. For each "
+                    "model of dvc.lock that has no run this makes one, marked as restored, with params, metrics, curves, "
+                    "samples and the model; and a run that a kill left RUNNING, though no process holds its lock, becomes "
+                    "KILLED. Doing it twice changes nothing.")
+    sync.set_defaults(run=run)
 
 
-def _tell(method: str, params: dict[str, Any], changed: set[str], client: "MlflowClient", experiment: str) -> str:
-    """Make the run of one model, or complete it, when the store has none; says what was done."""
-    card = model.read_card(paths.model(method))
-    evaluated = [path for path in (paths.metrics(method), paths.grid(method)) if path.exists() and str(path) not in changed]
-    content = files.read_json(paths.metrics(method)) if paths.metrics(method) in evaluated else {}
-    numbers, tags = flat(content), views.verdict_tags(content)
-    if content:
-        tensors, _ = files.read_tensors(paths.model(method) / model.WEIGHTS)
-        numbers["parameters"] = float(model.parameters(tensors))
-    with process.only_writer(runs.lock_of(method, runs.RESTORED)):
-        found = next(iter(finished.of_weights(client, experiment, card.weights_sha256)), None)
-        if found is None:
-            told = f"run {_restore(method, params, card)} made, marked as restored{_otherwise_now(params)}"
-        elif numbers.items() <= found.data.metrics.items() and tags.items() <= found.data.tags.items():
-            return f"run {found.info.run_id} tells of it already"
-        else:
-            told = f"run {found.info.run_id} lacked this evaluation, and has it now"
-        finished.add_metrics(card.weights_sha256, numbers, evaluated, tags)
-    return told
+def run(_: argparse.Namespace) -> int:
+    from aigc.tracking import sync
 
-
-def _restore(method: str, params: dict[str, Any], card: model.Card) -> str:
-    """A run with params from dvc.lock (typed as `train` sends them), curves from history.csv and the model; its id."""
-    content = params[str(paths.PARAMS)]
-    shared = {name: config.section(name, config.SECTIONS[name], content).model_dump() for name in content if name != method}
-    told = {**config.flatten(contract.load_config(method, content).model_dump()), **config.flatten(shared)}
-    with runs.restored_run(method, told, paths.PROCESSED / "train", card.data_sha256, comparison.machine_of(Path())) as restored:
-        restored.log_rows(_history(paths.history(method)))
-        restored.log_model(paths.model(method), card.weights_sha256)
-    return restored.run_id
-
-
-def _otherwise_now(params: dict[str, Any]) -> str:
-    """What to say where params.yaml, whose file a run keeps, is not what the model was trained with; "" where it is."""
-    now = config.flatten(config.read())
-    others = [key for key, value in config.flatten(params[str(paths.PARAMS)]).items() if now.get(key) != value]
-    return f"; its params are dvc.lock's, but the {paths.PARAMS} that it keeps is today's, with another {', '.join(others)}" if others else ""
-
-
-def _history(path: Path) -> list[dict[str, float]]:
-    with path.open(newline="") as stream:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
-
-
-def _changed_outs() -> set[str]:
-    """The outs of dvc.lock that are missing or other in the workspace, as DVC itself says."""
-    done = subprocess.run([sys.executable, "-m", "dvc", "status", "--json"], capture_output=True, text=True, check=False)
-    try:
-        stages = json.loads(done.stdout)
-    except ValueError:
-        last = done.stderr.strip().splitlines()[-1:]
-        raise AigcError(f"`dvc status` cannot tell what is here ({''.join(last) or 'no message'}); run in the project's root") from None
-    return {path for changes in stages.values() for change in changes if isinstance(change, dict)
-            for path in change.get("changed outs", {})}
+    return sync.run()

@@ -6,9 +6,9 @@ user may turn stands in params.yaml, with its unit and range.
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aigc.core import paths
 from aigc.core.errors import ConfigError
@@ -21,7 +21,9 @@ NonNegative = Annotated[float, Field(ge=0)]
 PRINTABLE, LONGEST_LINE = r"[^\x00-\x1f\x7f]", 2000
 Line = Annotated[str, Field(max_length=LONGEST_LINE, pattern=f"^{PRINTABLE}*$")]
 FEWEST_CLASSES = 2  # with one there is nothing to tell apart: such pictures have no classes
-SMALLEST_SAMPLE = 100  # pictures: five cells of twenty, by which C_T tells the audit's controls apart
+
+
+UNPARSED = ("methods",)  # keys at the top of params.yaml that are no section
 
 
 class Section(BaseModel):
@@ -29,120 +31,6 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
-
-class Runtime(Section):
-    arithmetic: Literal["portable", "fast"]
-    threads: Annotated[int, Field(ge=1, le=1024)]
-
-
-class Split(Section):
-    """Shares of the pictures; what is neither holdout nor test is train."""
-
-    seed: Seed
-    holdout: Share
-    test: Share
-
-    @model_validator(mode="after")
-    def _leaves_something_to_train_on(self) -> "Split":
-        if self.holdout + self.test >= 1:
-            raise ValueError("holdout + test must stay below 1, or nothing is left to train on")
-        return self
-
-
-class Data(Section):
-    source: Literal["digits", "fashion-mnist", "mnist", "cifar10", "idx", "folder", "csv", "npy"]
-    path: Annotated[str, Field(min_length=1)]
-    table: str
-    path_column: str
-    label_column: str
-    max_quarantined: Share
-    licence: Line
-    attribution: Line
-    url: Line
-    split: Split
-
-
-Judgement = Literal["rows", "classes", "imbalance", "duplicates", "near_duplicates", "conflicts", "blank", "ink", "aspect",
-                    "small", "drift"]
-
-
-class Validate(Section):
-    min_rows: Count
-    min_classes: Count
-    min_class_share: Share
-    max_duplicates: Share
-    max_near_duplicates: Share
-    near_duplicate_bits: Annotated[int, Field(ge=0, le=64)]
-    min_std: Annotated[float, Field(ge=0, le=127.5)]
-    min_ink: Share
-    max_ink: Share
-    max_aspect: Annotated[float, Field(ge=1)]
-    min_source_side: Count
-    max_drift: Annotated[float, Field(ge=0)]
-    warn: list[Judgement]
-
-
-class Preprocess(Section):
-    size: Literal[16, 28, 32, 64, 128]
-    channels: Literal[1, 3]
-    fit: Literal["crop", "pad", "stretch"]
-    background: Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)]
-
-
-class Evaluator(Section):
-    seed: Seed
-    images: Count
-    batch_size: Count
-    learning_rate: Positive
-    width: Count
-    features: Count
-    min_accuracy: Share
-    outlier: Share
-
-
-class Train(Section):
-    seed: Seed
-    intervals: Count
-    checkpoints: Count
-    balanced: bool = False
-    mirror: bool = False
-    shift: Annotated[int, Field(ge=0)] = 0
-    crop: Annotated[float, Field(gt=0, le=1)] = 1.0
-
-    @model_validator(mode="after")
-    def _checkpoints_fall_on_intervals(self) -> "Train":
-        if self.intervals % self.checkpoints:
-            raise ValueError(f"intervals ({self.intervals}) must be a multiple of checkpoints ({self.checkpoints})")
-        return self
-
-
-class Generate(Section):
-    seed: Seed
-    count: Count
-    temperature: Positive
-
-
-class Evaluate(Section):
-    """neighbours: k of the balls; inception_weights: the file, or "" for torch's own cache."""
-
-    sample_size: Annotated[int, Field(ge=40)]
-    seed: Seed
-    precision_neighbours: Annotated[int, Field(ge=1, le=30)]
-    coverage_neighbours: Annotated[int, Field(ge=1, le=30)]
-    extractor: Literal["classifier", "inception"]
-    inception_weights: str
-
-
-class Audit(Section):
-    classifier_images: Count
-    near_duplicate: Annotated[float, Field(gt=0, lt=0.5)]
-    max_near_duplicates: Share
-
-
-SECTIONS: dict[str, type[Section]] = {
-    "runtime": Runtime, "data": Data, "validate": Validate, "preprocess": Preprocess, "evaluator": Evaluator,
-    "train": Train, "generate": Generate, "evaluate": Evaluate, "audit": Audit,
-}
 
 S = TypeVar("S", bound=Section)
 
@@ -182,6 +70,12 @@ def _explain(name: str, kind: type[Section], problem: Any) -> str:
         return f"{paths.PARAMS}: key `{key}` is missing"
     given = f" (found {problem['input']!r})" if not isinstance(problem["input"], dict) else ""
     return f"{paths.PARAMS}: `{key}`: {problem['msg'].removeprefix('Value error, ')}{given}"
+
+
+def first_problem(error: ValidationError) -> str:
+    """The first thing that pydantic found, without its link to further reading."""
+    problem = error.errors()[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
 
 
 def _keys_at(kind: type[BaseModel], location: tuple[Any, ...]) -> list[str]:

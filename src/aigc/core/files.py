@@ -4,6 +4,7 @@ Everything that the project writes goes through `replacing`: a temporary file in
 Not for: knowing where things lie (paths) or what they mean (provenance, model).
 """
 
+import functools
 import hashlib
 import json
 import os
@@ -92,6 +93,12 @@ def sha256(path: Path) -> str:
     """The sha256 of a file's bytes, read in chunks."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def md5(path: Path) -> str:
+    """The md5 of a file's bytes, as DVC writes it into dvc.lock."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, functools.partial(hashlib.md5, usedforsecurity=False)).hexdigest()
 
 
 def rows_at_once(size: int) -> int:

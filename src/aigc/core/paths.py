@@ -1,4 +1,4 @@
-"""Where things lie, relative to the project's root, which is every stage's working directory."""
+"""Where stages read and write, relative to the project's root, which is every stage's working directory."""
 
 from pathlib import Path
 
@@ -18,12 +18,14 @@ EVALUATOR_METRICS = Path("reports/metrics/evaluator.json")
 EVALUATOR_OUTLIERS = Path("reports/plots/evaluator/outliers.csv")
 EVALUATOR_CONFUSION = Path("reports/plots/evaluator/confusion.csv")
 REFERENCE = Path("models/reference")
-LOCK = Path("dvc.lock")
-LOCK_ORIGIN = Path("lock_origin.json")
 REFERENCE_METRICS = Path("reports/metrics/reference.json")
 REPORT = Path("reports/report.html")
 OVERVIEW = Path("reports/overview.png")
-RUNS = Path("reports/runs.html")
+
+
+def training_lock(name: str, fingerprint: str) -> Path:
+    """The lock of the only writer of one training; its checkpoints lie beside it."""
+    return CHECKPOINTS / f"{name}-{fingerprint[:16]}" / "lock"
 
 
 def model(method: str) -> Path:

@@ -14,8 +14,11 @@ import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from pydantic import Field
+
+from aigc.core.config import Section
 from aigc.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -35,6 +38,11 @@ PORTABLE_CAPS = {
 }
 THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 NUMERIC_LIBRARIES = ("numpy", "scipy", "torch")
+
+
+class RuntimeConfig(Section):
+    arithmetic: Arithmetic = "portable"
+    threads: Annotated[int, Field(ge=1, le=1024)] = 2
 
 
 def cap_environment(arithmetic: Arithmetic, threads: int) -> None:

@@ -8,11 +8,14 @@ from typing import Any
 import pandas as pd
 
 from aigc.core import config, paths
+from aigc.core.config import FEWEST_CLASSES
 from aigc.core.errors import ConfigError, GateError
 from aigc.data import expectations, gate
+from aigc.data.config import DataConfig, GateConfig, PreprocessConfig
 from aigc.data.ingest import Counts, ingest
 from aigc.data.sources import arrays
 from aigc.data.sources.published import CIFAR_ARCHIVE
+from aigc.evaluation.config import SMALLEST_SAMPLE, EvaluateConfig
 
 LISTED = 20  # quarantined pictures that are printed
 
@@ -23,9 +26,9 @@ def run(path: Path, processes: int, needing_classes: Callable[[], list[str]] = l
     needing_classes: the chosen methods that cannot do without classes; asked where there are none.
     """
     content = config.read()
-    given = config.section("data", config.Data, content)
+    given = config.section("data", DataConfig, content)
     chosen = recognise(path, given)
-    shape, limits = config.section("preprocess", config.Preprocess, content), config.section("validate", config.Validate, content)
+    shape, limits = config.section("preprocess", PreprocessConfig, content), config.section("validate", GateConfig, content)
     with tempfile.TemporaryDirectory(prefix="aigc-check-") as name:
         folder = Path(name)
         # Everything is to be told, too large a quarantine too: so it is judged here.
@@ -39,8 +42,8 @@ def run(path: Path, processes: int, needing_classes: Callable[[], list[str]] = l
         print(f"  and {len(quarantine) - LISTED} more")
     if failures := expectations.failures_table(verdict, table):
         print(failures)
-    problems = obstacles(counts, verdict, table, chosen, config.section("evaluate", config.Evaluate, content))
-    if table["class_name"].nunique() < config.FEWEST_CLASSES and (names := needing_classes()):
+    problems = obstacles(counts, verdict, table, chosen, config.section("evaluate", EvaluateConfig, content))
+    if table["class_name"].nunique() < FEWEST_CLASSES and (names := needing_classes()):
         problems.append(f"{', '.join(names)} needs classes; take it out of `methods`")
     if problems:
         raise GateError(f"{path}: not ready: {'; '.join(problems)}")
@@ -49,7 +52,7 @@ def run(path: Path, processes: int, needing_classes: Callable[[], list[str]] = l
     return 0
 
 
-def recognise(path: Path, given: config.Data) -> config.Data:
+def recognise(path: Path, given: DataConfig) -> DataConfig:
     """The data section with the source and the place that `path` looks like. Raises ConfigError when it looks like none."""
     if not path.exists():
         raise ConfigError(f"{path}: no such file or folder")
@@ -73,7 +76,7 @@ def recognise(path: Path, given: config.Data) -> config.Data:
     return given.model_copy(update={"source": kind, "path": str(path)})
 
 
-def told(path: Path, chosen: config.Data, counts: Counts, table: pd.DataFrame, shape: config.Preprocess) -> str:
+def told(path: Path, chosen: DataConfig, counts: Counts, table: pd.DataFrame, shape: PreprocessConfig) -> str:
     """What was found, as lines of text."""
     classes, splits = table["class_name"].value_counts().sort_index(), table["split"].value_counts()
     sides = table[["source_width", "source_height"]]
@@ -90,7 +93,7 @@ def told(path: Path, chosen: config.Data, counts: Counts, table: pd.DataFrame, s
     ])
 
 
-def obstacles(counts: Counts, verdict: dict[str, Any], table: pd.DataFrame, chosen: config.Data, evaluate: config.Evaluate) -> list[str]:
+def obstacles(counts: Counts, verdict: dict[str, Any], table: pd.DataFrame, chosen: DataConfig, evaluate: EvaluateConfig) -> list[str]:
     """What would stop the pipeline, each with its remedy."""
     found = []
     if counts.quarantined / counts.found > chosen.max_quarantined:
@@ -101,14 +104,14 @@ def obstacles(counts: Counts, verdict: dict[str, Any], table: pd.DataFrame, chos
         names = ", ".join(dict.fromkeys(result["name"] or "structure" for result in failed))
         found.append(f"{len(failed)} expectations fail ({names}); mend the data or the thresholds under `validate`")
     smallest = min((table["split"] == name).sum() for name in ("holdout", "test"))
-    if evaluate.sample_size < config.SMALLEST_SAMPLE:
-        found.append(f"evaluate.sample_size ({evaluate.sample_size}) is below {config.SMALLEST_SAMPLE}, which the audit's controls need")
+    if evaluate.sample_size < SMALLEST_SAMPLE:
+        found.append(f"evaluate.sample_size ({evaluate.sample_size}) is below {SMALLEST_SAMPLE}, which the audit's controls need")
     if smallest < evaluate.sample_size:
         found.append(f"evaluate.sample_size ({evaluate.sample_size}) is over the {smallest} pictures that the metrics would have; lower it")
     return found
 
 
-def settings(chosen: config.Data, given: config.Data) -> str:
+def settings(chosen: DataConfig, given: DataConfig) -> str:
     """What in params.yaml must change for this source; "" where nothing must."""
     wanted = {key: value for key, value in chosen.model_dump().items() if value != getattr(given, key) and key != "split"}
     return ", ".join(f"data.{key}: {value}" for key, value in wanted.items())

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aigc.core import config
 from aigc.data import drift, similarity, splits
+from aigc.data.config import GateConfig
 
 EXAMPLES, PRINTED = 8, 3
 PARTNERS = ("copy_of", "looks_like")  # columns that hold another row, which is shown beside
@@ -26,7 +26,7 @@ TYPES = {
 }
 
 
-def computed_columns(manifest: pd.DataFrame, disagrees: np.ndarray, chosen: config.Validate,
+def computed_columns(manifest: pd.DataFrame, disagrees: np.ndarray, chosen: GateConfig,
                      reference: pd.DataFrame | None = None) -> pd.DataFrame:
     """The manifest with the columns that core expectations need.
 
@@ -44,7 +44,7 @@ def computed_columns(manifest: pd.DataFrame, disagrees: np.ndarray, chosen: conf
         **({} if reference is None else drift.between(reference, manifest)))
 
 
-def suite(chosen: config.Validate, classes: int, shape: tuple[int, ...], drifts: list[str] | None = None) -> list[Any]:
+def suite(chosen: GateConfig, classes: int, shape: tuple[int, ...], drifts: list[str] | None = None) -> list[Any]:
     """The expectations, thresholds filled in. shape: (C, H, W) of the arrays. drifts: columns that hold an index of drift."""
     import great_expectations.expectations as gxe
 

@@ -5,15 +5,16 @@ from typing import Any
 
 import pandas as pd
 
-from aigc.core import config, files
+from aigc.core import files
 from aigc.core.errors import DataError
 from aigc.data import expectations, manifest, pictures
+from aigc.data.config import GateConfig
 
 REMEDY = "delete data/raw and run `dvc repro`"
 REFERENCE_REMEDY = "put the manifest.parquet of an ingest of this version there, or delete it"
 
 
-def judge(folder: Path, chosen: config.Validate, data_docs: Path, reference: Path) -> tuple[dict[str, Any], pd.DataFrame]:
+def judge(folder: Path, chosen: GateConfig, data_docs: Path, reference: Path) -> tuple[dict[str, Any], pd.DataFrame]:
     """The verdict (see expectations.judge) and the table that was judged.
 
     reference: the manifest of another version of the data; drift is judged where it exists. Raises DataError when the parts of `folder`

@@ -7,15 +7,15 @@ arithmetic is the same on every machine.
 import numpy as np
 from PIL import Image
 
-from aigc.core import config
+from aigc.data.config import PreprocessConfig
 
 
-def mode(chosen: config.Preprocess) -> str:
+def mode(chosen: PreprocessConfig) -> str:
     """Pillow's name of what the model sees."""
     return "L" if chosen.channels == 1 else "RGB"
 
 
-def fitted(picture: Image.Image, chosen: config.Preprocess) -> Image.Image:
+def fitted(picture: Image.Image, chosen: PreprocessConfig) -> Image.Image:
     """A grey or RGB picture -> `mode`, size x size. Colour to grey by ITU-R 601."""
     picture = picture.convert(mode(chosen))
     width, height = picture.size
@@ -42,7 +42,7 @@ def to_array(picture: Image.Image) -> np.ndarray:
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
-def fit_array(image: np.ndarray, chosen: config.Preprocess) -> np.ndarray:
+def fit_array(image: np.ndarray, chosen: PreprocessConfig) -> np.ndarray:
     """uint8 (C, H, W) -> uint8 (channels, size, size)."""
     if image.shape == (chosen.channels, chosen.size, chosen.size):
         return image

@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
-from aigc.core import config, files
+from aigc.core import files
 from aigc.core.errors import DataError, GateError
 from aigc.data import manifest, pictures, sources, splits
+from aigc.data.config import DataConfig, PreprocessConfig, SplitConfig
 from aigc.data.sources.contract import Block, Rejected, Source
 
 ROW_GROUP = 1 << 13
@@ -78,7 +79,7 @@ class Ledger:
             yield from pa.ipc.open_stream(stream)
 
 
-def ingest(chosen: config.Data, shape: config.Preprocess, processes: int, folder: Path) -> Counts:
+def ingest(chosen: DataConfig, shape: PreprocessConfig, processes: int, folder: Path) -> Counts:
     """Read the chosen source into `folder`.
 
     Raises DataError when the source is not what it should be or nothing of it is left, GateError when more than
@@ -106,7 +107,7 @@ def ingest(chosen: config.Data, shape: config.Preprocess, processes: int, folder
     return counts
 
 
-def _check(chosen: config.Data, source: Source, ledger: Ledger, counts: Counts, folder: Path) -> None:
+def _check(chosen: DataConfig, source: Source, ledger: Ledger, counts: Counts, folder: Path) -> None:
     """Raises when pictures were lost, when too many are unusable, or when a class has none left."""
     if counts.used + counts.quarantined != counts.found:
         raise DataError(f"{chosen.path}: {counts.found} pictures were found, {counts.used} used and {counts.quarantined} quarantined; "
@@ -129,7 +130,7 @@ def _write_quarantine(path: Path, rejected: list[Rejected]) -> None:
     files.write_csv(path, table)
 
 
-def _write_manifest(path: Path, ledger: Ledger, labels: np.ndarray, chosen: config.Split, origin: dict[str, str]) -> None:
+def _write_manifest(path: Path, ledger: Ledger, labels: np.ndarray, chosen: SplitConfig, origin: dict[str, str]) -> None:
     """The rows with their splits; whose pictures they are stands in the file's metadata, under "origin"."""
     hashes = (name for batch in ledger.batches() for name in batch["sha256"].to_pylist())
     places = splits.assign(hashes, labels, chosen)

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from aigc.core import config
+from aigc.data.config import SplitConfig
 
 NAMES = ("train", "holdout", "test")
 
 
-def assign(sha256: Iterable[str], labels: np.ndarray, chosen: config.Split) -> np.ndarray:
+def assign(sha256: Iterable[str], labels: np.ndarray, chosen: SplitConfig) -> np.ndarray:
     """The split of each picture: object (N,) of "train", "holdout" or "test".
 
     A picture's place depends on the seed, on its own hash and on those of its class, never on its row. Copies of one

@@ -1,6 +1,7 @@
-"""What is asked of every method beyond fidelity, in one place: once for the real pictures, then for each method's samples.
+"""What is asked of every method beyond fidelity: once of the real pictures, then of each method's samples.
 
-The answers nest: section (memorization, collapse, labels, own) -> metric -> value, low, high, floor.
+The answers nest: section (memorization, collapse, labels, own) -> metric -> value, low, high, floor. One function a
+section; what they share is one frozen context.
 """
 
 from dataclasses import dataclass
@@ -10,46 +11,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aigc.core import config, paths
+from aigc.core import paths
+from aigc.core.config import FEWEST_CLASSES
 from aigc.core.errors import DataError
 from aigc.core.runtime import Device
 from aigc.data import pictures
 from aigc.data.pictures import Pictures
 from aigc.data.splits import NAMES
-from aigc.evaluation import labels, memorization, own, spread
+from aigc.evaluation import diversity, fidelity, labels, memorization, own_measures
+from aigc.evaluation.config import AuditConfig, EvaluateConfig
+from aigc.evaluation.fidelity import Extractors
+from aigc.evaluation.gan_train import hits_on_real
 from aigc.features.classifier import ClassifierConfig
-from aigc.features.extractor import Extractor, Eye, Seen, open_eye
-from aigc.features.gan_train import hits_on_real
-from aigc.methods.contract import Method
+from aigc.features.contract import Features
+from aigc.features.extractor import ClassifierExtractor, open_extractor
 from aigc.metrics.labels import fid_per_class
+from aigc.model.contract import Method
 
 Sections = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Through:
-    """What pictures are looked at through: the eye of the metrics, and the pipeline's classifier for their classes."""
-
-    eye: Eye
-    classifier: Extractor
-    device: Device
-
-    def learning(self, images: int) -> ClassifierConfig:
-        """A classifier like the evaluator, trained for so many pictures."""
-        return ClassifierConfig(**{**self.classifier.card.config, "images": images})
-
-    @classmethod
-    def open(cls, chosen: config.Evaluate, device: Device) -> "Through":
-        """The evaluator, and the extractor that `evaluate.extractor` names."""
-        classifier = Extractor(device)
-        return cls(classifier if chosen.extractor == "classifier" else open_eye(chosen, device), classifier, device)
-
-    def classes(self, images: np.ndarray, seen: Seen) -> np.ndarray:
-        """The class that the classifier sees in each picture, where the eye has `seen` them: int64 (N,); -1 where it knows none."""
-        if not self.classifier.names_classes:
-            return np.full(len(images), pictures.UNLABELLED)
-        by_classifier = seen if self.eye is self.classifier else self.classifier.see(images)
-        return np.asarray(by_classifier.logits.argmax(1))
 
 
 @dataclass(frozen=True)
@@ -60,43 +39,93 @@ class Splits:
     holdout: Pictures
     test: Pictures
 
+    @classmethod
+    def open(cls, size: int) -> "Splits":
+        """The real pictures for metrics at sample size `size`. Raises DataError where a split has fewer."""
+        train, holdout, test = (pictures.open_folder(paths.PROCESSED / name) for name in NAMES)
+        for name, found in (("holdout", holdout), ("test", test)):
+            if len(found) < size:
+                raise DataError(f"{paths.PROCESSED / name}: {len(found)} pictures are fewer than evaluate.sample_size "
+                                f"({size}); lower it, or raise data.split.{name}")
+        return cls(train, holdout.spread(size), test.spread(size))
 
-def open_splits(size: int) -> Splits:
-    """The real pictures for metrics at sample size `size`. Raises DataError where a split has fewer."""
-    train, holdout, test = (pictures.open_folder(paths.PROCESSED / name) for name in NAMES)
-    for name, found in (("holdout", holdout), ("test", test)):
-        if len(found) < size:
-            raise DataError(f"{paths.PROCESSED / name}: {len(found)} pictures are fewer than evaluate.sample_size ({size}); "
-                            f"lower it, or raise data.split.{name}")
-    return Splits(train, holdout.spread(size), test.spread(size))
 
+@dataclass(frozen=True)
+class AuditContext:
+    """What every section may look at. All numbers are of the first n = config.sample_size pictures of a set.
 
-def of_real(splits: Splits, through: Through, of_test: np.ndarray, held_out: Seen, chosen: config.Audit, folder: Path) -> Sections:
-    """The floor of each number (the real holdout in place of samples), and the verdict on the controls. Keeps in `folder` what
-    the methods' audits share. `insist` on the controls after the answer is written.
-
-    of_test: features of the first n test pictures; held_out: what the eye sees in the holdout; all numbers are of n pictures.
+    classifier: the pipeline's own, for classes, whatever extractor the metrics use.
     """
-    train, test, holdout, size = splits.train, splits.test, splits.holdout, len(of_test)
-    of_holdout = held_out.features[:size]
-    prepared = memorization.prepare(train.images, through.eye.see(train.images).features, test.images[:size], of_test, chosen)
-    memorization.write(folder, prepared)
-    copies = {kind: (images, through.eye.see(images).features) for kind, images in memorization.planted(train.images).items()}
-    controls = memorization.control(prepared, copies, (holdout.images[:size], of_holdout))
-    seen, within = through.classes(holdout.images, held_out)[:size], spread.radius(test.images[:size], chosen.near_duplicate)
-    classes = len(test.classes)
+
+    config: EvaluateConfig
+    limits: AuditConfig
+    splits: Splits
+    extractors: Extractors
+    classifier: ClassifierExtractor
+    device: Device
+
+    @classmethod
+    def open(cls, config: EvaluateConfig, limits: AuditConfig, device: Device) -> "AuditContext":
+        """With the evaluator of models/evaluator and the extractor that `evaluate.extractor` names."""
+        classifier = ClassifierExtractor(device)
+        main = (classifier if config.extractor == "classifier"
+                else open_extractor(config.extractor, device, config.inception_weights))
+        return cls(config, limits, Splits.open(config.sample_size), Extractors(main, config, device), classifier, device)
+
+    @property
+    def size(self) -> int:
+        return self.config.sample_size
+
+    @property
+    def classes(self) -> int:
+        return len(self.splits.test.classes)
+
+    def classes_seen(self, images: np.ndarray, found: Features) -> np.ndarray:
+        """The class that the classifier sees in each picture, int64 (N,); -1 where it knows no classes.
+
+        found: what the run's extractor gave for the same pictures, so that one that is the classifier runs once.
+        """
+        if not self.classifier.names_classes:
+            return np.full(len(images), pictures.UNLABELLED)
+        by_classifier = found if self.extractors.main is self.classifier else self.classifier.extract(images)
+        return np.asarray(by_classifier.logits.argmax(1))
+
+    def learn_from(self, samples: Pictures) -> np.ndarray:
+        """Which real test pictures a classifier names rightly that learned from `samples` alone: bool (len(test),)."""
+        settings = {**self.classifier.card.config, "images": self.limits.classifier_images}
+        return hits_on_real(samples, self.splits.test, ClassifierConfig(**settings), self.device)
+
+
+def of_real(context: AuditContext, of_test: np.ndarray, holdout: Features, folder: Path) -> Sections:
+    """The floor of each number (the real holdout in place of samples), and the verdict on the controls.
+
+    of_test: features of the first n test pictures. holdout: features of the holdout. Writes to `folder` what the audits of
+    all methods share. Call `memorization.insist` on the controls after the answer is written.
+    """
+    size, splits = context.size, context.splits
+    extract = context.extractors.main.extract
+    real = splits.holdout.images[:size]
+    audit = memorization.prepare(splits.train.images, extract(splits.train.images).features, splits.test.images[:size],
+                                 of_test, context.limits)
+    memorization.write(folder, audit)
+    copies = {kind: (images, extract(images).features)
+              for kind, images in memorization.planted(splits.train.images).items()}
+    controls = memorization.control(audit, copies, (real, holdout.features[:size]))
+    seen = context.classes_seen(splits.holdout.images, holdout)[:size]
+    within = diversity.radius(splits.test.images[:size], context.limits.near_duplicate)
     sections: Sections = {"controls": controls, "memorization": controls["holdout"],
-                          "collapse": {**spread.judge(holdout.images[:size], seen, classes, within), "within": within}}
-    if classes >= config.FEWEST_CLASSES:
-        learned = hits_on_real(train, test, through.learning(chosen.classifier_images), through.device)
-        sections["labels"], _ = labels.judge(holdout.labels[:size], seen, learned, classes)
-        sections["fid_per_class"] = fid_per_class(of_test, test.labels[:size], of_holdout, holdout.labels[:size], classes)
+                          "collapse": {**diversity.measure(real, seen, context.classes, within), "within": within}}
+    if context.classes >= FEWEST_CLASSES:
+        asked = splits.holdout.labels[:size]
+        sections["labels"], _ = labels.measure(asked, seen, context.learn_from(splits.train), context.classes)
+        sections["fid_per_class"] = fid_per_class(of_test, splits.test.labels[:size], holdout.features[:size], asked,
+                                                  context.classes)
     return sections
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one method answered; each table is the file of its name in reports/plots (see core/paths)."""
+    """The sections of one method; each table is the file of its name in reports/plots (see core/paths)."""
 
     sections: Sections
     nearest: pd.DataFrame
@@ -104,35 +133,61 @@ class Answer:
     confusion: pd.DataFrame
 
 
-def of_method(method: Method, samples: Pictures, found: Seen, splits: Splits, through: Through, of_test: np.ndarray,
-              chosen: config.Audit, real: Sections, folder: Path, batch: int) -> Answer:
-    """All sections of one method's samples, in which the eye has `found` features; real: what `of_real` answered.
+@dataclass(frozen=True)
+class Samples:
+    """One method's samples: the pictures, their features, the class seen in each, int64 (N,), and who made them.
 
-    of_test: features of the first n test pictures. Memorization, collapse and its own measures, in batches of the training's
-    `batch`, are of n pictures; labels are of all samples, where there are any.
+    batch: pictures a step of the method's training.
     """
-    classes, size, features = len(samples.classes), len(of_test), found.features
-    seen = through.classes(samples.images, found)
-    audit = memorization.read(folder, splits.train.images)
-    memory, located = audit.judge(samples.images[:size], features[:size])
+
+    method: Method
+    pictures: Pictures
+    features: np.ndarray
+    seen: np.ndarray
+    batch: int
+
+
+def of_method(context: AuditContext, samples: Samples, of_test: np.ndarray, real: Sections, folder: Path) -> Answer:
+    """All sections of one method's samples. real: what `of_real` answered; folder: where it wrote what audits share.
+
+    Memorization, collapse and the family's own measures are of n pictures, labels of all samples.
+    """
+    memory, nearest = _memorization(context, samples, real["memorization"], folder)
     sections: Sections = {
-        "memorization": {**memory, **{view: beside(memory[view], real["memorization"][view]) for view in memorization.VIEWS}},
-        "collapse": beside(spread.judge(samples.images[:size], seen[:size], classes, real["collapse"]["within"]), real["collapse"]),
-        "own": own.judge(method, splits.test, splits.train, size, batch, through.device),
+        "memorization": memory,
+        "collapse": _collapse(context, samples, real["collapse"]),
+        "own": own_measures.measure(samples.method, context.splits.test, context.splits.train, context.size,
+                                    samples.batch, context.device),
     }
+    names, classes = np.array(samples.pictures.classes), len(samples.pictures.classes)
+    table = pd.DataFrame({"class": samples.pictures.classes, "count": np.bincount(np.maximum(samples.seen, 0), minlength=classes)[:classes]})
     confusion = pd.DataFrame(columns=["actual", "predicted"])
-    table = pd.DataFrame({"class": samples.classes, "count": np.bincount(np.maximum(seen, 0), minlength=classes)[:classes]})
-    if method.conditional:
-        learned = hits_on_real(samples, splits.test, through.learning(chosen.classifier_images), through.device)
-        named, report = labels.judge(samples.labels, seen, learned, classes)
-        sections["labels"] = beside(named, real["labels"])
-        fids = fid_per_class(of_test, splits.test.labels[:size], features, samples.labels, classes)
-        table = pd.concat([table, labels.table(report, fids, real["fid_per_class"], samples.classes).drop(columns="class")], axis=1)
-        names = np.array(samples.classes)
-        confusion = pd.DataFrame({"actual": names[samples.labels], "predicted": names[seen]})
-    return Answer(sections, pd.DataFrame(memorization.closest(audit, located)), table, confusion)
+    if samples.method.conditional:
+        sections["labels"], by_class = _labels(context, samples, of_test, real)
+        table = pd.concat([table, by_class], axis=1)
+        confusion = pd.DataFrame({"actual": names[samples.pictures.labels], "predicted": names[samples.seen]})
+    return Answer(sections, nearest, table, confusion)
 
 
-def beside(numbers: dict[str, dict[str, float]], floor: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Each number with its floor, where there is one."""
-    return {name: {**number, "floor": floor[name]["value"]} if name in floor else number for name, number in numbers.items()}
+def _memorization(context: AuditContext, samples: Samples, floor: Sections, folder: Path) -> tuple[Sections, pd.DataFrame]:
+    """The section, and the samples nearest to training pictures as a table."""
+    audit = memorization.read(folder, context.splits.train.images)
+    numbers, located = audit.score(samples.pictures.images[:context.size], samples.features[:context.size])
+    section = {**numbers, **{view: fidelity.beside(numbers[view], floor=floor[view]) for view in memorization.VIEWS}}
+    return section, pd.DataFrame(memorization.closest(audit, located))
+
+
+def _collapse(context: AuditContext, samples: Samples, floor: Sections) -> Sections:
+    numbers = diversity.measure(samples.pictures.images[:context.size], samples.seen[:context.size],
+                                len(samples.pictures.classes), floor["within"])
+    return fidelity.beside(numbers, floor={name: number for name, number in floor.items() if name != "within"})
+
+
+def _labels(context: AuditContext, samples: Samples, of_test: np.ndarray, real: Sections) -> tuple[Sections, pd.DataFrame]:
+    """The section, and a table of one row a class."""
+    classes, found = len(samples.pictures.classes), samples.pictures
+    learned = context.learn_from(found)
+    numbers, report = labels.measure(found.labels, samples.seen, learned, classes)
+    fids = fid_per_class(of_test, context.splits.test.labels[:context.size], samples.features, found.labels, classes)
+    by_class = labels.table(report, fids, real["fid_per_class"], found.classes).drop(columns="class")
+    return fidelity.beside(numbers, floor=real["labels"]), by_class

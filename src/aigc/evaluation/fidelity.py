@@ -1,10 +1,9 @@
-"""How near samples come to real pictures, and how much of them they cover: every metric of one set of features, with intervals.
+"""How near samples come to real pictures, and how much of them they cover: every metric of the table, with its interval.
 
-One function for the floor, the ceiling, each method and `aigc evaluate`, so that all are made alike.
+One function for the floor, the ceiling, each method and `aigc evaluate`, so that all are computed alike.
 """
 
-import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,96 +11,105 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from aigc.core import config, files
+from aigc.core import files
 from aigc.core.errors import DataError
-from aigc.features.extractor import Eye, Seen
-from aigc.metrics import frechet, intervals, kernel, neighbours
-from aigc.metrics.frechet import Gaussian
-from aigc.metrics.inception_score import inception_score
+from aigc.core.randomness import Purpose, stream_seed
+from aigc.core.runtime import Device
+from aigc.evaluation.config import EvaluateConfig
+from aigc.features.contract import FeatureExtractor, Features, PictureStack
+from aigc.features.extractor import open_extractor
+from aigc.metrics import table
 from aigc.metrics.intervals import Number
-from aigc.metrics.neighbours import Balls
-from aigc.training.randomness import stream_seed
+from aigc.metrics.real import MetricSettings, RealSide
 
-METRICS = ("fid", "fid_infinity", "kid", "is", "precision", "recall", "density", "coverage")
-SHARE = (0.0, 1.0)
-INTERVALS = {
-    "fid, is": "Student's over disjoint blocks of n samples; the jackknife over groups of samples where there are fewer than four blocks",
-    "fid_infinity, recall, coverage": "Student's over disjoint blocks of n samples; none where there is one block only",
-    "kid": "the jackknife over all samples", "precision": "Wilson's over all samples", "density": "Student's over all samples",
-}
+MAIN = ""  # the run's extractor, beside those that single metrics ask for
+ByExtractor = Mapping[str, Features]
 
 
-@dataclass(frozen=True)
-class Real:
-    """The real side, computed once. features: float64 (n, d). close: for precision. wide: for density and coverage."""
-
-    features: np.ndarray
-    gaussian: Gaussian
-    close: Balls
-    wide: Balls
-
-    def write(self, folder: Path) -> None:
-        """Into `folder`, as one .npy each."""
-        for name, array in {"features": self.features, "mean": self.gaussian.mean, "root": self.gaussian.root,
-                            "close_radii": self.close.squared_radii, "wide_radii": self.wide.squared_radii}.items():
-            files.write_npy(folder / f"real_{name}.npy", array)
+def settings_of(config: EvaluateConfig) -> MetricSettings:
+    """What the metrics need of the section `evaluate`."""
+    return MetricSettings(config.sample_size, stream_seed(config.seed, Purpose.FID_INFINITY),
+                          config.precision_neighbours, config.coverage_neighbours)
 
 
-def of(features: np.ndarray, chosen: config.Evaluate) -> Real:
-    """The real side of features (n, d)."""
-    features = features.astype(np.float64)
-    close, wide = (neighbours.balls(features, k) for k in (chosen.precision_neighbours, chosen.coverage_neighbours))
-    return Real(features, frechet.fit(features), close, wide)
+class Extractors:
+    """The run's extractor, and those that single metrics ask for; the latter are opened when they are needed."""
+
+    def __init__(self, main: FeatureExtractor, config: EvaluateConfig, device: Device) -> None:
+        self.main = main
+        self._opened = {MAIN: main, config.extractor: main}
+        self._config, self._device = config, device
+
+    def extract(self, images: PictureStack, place: str, at_least: int) -> ByExtractor:
+        """Features for every metric. Raises DataError, naming `place`, where the pictures cannot be judged."""
+        return {name: extract_checked(self._open(name), images, place, at_least)
+                for name in dict.fromkeys([MAIN, *(metric.extractor for metric in table.METRICS)])}
+
+    def _open(self, name: str) -> FeatureExtractor:
+        if name not in self._opened:
+            self._opened[name] = open_extractor(name, self._device, self._config.inception_weights)
+        return self._opened[name]
 
 
-def read(folder: Path, chosen: config.Evaluate) -> Real:
-    """What `Real.write` wrote."""
-    features, mean, root, close, wide = (np.array(files.map_npy(folder / f"real_{name}.npy"))
-                                         for name in ("features", "mean", "root", "close_radii", "wide_radii"))
-    return Real(features, Gaussian(mean, root), Balls(features, close, chosen.precision_neighbours),
-                Balls(features, wide, chosen.coverage_neighbours))
-
-
-def measure(real: Real, seen: Seen, chosen: config.Evaluate) -> dict[str, Number]:
-    """Every metric of METRICS at n = chosen.sample_size: value, and low and high where there is an interval.
-
-    IS only where the eye knows classes.
-    """
-    features, size = seen.features.astype(np.float64), chosen.sample_size
-    work: dict[str, Callable[[], Number]] = {
-        "fid": lambda: intervals.over_blocks(
-            lambda block: frechet.distance(real.gaussian, frechet.fit(block)), features, size, smooth=True, within=(0, math.inf)),
-        "fid_infinity": lambda: intervals.over_blocks(
-            lambda block: frechet.fid_infinity(real.gaussian, block, stream_seed(chosen.seed, "fid_infinity")), features, size),
-        "kid": lambda: _kid(real, features),
-        "is": lambda: intervals.over_blocks(inception_score, seen.logits, size, smooth=True),
-        "precision": lambda: intervals.of_share(neighbours.held(real.close, features)[0] > 0),
-        "recall": lambda: intervals.over_blocks(
-            lambda block: neighbours.recall(real.features, neighbours.balls(block, chosen.precision_neighbours)), features, size, within=SHARE),
-        "density": lambda: intervals.of_mean(neighbours.held(real.wide, features)[0] / real.wide.k),
-        "coverage": lambda: intervals.over_blocks(lambda block: neighbours.coverage(real.wide, block), features, size, within=SHARE),
-    }
-    asked = [name for name in METRICS if name != "is" or seen.logits.shape[1]]
-    return {name: work[name]() for name in tqdm(asked, disable=None, unit="metric", desc="metrics", leave=False)}
-
-
-def _kid(real: Real, features: np.ndarray) -> Number:
-    found = kernel.kid(real.features, features)
-    return intervals.of_error(found.value, found.standard_error)
-
-
-def look(eye: Eye, images: Any, whose: str, at_least: int) -> Seen:
-    """What `eye` sees. Raises DataError when the pictures are too few, or all alike to it, or it answers with NaN."""
+def extract_checked(extractor: FeatureExtractor, images: PictureStack, place: str, at_least: int) -> Features:
+    """What `extractor` gives. Raises DataError when the pictures are too few, or all alike, or features are not finite."""
     if len(images) < at_least:
-        raise DataError(f"{whose}: {len(images)} pictures, at least {at_least} are needed")
-    seen = eye.see(images)
-    if not (np.isfinite(seen.features).all() and np.isfinite(seen.logits).all()):
-        row = int(np.flatnonzero(~(np.isfinite(seen.features).all(1) & np.isfinite(seen.logits).all(1)))[0])
-        raise DataError(f"{whose}: picture {row} has features that are not finite; check the extractor's weights")
-    if (seen.features == seen.features[0]).all():
-        raise DataError(f"{whose}: all {len(images)} pictures have the same features, so there is no distribution to compare; "
-                        "look at them")
-    return seen
+        raise DataError(f"{place}: {len(images)} pictures, at least {at_least} are needed")
+    found = extractor.extract(images)
+    finite = np.isfinite(found.features).all(1) & np.isfinite(found.logits).all(1)
+    if not finite.all():
+        raise DataError(f"{place}: picture {int(np.argmin(finite))} has features that are not finite; "
+                        "check the extractor's weights")
+    if (found.features == found.features[0]).all():
+        raise DataError(f"{place}: all {len(images)} pictures have the same features, so there is no distribution to "
+                        "compare; look at them")
+    return found
+
+
+def real_sides(found: ByExtractor, settings: MetricSettings) -> dict[str, RealSide]:
+    """The real side for each extractor, from features of real pictures."""
+    return {name: RealSide.of(features.features, settings) for name, features in found.items()}
+
+
+def write_real_sides(folder: Path, sides: Mapping[str, RealSide]) -> None:
+    """Into `folder`, one .npy an array."""
+    for name, side in sides.items():
+        for part, array in side.arrays().items():
+            files.write_npy(folder / _file_name(name, part), array)
+
+
+def read_real_sides(folder: Path, settings: MetricSettings) -> dict[str, RealSide]:
+    """What `write_real_sides` wrote."""
+    names = dict.fromkeys([MAIN, *(metric.extractor for metric in table.METRICS)])
+    parts = ("features", "mean", "root", "close_radii", "wide_radii")
+    return {name: RealSide.from_arrays({part: np.array(files.map_npy(folder / _file_name(name, part)))
+                                        for part in parts}, settings) for name in names}
+
+
+def _file_name(extractor: str, part: str) -> str:
+    return f"real_{extractor}_{part}.npy" if extractor else f"real_{part}.npy"
+
+
+def measure(real: Mapping[str, RealSide], found: ByExtractor, settings: MetricSettings) -> dict[str, Number]:
+    """Every metric that the extractors allow: value, and low and high where there is an interval."""
+    wanted = [metric for metric in table.METRICS if found[metric.extractor].logits.shape[1] or not metric.needs_classes]
+    double = {name: features.features.astype(np.float64) for name, features in found.items()}
+    return {metric.name: metric.measure(real[metric.extractor], double[metric.extractor], found[metric.extractor].logits,
+                                        settings)
+            for metric in tqdm(wanted, disable=None, unit="metric", desc="metrics", leave=False)}
+
+
+def beside(numbers: dict[str, Number], **references: Mapping[str, Any]) -> dict[str, Number]:
+    """Each number with its floor, ceiling, ...: the value of the same name in each of `references`, where there is one."""
+    return {name: {**number, **{what: values[name]["value"] for what, values in references.items() if name in values}}
+            for name, number in numbers.items()}
+
+
+def protocol(extractor: FeatureExtractor, config: EvaluateConfig, **facts: Any) -> dict[str, Any]:
+    """What is needed to repeat the numbers. facts: what differs between the pipeline and `aigc evaluate`."""
+    return {**extractor.protocol(), "n": config.sample_size, "seed": config.seed,
+            "precision_neighbours": config.precision_neighbours, "coverage_neighbours": config.coverage_neighbours,
+            "intervals": table.interval_texts(), **facts}
 
 
 @dataclass(frozen=True)
@@ -115,5 +123,5 @@ class Noise:
         return self.shape[0]
 
     def __getitem__(self, rows: slice, /) -> np.ndarray:
-        return np.stack([np.random.default_rng(stream_seed(self.seed, "ceiling", row)).integers(0, 256, self.shape[1:], np.uint8)
-                         for row in range(*rows.indices(len(self)))])
+        return np.stack([np.random.default_rng(stream_seed(self.seed, Purpose.CEILING, row))
+                         .integers(0, 256, self.shape[1:], np.uint8) for row in range(*rows.indices(len(self)))])

@@ -10,7 +10,7 @@ from aigc.metrics import labels
 from aigc.metrics.intervals import all_rounded, of_share, rounded
 
 
-def judge(asked: np.ndarray, seen: np.ndarray, learned: np.ndarray, classes: int) -> tuple[dict[str, Any], labels.Report]:
+def measure(asked: np.ndarray, seen: np.ndarray, learned: np.ndarray, classes: int) -> tuple[dict[str, Any], labels.Report]:
     """asked, seen: int (n,), the labels that samples were made for and those that the evaluator sees. learned: bool (m,), which
     real test pictures a classifier names rightly that learned from the samples alone. Raises DataError on unlabelled ones."""
     try:

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from aigc.core import config, files
+from aigc.core import files
 from aigc.core.errors import DataError, GateError
+from aigc.core.randomness import Purpose, stream_seed
+from aigc.evaluation.config import AuditConfig
 from aigc.metrics import controls, memorization
 from aigc.metrics.intervals import all_rounded, of_share, rounded
-from aigc.metrics.memorization import Ground, Nearest
-from aigc.training.randomness import stream_seed
+from aigc.metrics.memorization import Nearest, Survey
 
 FILE = "memorization.safetensors"
 VIEWS = ("pixels", "features")
@@ -37,7 +38,7 @@ class View:
     near: the relative distance to training below which a share `near_duplicate` of real test pictures lies.
     """
 
-    ground: Ground
+    training: Survey
     centres: np.ndarray
     test: Nearest
     test_cells: np.ndarray
@@ -53,10 +54,10 @@ class Audit:
 
     def locate(self, images: np.ndarray, features: np.ndarray) -> dict[str, Nearest]:
         """The nearest training picture of each sample in each view. images: uint8 (n, C, H, W); features: (n, d)."""
-        return {"pixels": memorization.find_altered(images, self.views["pixels"].ground),
-                "features": memorization.find(features, self.views["features"].ground)}
+        return {"pixels": memorization.find_altered(images, self.views["pixels"].training),
+                "features": memorization.find(features, self.views["features"].training)}
 
-    def judge(self, images: np.ndarray, features: np.ndarray) -> tuple[dict[str, Any], dict[str, Nearest]]:
+    def score(self, images: np.ndarray, features: np.ndarray) -> tuple[dict[str, Any], dict[str, Nearest]]:
         """The numbers of samples in both views, with `passes`: whether the share of near-duplicates is within the limit."""
         located = self.locate(images, features)
         points = {"pixels": memorization.as_points(images), "features": features}
@@ -66,7 +67,7 @@ class Audit:
 
 
 def prepare(train: np.ndarray, train_features: np.ndarray, test: np.ndarray, test_features: np.ndarray,
-            chosen: config.Audit) -> Audit:
+            chosen: AuditConfig) -> Audit:
     """Survey the training pictures and place the real test pictures among them. images uint8, features (n, d)."""
     if len(test) < FEWEST or len(train) < FEWEST:
         raise DataError(f"the memorization audit needs at least {FEWEST} training and {FEWEST} test pictures "
@@ -74,24 +75,24 @@ def prepare(train: np.ndarray, train_features: np.ndarray, test: np.ndarray, tes
     views = {}
     for name, known, real in (("pixels", memorization.as_points(train), memorization.as_points(test)),
                               ("features", train_features, test_features)):
-        ground = memorization.survey(known)
-        centres = memorization.cells(ground, np.random.default_rng(stream_seed(0, f"cells of {name}")))
-        found = memorization.find_altered(test, ground) if name == "pixels" else memorization.find(real, ground)
-        near = float(np.quantile(found.relative(ground), chosen.near_duplicate))
-        views[name] = View(ground, centres, found, memorization.cell_of(real, centres), near)
+        training = memorization.survey(known)
+        centres = memorization.cells(training, np.random.default_rng(stream_seed(0, Purpose.CELLS, of=name)))
+        found = memorization.find_altered(test, training) if name == "pixels" else memorization.find(real, training)
+        near = float(np.quantile(found.relative(training), chosen.near_duplicate))
+        views[name] = View(training, centres, found, memorization.cell_of(real, centres), near)
     return Audit(views, chosen.max_near_duplicates)
 
 
 def planted(train: np.ndarray) -> dict[str, np.ndarray]:
     """The copycats of the controls, by kind: uint8 (at most PLANTED, C, H, W)."""
-    return {kind: controls.copycat(train, PLANTED, kind, np.random.default_rng(stream_seed(0, f"copycat by {kind}")))
+    return {kind: controls.copycat(train, PLANTED, kind, np.random.default_rng(stream_seed(0, Purpose.COPYCAT, of=kind)))
             for kind in controls.COPYCATS}
 
 
 def control(audit: Audit, copies: dict[str, tuple[np.ndarray, np.ndarray]], holdout: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
     """The verdict on the controls, each (images, features): every copycat must fail the gate and the real holdout pass it."""
-    verdict = {f"copycat by {kind}": audit.judge(*pictures)[0] for kind, pictures in copies.items()}
-    return {**verdict, "holdout": audit.judge(*holdout)[0]}
+    verdict = {f"copycat by {kind}": audit.score(*pictures)[0] for kind, pictures in copies.items()}
+    return {**verdict, "holdout": audit.score(*holdout)[0]}
 
 
 def insist(verdict: dict[str, Any], limit: float) -> None:
@@ -109,7 +110,7 @@ def insist(verdict: dict[str, Any], limit: float) -> None:
 def closest(audit: Audit, located: dict[str, Nearest]) -> list[dict[str, float]]:
     """The SHOWN samples that lie nearest to training pictures in pixels, nearest first, as rows of a table."""
     found, view = located["pixels"], audit.views["pixels"]
-    relative = found.relative(view.ground)
+    relative = found.relative(view.training)
     return [{"sample": int(sample), "train": int(found.index[sample]), "relative_distance": rounded(float(relative[sample])),
              "distance": rounded(float(found.distance[sample])), "flagged": int(relative[sample] < view.near)}
             for sample in np.argsort(relative, kind="stable")[:SHOWN]]
@@ -118,7 +119,7 @@ def closest(audit: Audit, located: dict[str, Nearest]) -> list[dict[str, float]]
 def write(folder: Path, audit: Audit) -> None:
     """Keep what every method's audit shares, but for the training pictures themselves."""
     tensors = {f"{name}/{key}": torch.from_numpy(np.ascontiguousarray(value)) for name, view in audit.views.items()
-               for key, value in {**vars(view.ground), "centres": view.centres, "test_index": view.test.index,
+               for key, value in {**vars(view.training), "centres": view.centres, "test_index": view.test.index,
                                   "test_distance": view.test.distance, "test_cells": view.test_cells,
                                   "near": np.array([view.near])}.items() if (name, key) != ("pixels", "points")}
     files.write_tensors(folder / FILE, tensors, {"limit": audit.limit})
@@ -131,15 +132,15 @@ def read(folder: Path, train: np.ndarray) -> Audit:
     for name in VIEWS:
         part = {key.removeprefix(f"{name}/"): value.numpy() for key, value in tensors.items() if key.startswith(f"{name}/")}
         points = memorization.as_points(train) if name == "pixels" else part["points"]
-        views[name] = View(Ground(points, part["nearest"], part["local"]), part["centres"],
+        views[name] = View(Survey(points, part["nearest"], part["local"]), part["centres"],
                            Nearest(part["test_index"], part["test_distance"]), part["test_cells"], float(part["near"][0]))
     return Audit(views, metadata["limit"])
 
 
 def _scores(view: View, points: np.ndarray, found: Nearest) -> dict[str, dict[str, float]]:
-    numbers = {"near_duplicates": of_share(found.relative(view.ground) < view.near, "exact"),
+    numbers = {"near_duplicates": of_share(found.relative(view.training) < view.near, "exact"),
                "closer": all_rounded(memorization.closer(found.distance, view.test.distance)),
-               "authenticity": of_share(memorization.authenticity(found, view.ground), "exact")}
+               "authenticity": of_share(memorization.authenticity(found, view.training), "exact")}
     with suppress(ValueError):  # where the samples fill no cell in which real pictures lie, there is no C_T
         numbers["c_t"] = {"value": rounded(memorization.c_t(view.test.distance, view.test_cells, found.distance,
                                                             memorization.cell_of(points, view.centres)))}

@@ -16,33 +16,47 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from aigc.core import config
-from aigc.methods.contract import MethodConfig, Player, Shape, Trainable
+from aigc.core.config import Count, Positive, Section, Seed, Share
+from aigc.core.runtime import Device
+from aigc.features.contract import Features, PictureStack, extract_in_chunks
+from aigc.model.contract import MethodConfig, Player, Shape, Trainable
 from aigc.networks import blocks
 
 TURNS = 4
+ROWS = 250  # pictures at a time
 SHIFT = 2  # pixels; the same digit a little aside is the same digit
 
 
+class EvaluatorConfig(Section):
+    seed: Seed
+    images: Count
+    batch_size: Count
+    learning_rate: Positive
+    width: Count
+    features: Count
+    min_accuracy: Share
+    outlier: Share
+
+
 class ClassifierConfig(MethodConfig):
-    learning_rate: config.Positive
-    width: config.Count
+    learning_rate: Positive
+    width: Count
     features: Annotated[int, Field(ge=2)]
 
 
 class Classifier(Trainable):
     """image -> features -> logits of the classes, or of the four turns where there are fewer than two classes."""
 
-    def __init__(self, chosen: ClassifierConfig, shape: Shape) -> None:
+    def __init__(self, config: ClassifierConfig, shape: Shape) -> None:
         super().__init__(shape)
-        self.chosen, self.names_classes = chosen, shape.has_classes
-        levels, side = blocks.pyramid(chosen.width, shape.size, 4 * chosen.width)
+        self.config, self.names_classes = config, shape.has_classes
+        levels, side = blocks.pyramid(config.width, shape.size, 4 * config.width)
         layers: list[nn.Module] = []
         for fine, coarse in itertools.pairwise([shape.channels, *levels[1:]]):
             layers += [nn.Conv2d(fine, coarse, 4, stride=2, padding=1), nn.ReLU(),
                        nn.Conv2d(coarse, coarse, 3, padding=1), nn.GroupNorm(1, coarse), nn.ReLU()]
-        self.trunk = nn.Sequential(*layers, nn.Flatten(), blocks.Linear(levels[-1] * side**2, chosen.features), nn.ReLU())
-        self.head = blocks.Linear(chosen.features, shape.classes if self.names_classes else TURNS)
+        self.trunk = nn.Sequential(*layers, nn.Flatten(), blocks.Linear(levels[-1] * side**2, config.features), nn.ReLU())
+        self.head = blocks.Linear(config.features, shape.classes if self.names_classes else TURNS)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """float (B, C, H, W) in [-1, 1] -> features (B, d), logits (B, classes or 4)."""
@@ -50,7 +64,7 @@ class Classifier(Trainable):
         return features, self.head(features)
 
     def players(self) -> dict[str, Player]:
-        return {"classifier": Player(list(self.parameters()), self.chosen.learning_rate)}
+        return {"classifier": Player(list(self.parameters()), self.config.learning_rate)}
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         if not self.names_classes:
@@ -65,3 +79,8 @@ class Classifier(Trainable):
 def turned(images: Tensor, turns: Tensor) -> Tensor:
     """Each square picture of (B, C, S, S) by its own number of quarter turns, int (B,) in [0, 4)."""
     return torch.stack([image.rot90(turn, (1, 2)) for image, turn in zip(images, turns.tolist(), strict=True)])
+
+
+def classify(network: Classifier, images: PictureStack, device: Device) -> Features:
+    """Features and logits of pictures under `network`, which is in eval mode on `device`."""
+    return extract_in_chunks(lambda chunk: network(blocks.as_model_space(chunk)), images, device, ROWS)

@@ -1,74 +1,34 @@
-"""What the metrics look through: pictures in, features and class logits out. Here the pipeline's own classifier."""
+"""The extractor that a run judges with: the pipeline's own classifier, or InceptionV3."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-from tqdm import tqdm
-
-from aigc import model
-from aigc.core import config, files, paths
+from aigc.core import files, paths
 from aigc.core.errors import DataError
 from aigc.core.runtime import Device
-from aigc.features.classifier import Classifier, ClassifierConfig
-from aigc.methods.contract import Shape
-from aigc.networks.blocks import as_model_space
-
-ROWS = 250
-
-
-class Stack(Protocol):
-    """Pictures that need not lie in memory: a slice of them is uint8 (b, C, H, W)."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: slice, /) -> np.ndarray: ...
+from aigc.features.classifier import Classifier, ClassifierConfig, classify
+from aigc.features.contract import FeatureExtractor, Features, PictureStack
+from aigc.model.card import read_card, read_weights
+from aigc.model.contract import Shape
 
 
-@dataclass(frozen=True)
-class Seen:
-    """features: float32 (N, d). logits: float32 (N, classes), of no columns where the extractor knows no classes."""
-
-    features: np.ndarray
-    logits: np.ndarray
-
-
-class Eye(Protocol):
-    """Any extractor. sha256 names its weights: numbers through different ones are never compared."""
-
-    sha256: str
-
-    def protocol(self) -> dict[str, Any]:
-        """What to print beside a number."""
-
-    def see(self, images: Stack) -> Seen:
-        """uint8 (N, C, H, W), memory-mapped or not, in chunks. Raises DataError when they do not fit the extractor."""
-
-
-def open_eye(chosen: config.Evaluate, device: Device) -> Eye:
-    """The extractor that `evaluate.extractor` names. Raises StorageError when its weights are missing or other than they should be."""
-    if chosen.extractor == "classifier":
-        return Extractor(device)
+def open_extractor(name: str, device: Device, inception_weights: str = "") -> FeatureExtractor:
+    """The extractor `classifier` or `inception`. Raises StorageError when its weights are missing or changed."""
+    if name == "classifier":
+        return ClassifierExtractor(device)
     from aigc.features.inception import Inception
 
-    return Inception(device, chosen.inception_weights)
+    return Inception(device, inception_weights)
 
 
-class Extractor:
-    """The evaluator in `folder`. name and sha256 belong beside every number that is made through it."""
+class ClassifierExtractor:
+    """The classifier in `folder`, in eval mode on the device."""
 
     def __init__(self, device: Device, folder: Path = paths.EVALUATOR) -> None:
-        self.card = model.read_card(folder)
+        self.card = read_card(folder)
         self.sha256 = self.card.weights_sha256
         self.network = Classifier(ClassifierConfig(**self.card.config), Shape(**self.card.shape))
-        model.read_weights(folder, self.card, self.network)
+        read_weights(folder, self.card, self.network)
         self.network.to(device.torch_device)
         self.device = device
 
@@ -78,34 +38,16 @@ class Extractor:
         return {"extractor": f"{task} trained on the train split", "extractor_sha256": self.sha256,
                 "extractor_accuracy": files.read_json(paths.EVALUATOR_METRICS)["accuracy"]}
 
-    def see(self, images: Stack) -> Seen:
-        """uint8 (N, C, H, W), memory-mapped or not, in chunks. Raises DataError when they have another shape than it learned."""
+    def extract(self, images: PictureStack) -> Features:
+        """uint8 (N, C, H, W), memory-mapped or not, in chunks. Raises DataError on another shape than it learned."""
         known = Shape(**self.card.shape).image
         if images.shape[1:] != known:
-            raise DataError(f"the pipeline's classifier knows pictures of (channels, height, width) {known}, found {images.shape[1:]}; "
-                            "resize them, or use `--extractor inception`")
-        seen = see(self.network, images, self.device)
-        return seen if self.names_classes else Seen(seen.features, seen.logits[:, :0])
+            raise DataError(f"the pipeline's classifier knows pictures of (channels, height, width) {known}, found "
+                            f"{images.shape[1:]}; resize them, or use `--extractor inception`")
+        found = classify(self.network, images, self.device)
+        return found if self.names_classes else Features(found.features, found.logits[:, :0])
 
     @property
     def names_classes(self) -> bool:
-        """Whether it learned classes; else it learned how pictures are turned."""
+        """Whether it learned classes; otherwise it learned by which quarter turn a picture was rotated."""
         return self.network.names_classes
-
-
-def see(network: Classifier, images: Stack, device: Device) -> Seen:
-    """Features and logits of pictures under `network`, which is in eval mode on `device`."""
-    return look(lambda chunk: network(as_model_space(chunk)), images, device, ROWS)
-
-
-@torch.inference_mode()
-def look(forward: Callable[[Tensor], tuple[Tensor, Tensor]], images: Stack, device: Device, rows: int) -> Seen:
-    """forward: uint8 (B, C, H, W) on `device` -> features, logits; called on `rows` pictures at a time."""
-    parts = []
-    with tqdm(total=len(images), disable=None, unit="picture", desc="features", leave=False) as bar:
-        for start in range(0, len(images), rows):
-            chunk = torch.from_numpy(np.array(images[start:start + rows])).to(device.torch_device)
-            parts.append([part.float().cpu().numpy() for part in forward(chunk)])
-            bar.update(len(chunk))
-    features, logits = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Seen(features, logits)

@@ -13,7 +13,7 @@ from torch import Tensor
 from aigc.core import files
 from aigc.core.errors import DataError, StorageError
 from aigc.core.runtime import Device
-from aigc.features.extractor import Seen, Stack, look
+from aigc.features.contract import Features, PictureStack, extract_in_chunks
 
 NAME = "weights-inception-2015-12-05-6726825d.pth"
 URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{NAME}"
@@ -35,11 +35,11 @@ class Inception:
         """What to print beside a number."""
         return {"extractor": "InceptionV3 of torch-fidelity, 2048 features", "extractor_sha256": self.sha256}
 
-    def see(self, images: Stack) -> Seen:
+    def extract(self, images: PictureStack) -> Features:
         """uint8 (N, 1 or 3, H, W), memory-mapped or not, in chunks; resized to 299 x 299 as TensorFlow 1 did."""
         if len(images.shape) != 4 or images.shape[1] not in (1, 3):
             raise DataError(f"InceptionV3 sees pictures of 1 or 3 channels, found {images.shape}")
-        return look(lambda chunk: self.network(chunk.expand(-1, 3, -1, -1)), images, self.device, ROWS)
+        return extract_in_chunks(lambda chunk: self.network(chunk.expand(-1, 3, -1, -1)), images, self.device, ROWS)
 
 
 def fetched() -> Path:

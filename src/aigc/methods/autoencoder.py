@@ -11,27 +11,27 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
-from aigc.core import config
-from aigc.methods.contract import Shape
+from aigc.core.config import Count, NonNegative
 from aigc.methods.families.encoding import Encoding, EncodingConfig
+from aigc.model.contract import Shape
 
 
-class Config(EncodingConfig):
-    decay_codes: config.NonNegative
-    noise: config.NonNegative
-    components: config.Count
+class AutoencoderConfig(EncodingConfig):
+    decay_codes: NonNegative
+    noise: NonNegative
+    components: Count
 
 
-class Build(Encoding):
-    def __init__(self, chosen: Config, shape: Shape) -> None:
-        super().__init__(chosen, shape)
-        self.chosen = chosen
-        self.density = Mixture(chosen.components, chosen.latent)
+class Autoencoder(Encoding):
+    def __init__(self, config: AutoencoderConfig, shape: Shape) -> None:
+        super().__init__(config, shape)
+        self.config = config
+        self.density = Mixture(config.components, config.latent)
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         codes = self.codes(real)
-        logits = self.decoder(codes + self.chosen.noise * torch.randn(codes.shape, generator=rng, device=rng.device))
-        yield "autoencoder", (self.misfit(logits, real) + self.chosen.decay_codes * codes.square().sum(1) / 2).mean()
+        logits = self.decoder(codes + self.config.noise * torch.randn(codes.shape, generator=rng, device=rng.device))
+        yield "autoencoder", (self.misfit(logits, real) + self.config.decay_codes * codes.square().sum(1) / 2).mean()
 
     def conclude(self, batches: Iterable[Tensor], seed: int) -> None:
         """Fit the mixture to the codes of all training pictures."""

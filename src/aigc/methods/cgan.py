@@ -4,18 +4,18 @@ Mirza & Osindero 2014, in the form of Miyato & Koyama 2018: the class scales and
 activations, and the critic's score gains the inner product of its features with the class's embedding.
 """
 
-from aigc.methods.contract import Shape
 from aigc.methods.families import convolutional
 from aigc.methods.families.adversarial import Adversarial, GameConfig
+from aigc.model.contract import Shape
 
 
-class Config(GameConfig, convolutional.PyramidConfig):
+class CGANConfig(GameConfig, convolutional.PyramidConfig):
     pass
 
 
-class Build(Adversarial):
+class CGAN(Adversarial):
     conditional = needs_classes = True
 
-    def __init__(self, chosen: Config, shape: Shape) -> None:
-        super().__init__(chosen, shape)
-        self.play(*convolutional.players(chosen, shape, shape.classes))
+    def __init__(self, config: CGANConfig, shape: Shape) -> None:
+        super().__init__(config, shape)
+        self.play(*convolutional.players(config, shape, shape.classes))

@@ -5,16 +5,16 @@ end of both networks, which the paper does without, since two halvings of a smal
 critic that sees how much a batch varies; narrow layers; and larger learning rates under an average of the weights.
 """
 
-from aigc.methods.contract import Shape
 from aigc.methods.families import convolutional
 from aigc.methods.families.adversarial import Adversarial, GameConfig
+from aigc.model.contract import Shape
 
 
-class Config(GameConfig, convolutional.PyramidConfig):
+class DCGANConfig(GameConfig, convolutional.PyramidConfig):
     see_batch: bool
 
 
-class Build(Adversarial):
-    def __init__(self, chosen: Config, shape: Shape) -> None:
-        super().__init__(chosen, shape)
-        self.play(*convolutional.players(chosen, shape, see_batch=chosen.see_batch))
+class DCGAN(Adversarial):
+    def __init__(self, config: DCGANConfig, shape: Shape) -> None:
+        super().__init__(config, shape)
+        self.play(*convolutional.players(config, shape, see_batch=config.see_batch))

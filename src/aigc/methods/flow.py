@@ -18,45 +18,47 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from aigc.core import config
-from aigc.methods.contract import LearningRate, Method, MethodConfig, Player, Shape
+from aigc.core.config import Count, Positive, Share
+from aigc.model.contract import LearningRate, Method, MethodConfig, Player, Shape
 from aigc.networks.blocks import Linear
 
 GROUPS = 8  # of channels, for normalisation
 LARGEST_SIDE = 16  # patches a side; larger pictures get larger patches
 
 
-class Config(MethodConfig):
+class FlowMatchingConfig(MethodConfig):
     learning_rate: LearningRate
     width: Annotated[int, Field(gt=0, multiple_of=GROUPS)]
-    label_dropout: config.Share
-    guidance: config.Positive
-    steps: config.Count
+    label_dropout: Share
+    guidance: Positive
+    steps: Count
     solver: Literal["euler", "heun"]
 
     @model_validator(mode="after")
-    def _guidance_has_something_to_start_from(self) -> "Config":
+    def _guidance_has_something_to_start_from(self) -> "FlowMatchingConfig":
         if self.guidance != 1 and self.label_dropout == 0:
             raise ValueError("guidance other than 1 needs label_dropout above 0: the velocity without a class must be learned too")
         return self
 
 
-class Build(Method):
-    def __init__(self, chosen: Config, shape: Shape) -> None:
+class FlowMatching(Method):
+    conditional = True  # where the pictures have classes
+
+    def __init__(self, config: FlowMatchingConfig, shape: Shape) -> None:
         super().__init__(shape)
-        self.chosen = chosen
+        self.config = config
         self.conditional = shape.has_classes
         self.latent_shape = shape.image
-        self.velocity = UNet(shape.channels, shape.size, chosen.width, shape.classes if self.conditional else 0)
+        self.velocity = UNet(shape.channels, shape.size, config.width, shape.classes if self.conditional else 0)
 
     def players(self) -> dict[str, Player]:
-        return {"velocity": Player(list(self.velocity.parameters()), self.chosen.learning_rate, betas=(0.9, 0.99))}
+        return {"velocity": Player(list(self.velocity.parameters()), self.config.learning_rate, betas=(0.9, 0.99))}
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         x_1, x_0 = real, torch.randn(real.shape, generator=rng, device=rng.device)
         t = torch.randn(len(real), generator=rng, device=rng.device).sigmoid()
         x_t = torch.lerp(x_0, x_1, t[:, None, None, None])
-        dropped = torch.rand(len(real), generator=rng, device=rng.device) < self.chosen.label_dropout
+        dropped = torch.rand(len(real), generator=rng, device=rng.device) < self.config.label_dropout
         labels = torch.where(dropped | (labels < 0), self.shape.classes, labels)
         yield "velocity", (self.velocity(x_t, t, labels) - (x_1 - x_0)).square().mean()
 
@@ -70,10 +72,10 @@ class Build(Method):
 
     def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
         x = latents
-        even = [step / self.chosen.steps for step in range(self.chosen.steps + 1)]
+        even = [step / self.config.steps for step in range(self.config.steps + 1)]
         for t, after in pairwise(u * u for u in even):  # finer near the noise, where the picture is decided
             dt, v = after - t, self.guided(x, t, labels)
-            if self.chosen.solver == "heun" and after < 1:
+            if self.config.solver == "heun" and after < 1:
                 v = (v + self.guided(x + dt * v, after, labels)) / 2
             x = x + dt * v
         return x.clamp(-1, 1)
@@ -82,10 +84,10 @@ class Build(Method):
         """The velocity at time t, guided towards the class where there is one and guidance is not 1."""
         time = torch.full((len(x),), t, device=x.device)
         velocity: Tensor = self.velocity(x, time, labels)
-        if not self.conditional or self.chosen.guidance == 1:
+        if not self.conditional or self.config.guidance == 1:
             return velocity
         free = self.velocity(x, time, torch.full_like(labels, self.shape.classes))
-        return torch.lerp(free, velocity, self.chosen.guidance)
+        return torch.lerp(free, velocity, self.config.guidance)
 
 
 def time_features(t: Tensor, width: int) -> Tensor:

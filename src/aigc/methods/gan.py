@@ -2,23 +2,23 @@
 
 from torch import nn
 
-from aigc.core import config
-from aigc.methods.contract import Shape
+from aigc.core.config import Count
 from aigc.methods.families.adversarial import Adversarial, GameConfig
+from aigc.model.contract import Shape
 from aigc.networks import blocks
 
 
-class Config(GameConfig):
-    width: config.Count
+class GANConfig(GameConfig):
+    width: Count
 
 
-class Build(Adversarial):
-    def __init__(self, chosen: Config, shape: Shape) -> None:
-        super().__init__(chosen, shape)
-        pixels, width = shape.channels * shape.size**2, chosen.width
+class GAN(Adversarial):
+    def __init__(self, config: GANConfig, shape: Shape) -> None:
+        super().__init__(config, shape)
+        pixels, width = shape.channels * shape.size**2, config.width
         self.play(
             generator=nn.Sequential(
-                blocks.mlp([chosen.latent, width, 2 * width, 2 * width, pixels]), nn.Tanh(), nn.Unflatten(1, shape.image)),
+                blocks.mlp([config.latent, width, 2 * width, 2 * width, pixels]), nn.Tanh(), nn.Unflatten(1, shape.image)),
             critic=nn.Sequential(
                 nn.Flatten(), blocks.mlp([pixels, 2 * width, width, width, 1]), nn.Flatten(0)),
         )

@@ -14,23 +14,23 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from aigc.core import config
-from aigc.methods.contract import Shape
+from aigc.core.config import NonNegative, Positive, Share
 from aigc.methods.families.encoding import Encoding, EncodingConfig
+from aigc.model.contract import Shape
 
 
-class Config(EncodingConfig):
-    deviation: config.Positive | Literal["learned"]
-    beta: config.NonNegative
-    kl_warmup: config.Share
-    free_bits: config.NonNegative
+class VAEConfig(EncodingConfig):
+    deviation: Positive | Literal["learned"]
+    beta: NonNegative
+    kl_warmup: Share
+    free_bits: NonNegative
 
 
-class Build(Encoding):
-    def __init__(self, chosen: Config, shape: Shape) -> None:
-        super().__init__(chosen, shape, outputs=2)
-        self.chosen = chosen
-        self.deviation = None if chosen.deviation == "learned" else chosen.deviation
+class VAE(Encoding):
+    def __init__(self, config: VAEConfig, shape: Shape) -> None:
+        super().__init__(config, shape, outputs=2)
+        self.config = config
+        self.deviation = None if config.deviation == "learned" else config.deviation
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The mean and log-variance of q(z|x), each float32 (B, latent)."""
@@ -43,7 +43,7 @@ class Build(Encoding):
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         mean, log_variance = self.posterior(real)
         logits = self.decoder(mean + (log_variance / 2).exp() * self.latents(len(real), rng))
-        price = kl(mean, log_variance).mean(0).clamp(min=self.chosen.free_bits).sum()
+        price = kl(mean, log_variance).mean(0).clamp(min=self.config.free_bits).sum()
         yield "autoencoder", self.misfit(logits, real, self.deviation).mean() + self.beta() * price
 
     def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
@@ -58,7 +58,7 @@ class Build(Encoding):
 
     def beta(self) -> float:
         """The weight of the KL term now: rising linearly over the first share `kl_warmup` of the run."""
-        return self.chosen.beta * (min(1.0, self.progress / self.chosen.kl_warmup) if self.chosen.kl_warmup else 1.0)
+        return self.config.beta * (min(1.0, self.progress / self.config.kl_warmup) if self.config.kl_warmup else 1.0)
 
 
 def kl(mean: Tensor, log_variance: Tensor) -> Tensor:

@@ -13,23 +13,23 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from aigc.core import config
-from aigc.methods.contract import Shape
+from aigc.core.config import Count, Positive
 from aigc.methods.families import convolutional
 from aigc.methods.families.adversarial import Adversarial
+from aigc.model.contract import Shape
 
 
-class Config(convolutional.PyramidConfig):
-    n_critic: config.Count
-    gradient_penalty: config.Positive
+class WGANGPConfig(convolutional.PyramidConfig):
+    n_critic: Count
+    gradient_penalty: Positive
 
 
-class Build(Adversarial):
-    def __init__(self, chosen: Config, shape: Shape) -> None:
-        super().__init__(chosen, shape)
-        self.n_critic = self.reals_per_update = chosen.n_critic
-        self.strength = chosen.gradient_penalty
-        self.play(*convolutional.players(chosen, shape))
+class WGANGP(Adversarial):
+    def __init__(self, config: WGANGPConfig, shape: Shape) -> None:
+        super().__init__(config, shape)
+        self.n_critic = self.reals_per_update = config.n_critic
+        self.strength = config.gradient_penalty
+        self.play(*convolutional.players(config, shape))
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         for batch in real.chunk(self.n_critic):

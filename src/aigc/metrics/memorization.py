@@ -23,7 +23,7 @@ CELLS, SMALLEST_CELL = 5, 20  # of C_T (Meehan et al. 2020: cells by k-means, th
 
 
 @dataclass(frozen=True)
-class Ground:
+class Survey:
     """The training pictures as points, and how dense they lie.
 
     points: float32 (N, d). nearest: float64 (N,), the distance of each to its nearest other. local: float64 (N,), the mean
@@ -43,39 +43,39 @@ class Nearest:
     index: np.ndarray
     distance: np.ndarray
 
-    def relative(self, ground: Ground) -> np.ndarray:
+    def relative(self, training: Survey) -> np.ndarray:
         """Distance in units of the local distance around the training picture: float64 (n,); 0 is an exact copy."""
-        local = ground.local[self.index]
+        local = training.local[self.index]
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(self.distance == 0, 0.0, self.distance / local)
 
 
-def survey(points: np.ndarray) -> Ground:
-    """The ground that training points (N, d) make. Raises ValueError below two points or where one is not finite."""
+def survey(points: np.ndarray) -> Survey:
+    """The survey of training points (N, d). Raises ValueError below two points or where one is not finite."""
     points = features(points, at_least=2)
     rows = np.ascontiguousarray(points).view(f"V{points.itemsize * points.shape[1]}")[:, 0]  # whole rows compare at once, as bytes
     _, first, which = np.unique(rows, return_index=True, return_inverse=True)
     distinct = points[first]
     squares = nearest(distinct, distinct, min(LOCAL, len(distinct) - 1), same=True)[0] if len(distinct) > 1 else np.zeros((1, 1))
     distances = np.sqrt(squares)[which]
-    return Ground(points.astype(np.float32), distances[:, 0], distances.mean(1))
+    return Survey(points.astype(np.float32), distances[:, 0], distances.mean(1))
 
 
-def find(samples: np.ndarray, ground: Ground) -> Nearest:
+def find(samples: np.ndarray, training: Survey) -> Nearest:
     """The nearest training point of each of samples (n, d); among equals the first."""
-    squares, index = nearest(samples, ground.points, 1)
+    squares, index = nearest(samples, training.points, 1)
     return Nearest(index[:, 0], np.sqrt(squares[:, 0]))
 
 
-def find_altered(images: np.ndarray, ground: Ground) -> Nearest:
+def find_altered(images: np.ndarray, training: Survey) -> Nearest:
     """The nearest training picture of each of images under the alteration that brings it nearest: mirrored or not, and
-    shifted by up to REACH pixels. images: uint8 (n, C, H, W); ground: a survey of `as_points` of the training pictures."""
+    shifted by up to REACH pixels. images: uint8 (n, C, H, W); training: the survey of `as_points` of the training pictures."""
     best = np.full(len(images), np.inf, np.float32)
     index, distance = np.zeros(len(images), np.int64), np.full(len(images), np.inf)
-    norms = np.square(ground.points).sum(1)
+    norms = np.square(training.points).sum(1)
     for points in as_points_altered(images):
         for rows in stretches(len(points), len(norms)):
-            squares = points[rows] @ ground.points.T
+            squares = points[rows] @ training.points.T
             squares *= -2
             squares += np.square(points[rows]).sum(1)[:, None]
             squares += norms
@@ -85,7 +85,7 @@ def find_altered(images: np.ndarray, ground: Ground) -> Nearest:
             places = nearer + rows.start
             best[places], index[places] = square[nearer], candidate[nearer]
             # The product above loses digits where two points are near; the distance is taken again from the difference.
-            distance[places] = np.linalg.norm(points[places].astype(np.float64) - ground.points[index[places]], axis=1)
+            distance[places] = np.linalg.norm(points[places].astype(np.float64) - training.points[index[places]], axis=1)
     return Nearest(index, distance)
 
 
@@ -105,16 +105,16 @@ def as_points_altered(images: np.ndarray) -> Iterator[np.ndarray]:
                 yield _window(candidate, rows, columns)
 
 
-def authenticity(found: Nearest, ground: Ground) -> np.ndarray:
+def authenticity(found: Nearest, training: Survey) -> np.ndarray:
     """Which samples are authentic (Alaa et al. 2022, section 4.3): farther from their training picture than it is from its
     own nearest other. bool (n,); the metric is its mean, about one half for real pictures where no dimension is empty."""
-    return found.distance > ground.nearest[found.index]
+    return found.distance > training.nearest[found.index]
 
 
-def cells(ground: Ground, rng: np.random.Generator, count: int = CELLS) -> np.ndarray:
+def cells(training: Survey, rng: np.random.Generator, count: int = CELLS) -> np.ndarray:
     """Centres of the cells of C_T: k-means of the training points: float64 (at most count, d)."""
-    count = min(count, len(ground.points))
-    return np.asarray(vq.kmeans2(ground.points.astype(np.float64), count, minit="++", missing="warn", rng=rng)[0])
+    count = min(count, len(training.points))
+    return np.asarray(vq.kmeans2(training.points.astype(np.float64), count, minit="++", missing="warn", rng=rng)[0])
 
 
 def cell_of(samples: np.ndarray, centres: np.ndarray) -> np.ndarray:

@@ -3,14 +3,18 @@
 Caps the arithmetic before the stage's page (and with it numpy and torch) is imported.
 """
 
+import functools
 import importlib
-import importlib.util
+import inspect
 import os
+import pkgutil
 import sys
 from pathlib import Path
 
-from aigc.core import paths, process, runtime
+from aigc.core import paths, process
 from aigc.core.errors import AigcError, ConfigError
+
+OBSERVED = ("train", "evaluate")  # stages that MLflow is told of
 
 
 def main(arguments: list[str]) -> int:
@@ -23,18 +27,29 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(name: str, *arguments: str) -> None:
-    from aigc.core import config  # takes a while, in which DVC may be killed: first `die_with_parent`
+    from aigc.core import (  # takes a while, in which DVC may be killed: first `die_with_parent`
+        config,
+        runtime,
+    )
 
     _refuse_foreign_code()
-    chosen = config.section("runtime", config.Runtime)
-    runtime.cap_environment(chosen.arithmetic, chosen.threads)
-    if importlib.util.find_spec(f"aigc.stages.{name}") is None:
-        raise ConfigError(f"no stage `{name}`; dvc.yaml names them")
-    page = importlib.import_module(f"aigc.stages.{name}")
+    switches = config.section("runtime", runtime.RuntimeConfig)
+    runtime.cap_environment(switches.arithmetic, switches.threads)
+    known = sorted(page.name for page in pkgutil.iter_modules([str(Path(__file__).parent)]) if page.name != "__main__")
+    if name not in known:
+        raise ConfigError(f"no stage `{name}`{config.did_you_mean(name, known)}")
+    work = importlib.import_module(f"aigc.stages.{name}").run
+    wanted = [parameter for parameter in inspect.signature(work).parameters if parameter != "observer"]
+    if len(arguments) != len(wanted):
+        raise ConfigError(f"usage: python -m aigc.stages {' '.join([name, *map(str.upper, wanted)])}")
+    if name in OBSERVED:
+        from aigc.tracking.observer import MlflowObserver
+
+        work = functools.partial(work, observer=MlflowObserver())
     try:
         # An orphan of a killed DVC may still be here for a moment; two writers never meet.
         with process.only_writer(paths.CHECKPOINTS / f"{'-'.join((name, *arguments))}.lock"):
-            page.run(*arguments)
+            work(*arguments)
     except AigcError as error:
         error.args = (f"{' '.join((name, *arguments))}: {error}",)
         raise

@@ -1,32 +1,50 @@
-"""check: the whole of params.yaml is understood, before anything runs. Narrow params alone would let a misspelt key pass."""
+"""check: the whole of params.yaml is understood before anything runs. Narrow params alone would let a misspelt key pass."""
 
+from typing import Any
+
+from aigc import methods
 from aigc.core import config, files, paths
+from aigc.core.config import Section
 from aigc.core.errors import ConfigError
-from aigc.methods import contract
+from aigc.core.runtime import RuntimeConfig
+from aigc.data.config import DataConfig, GateConfig, PreprocessConfig
+from aigc.evaluation.config import SMALLEST_SAMPLE, AuditConfig, EvaluateConfig
+from aigc.features.classifier import EvaluatorConfig
+from aigc.model.sampling import GenerateConfig
+from aigc.training.config import TrainConfig
+
+SECTIONS: dict[str, type[Section]] = {
+    "runtime": RuntimeConfig, "data": DataConfig, "validate": GateConfig, "preprocess": PreprocessConfig,
+    "evaluator": EvaluatorConfig, "train": TrainConfig, "generate": GenerateConfig, "evaluate": EvaluateConfig,
+    "audit": AuditConfig,
+}
 
 
 def run() -> None:
     """Its out is constant, so that editing a comment re-runs nothing else."""
-    content = config.read()
-    pages = contract.available()
-    for name in config.methods(content):
+    check(config.read())
+    files.write_json(paths.CHECKED, {"params": "understood"})
+
+
+def check(content: dict[str, Any]) -> None:
+    """Raises ConfigError, naming the key, where params.yaml holds an unknown key, a bad value or a contradiction."""
+    pages, chosen = methods.available(), config.methods(content)
+    for name in chosen:
         if name not in pages:
             raise ConfigError(f"{paths.PARAMS}: unknown method `{name}` under `methods`{config.did_you_mean(name, pages)}")
         if name not in content:
             raise ConfigError(f"{paths.PARAMS}: section `{name}` is missing, though `methods` names it")
     for name in content:
-        if name in config.SECTIONS:
-            config.section(name, config.SECTIONS[name], content)
-        elif name in pages:
-            contract.load_config(name, content)
-        elif name != "methods":
+        if name in pages:
+            methods.load_config(name, content)
+        elif name not in SECTIONS and name not in config.UNPARSED:
             raise ConfigError(f"{paths.PARAMS}: unknown key `{name}`"
-                              f"{config.did_you_mean(name, [*config.SECTIONS, *pages, 'methods'])}")
-    for name in config.SECTIONS:
-        config.section(name, config.SECTIONS[name], content)
+                              f"{config.did_you_mean(name, [*SECTIONS, *pages, *config.UNPARSED])}")
+    for name, kind in SECTIONS.items():
+        config.section(name, kind, content)
     size, count = content["evaluate"]["sample_size"], content["generate"]["count"]
     if count < size:
         raise ConfigError(f"{paths.PARAMS}: generate.count ({count}) is smaller than evaluate.sample_size ({size})")
-    if size < config.SMALLEST_SAMPLE:
-        raise ConfigError(f"{paths.PARAMS}: evaluate.sample_size ({size}) is below {config.SMALLEST_SAMPLE}, which the audit's controls need")
-    files.write_json(paths.CHECKED, {"params": "understood"})
+    if size < SMALLEST_SAMPLE:
+        raise ConfigError(f"{paths.PARAMS}: evaluate.sample_size ({size}) is below {SMALLEST_SAMPLE}, which the audit's "
+                          "controls need")

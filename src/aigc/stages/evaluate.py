@@ -1,48 +1,56 @@
 """evaluate: the numbers of one method's samples, each with its interval, its floor, its ceiling and its protocol."""
 
 import sys
+from typing import Any
 
-from aigc import model, sampling
+from aigc import methods
 from aigc.core import config, files, paths, runtime
 from aigc.core.errors import StorageError
+from aigc.core.runtime import RuntimeConfig
 from aigc.data import pictures
 from aigc.evaluation import audit, fidelity
-from aigc.metrics.intervals import flat
-from aigc.tracking import finished, views
+from aigc.evaluation.audit import AuditContext, Samples
+from aigc.evaluation.config import AuditConfig, EvaluateConfig
+from aigc.training.observer import Observer
 
 
-def run(method: str) -> None:
-    chosen, switches = config.section("evaluate", config.Evaluate), config.section("runtime", config.Runtime)
+def run(method: str, observer: Observer) -> None:
+    settings, switches = config.section("evaluate", EvaluateConfig), config.section("runtime", RuntimeConfig)
     device = runtime.start_torch(switches.arithmetic, switches.threads)
-    through = audit.Through.open(chosen, device)
-    reference = files.read_json(paths.REFERENCE_METRICS)
-    if through.eye.sha256 != reference["protocol"]["extractor_sha256"]:
-        known = reference["protocol"]["extractor_sha256"]
-        raise StorageError(f"{paths.REFERENCE_METRICS}: made through the extractor {known[:16]}, this is "
-                           f"{through.eye.sha256[:16]}; numbers through two extractors are not comparable: run `dvc repro reference`")
+    context = AuditContext.open(settings, config.section("audit", AuditConfig), device)
+    reference = read_reference(context)
     samples = pictures.open_folder(paths.generated(method))
-    seen = fidelity.look(through.eye, samples.images, str(paths.generated(method)), chosen.sample_size)
-    real = fidelity.read(paths.REFERENCE, chosen)
-    numbers = fidelity.measure(real, seen, chosen)
-    beside = {name: {**number, "floor": reference["floor"][name]["value"], "ceiling": reference["ceiling"][name]["value"]}
-              for name, number in numbers.items()}
-    protocol = {**reference["protocol"], "samples": len(samples), "samples_sha256": files.sha256(paths.generated(method) / "images.npy")}
-    generator, card = model.read(paths.model(method), device.torch_device)
-    answer = audit.of_method(generator, samples, seen, audit.open_splits(chosen.sample_size), through, real.features,
-                             config.section("audit", config.Audit), reference["audit"], paths.REFERENCE, card.config["batch_size"])
+    found = context.extractors.extract(samples.images, str(paths.generated(method)), context.size)
+    metric_settings = fidelity.settings_of(settings)
+    real = fidelity.read_real_sides(paths.REFERENCE, metric_settings)
+    numbers = fidelity.beside(fidelity.measure(real, found, metric_settings), floor=reference["floor"],
+                              ceiling=reference["ceiling"])
+    generator, card = methods.load(paths.model(method), device.torch_device)
+    main = found[fidelity.MAIN]
+    answer = audit.of_method(
+        context, Samples(generator, samples, main.features, context.classes_seen(samples.images, main),
+                         card.config["batch_size"]),
+        real[fidelity.MAIN].features, reference["audit"], paths.REFERENCE)
     files.write_csv(paths.classes(method), answer.classes)
     files.write_csv(paths.nearest(method), answer.nearest)
     files.write_csv(paths.confusion(method), answer.confusion)
-    content = {**beside, **answer.sections, "protocol": protocol}
+    content = {**numbers, **answer.sections, "protocol": {
+        **reference["protocol"], "samples": len(samples),
+        "samples_sha256": files.sha256(paths.generated(method) / "images.npy")}}
     files.write_json(paths.metrics(method), content)
     if not content["memorization"]["passes"]:
-        print(f"{method}: fails the memorization audit and cannot be promoted; see {paths.metrics(method)} and the report", file=sys.stderr)
-    remember(method, card, {**flat(content), "sampling_images_per_second": sampling.pace(generator),
-                            "parameters": model.parameters(generator.state_dict())}, views.verdict_tags(content))
+        print(f"{method}: fails the memorization audit and cannot be promoted; see {paths.metrics(method)} and the report",
+              file=sys.stderr)
+    observer.evaluated(generator, card, content)
 
 
-def remember(method: str, card: model.Card, numbers: dict[str, float], tags: dict[str, str]) -> None:
-    """Add numbers (fid, fid_low, memorization/pixels/c_t, ...) and tags to the MLflow run that trained the model."""
-    if not finished.add_metrics(card.weights_sha256, numbers, [paths.metrics(method), paths.grid(method)], tags):
-        print(f"{method}: the MLflow store has no run of these weights (DVC restored them from its cache); "
-              "`aigc sync` makes one")
+def read_reference(context: AuditContext) -> dict[str, Any]:
+    """What `reference` wrote. Raises StorageError where it is incomplete, or was made through another extractor."""
+    reference: dict[str, Any] = files.read_json(paths.REFERENCE_METRICS)
+    if not isinstance(reference, dict) or not {"floor", "ceiling", "audit", "protocol"} <= reference.keys():
+        raise StorageError(f"{paths.REFERENCE_METRICS}: not what `reference` writes; run `dvc repro reference`")
+    known, sha256 = reference["protocol"]["extractor_sha256"], context.extractors.main.sha256
+    if sha256 != known:
+        raise StorageError(f"{paths.REFERENCE_METRICS}: made through the extractor {known[:16]}, this is {sha256[:16]}; "
+                           "numbers through two extractors are not comparable: run `dvc repro reference`")
+    return reference

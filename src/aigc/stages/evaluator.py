@@ -1,4 +1,4 @@
-"""evaluator: the classifier through which every method is judged. Too inaccurate a one stops the pipeline."""
+"""evaluator: the classifier through which every method is judged. One that is too inaccurate stops the pipeline."""
 
 import sys
 from typing import Any
@@ -6,56 +6,61 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from aigc import model
-from aigc.core import config, files, paths, process, provenance, runtime
+from aigc.core import code, config, files, hashes, paths, process, runtime
 from aigc.core.errors import GateError
+from aigc.core.runtime import RuntimeConfig
 from aigc.data import pictures
-from aigc.features import answers
-from aigc.features.classifier import TURNS, Classifier, ClassifierConfig
-from aigc.methods.contract import Shape
+from aigc.data.pictures import Pictures
+from aigc.evaluation import classification
+from aigc.features.classifier import Classifier, ClassifierConfig, EvaluatorConfig
 from aigc.metrics.intervals import rounded
+from aigc.model.card import write_model
+from aigc.model.contract import Shape
 from aigc.training.checkpoint import Checkpoints
-from aigc.training.feed import Feed
+from aigc.training.config import TrainConfig
 from aigc.training.loop import Trainer
 
 NAME = "evaluator"
-FIXED: dict[str, Any] = {"ema_halflife": 2000.0, "warmup": 0.05, "decay": 0.5}  # of no interest to turn: it only has to be good enough
+FIXED: dict[str, Any] = {"ema_halflife": 2000.0, "warmup": 0.05, "decay": 0.5}  # it only has to be good enough
+JUDGEMENT = {"min_accuracy", "outlier"}  # keys that the training does not depend on
 
 
 def run() -> None:
-    chosen, switches = config.section(NAME, config.Evaluator), config.section("runtime", config.Runtime)
-    train, test = pictures.open_folder(paths.PROCESSED / "train"), pictures.open_folder(paths.PROCESSED / "test")
+    settings, switches = config.section(NAME, EvaluatorConfig), config.section("runtime", RuntimeConfig)
+    train, test = (pictures.open_folder(paths.PROCESSED / name) for name in ("train", "test"))
     device = runtime.start_torch(switches.arithmetic, switches.threads)
-    learning = ClassifierConfig(**FIXED, **chosen.model_dump(exclude={"seed", "min_accuracy", "outlier"}))
-    shape = Shape(train.images.shape[1], train.images.shape[2], len(train.classes))
-    data_sha256 = provenance.array_sha256(train.images)
-    fingerprint, identity = provenance.fingerprint({**chosen.model_dump(exclude={"min_accuracy", "outlier"}), **switches.model_dump()},
-                                                    {"images": data_sha256, "labels": provenance.array_sha256(train.labels)})
-    folder = paths.CHECKPOINTS / f"{NAME}-{fingerprint[:16]}"
-    with process.only_writer(folder / "lock"):
-        trainer = Trainer(NAME, lambda: Classifier(learning, shape), Feed(train.images, train.labels, chosen.seed, device),
-                          learning, config.Train(seed=chosen.seed, intervals=10, checkpoints=5), device,
-                          Checkpoints(folder, identity))
-        network = trainer.fit()
-    card = model.write(paths.EVALUATOR, network, method=NAME, config=learning.model_dump(), shape=vars(shape),
-                       classes=train.classes, seed=chosen.seed, data_sha256=data_sha256,
-                       origin=pictures.read_origin(paths.PROCESSED / "train"))
-    assert isinstance(network, Classifier)
-    doubtful: list[dict[str, Any]] = []
-    if network.names_classes:
-        asked, names = test.labels, test.classes
-        predicted, doubtful = answers.on_classes(network, test, "test", chosen.outlier, device)
-        doubtful += answers.on_classes(network, train, "train", chosen.outlier, device)[1]
-    else:
-        asked, predicted = answers.on_turns(network, test.images, device)
-        names = [f"{90 * turn} degrees" for turn in range(TURNS)]
-    files.write_csv(paths.EVALUATOR_CONFUSION, pd.DataFrame({"actual": np.array(names)[asked], "predicted": np.array(names)[predicted]}))
-    files.write_csv(paths.EVALUATOR_OUTLIERS, answers.table(doubtful))
-    if len(doubtful):
-        print(f"{NAME}: warning: {len(doubtful)} pictures may bear the wrong label; {paths.EVALUATOR_OUTLIERS} lists them, the report "
-              "shows the first", file=sys.stderr)
+    network, weights_sha256 = train_classifier(train, settings, switches, device)
+    asked, predicted, names, doubtful = classification.judge(network, train, test, settings.outlier, device)
+    files.write_csv(paths.EVALUATOR_CONFUSION,
+                    pd.DataFrame({"actual": np.array(names)[asked], "predicted": np.array(names)[predicted]}))
+    files.write_csv(paths.EVALUATOR_OUTLIERS, classification.doubtful_table(doubtful))
+    if doubtful:
+        print(f"{NAME}: warning: {len(doubtful)} pictures may have the wrong label; {paths.EVALUATOR_OUTLIERS} lists "
+              "them, the report shows the first", file=sys.stderr)
     accuracy = rounded(float(np.mean(predicted == asked)))
-    files.write_json(paths.EVALUATOR_METRICS, {"accuracy": accuracy, "n": len(test), "weights_sha256": card.weights_sha256})
-    if accuracy < chosen.min_accuracy:
+    files.write_json(paths.EVALUATOR_METRICS, {"accuracy": accuracy, "n": len(test), "weights_sha256": weights_sha256})
+    if accuracy < settings.min_accuracy:
         raise GateError(f"its accuracy on the test split is {accuracy:.4f}, below evaluator.min_accuracy "
-                        f"({chosen.min_accuracy}): a FID on bad features is worthless; raise evaluator.images")
+                        f"({settings.min_accuracy}): a FID on bad features is worthless; raise evaluator.images")
+
+
+def train_classifier(train: Pictures, settings: EvaluatorConfig, switches: RuntimeConfig,
+                     device: runtime.Device) -> tuple[Classifier, str]:
+    """The trained classifier, written to models/evaluator, and the sha256 of its weights. Resumes where it was killed."""
+    learning = ClassifierConfig(**FIXED, **settings.model_dump(exclude={"seed", *JUDGEMENT}))
+    data_sha256 = hashes.array_sha256(train.images)
+    fingerprint, identity = code.fingerprint(
+        NAME, None, {**settings.model_dump(exclude=JUDGEMENT), **switches.model_dump()},
+        {"images": data_sha256, "labels": hashes.array_sha256(train.labels)})
+    lock = paths.training_lock(NAME, fingerprint)
+    with process.only_writer(lock):
+        checkpoints = Checkpoints(lock.parent, identity)
+        checkpoints.start_anew_if_recorded()
+        network = Trainer.on(train, NAME, lambda: Classifier(learning, Shape.of(train)), learning,
+                             TrainConfig(seed=settings.seed, intervals=10, checkpoints=5), device, checkpoints).fit()
+        assert isinstance(network, Classifier)
+        card = write_model(paths.EVALUATOR, network, method=NAME, config=learning.model_dump(),
+                           shape=vars(network.shape), classes=train.classes, seed=settings.seed,
+                           data_sha256=data_sha256, origin=pictures.read_origin(paths.PROCESSED / "train"))
+        checkpoints.finish(paths.EVALUATOR / "config.json")
+    return network, card.weights_sha256

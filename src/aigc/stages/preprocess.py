@@ -9,10 +9,11 @@ from tqdm import tqdm
 from aigc.core import config, files, paths
 from aigc.core.errors import DataError
 from aigc.data import geometry, pictures, splits
+from aigc.data.config import PreprocessConfig
 
 
 def run() -> None:
-    chosen = config.section("preprocess", config.Preprocess)
+    chosen = config.section("preprocess", PreprocessConfig)
     found = pictures.open_folder(paths.RAW)
     split = pd.read_parquet(paths.RAW / "manifest.parquet", columns=["split"])["split"].to_numpy()
     for name in splits.NAMES:

@@ -5,10 +5,11 @@ import sys
 from aigc.core import config, files, paths
 from aigc.core.errors import GateError
 from aigc.data import expectations, gate
+from aigc.data.config import GateConfig
 
 
 def run() -> None:
-    chosen = config.section("validate", config.Validate)
+    chosen = config.section("validate", GateConfig)
     verdict, table = gate.judge(paths.RAW, chosen, paths.DATA_DOCS, paths.DATA_REFERENCE / "manifest.parquet")
     files.write_json(paths.VALIDATION, verdict)
     if told := expectations.failures_table(verdict, table):

@@ -4,21 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from aigc.core.errors import AigcError
-from aigc.tracking import runs
-
-import mlflow  # isort: skip  (runs sets MLflow's switches first)
+import mlflow
 from mlflow.entities import Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
+
+from aigc.core.errors import AigcError
+from aigc.tracking import store
+from aigc.tracking.run import SOURCE, WEIGHTS
 
 
 def read_run(run_id: str) -> tuple[mlflow.MlflowClient, Run]:
     """One run of the store. Raises AigcError when the store has none of this id."""
-    client, _ = runs.open_store()
+    client, _ = store.open_store()
     try:
         return client, client.get_run(run_id)
     except MlflowException:
-        raise AigcError(f"the MLflow store {runs.store_uri()} has no run {run_id}; "
+        raise AigcError(f"the MLflow store {store.store_uri()} has no run {run_id}; "
                         "`aigc ui` shows the runs, MLFLOW_TRACKING_URI names another store") from None
 
 
@@ -27,14 +28,14 @@ def sources(client: mlflow.MlflowClient, run: Run, scratch: Path) -> Path:
 
     A store that came from another machine names folders of that machine; its artifacts lie beside the database all the same.
     """
-    uri, run_id = runs.store_uri(), run.info.run_id
+    uri, run_id = store.store_uri(), run.info.run_id
     _, ours, inside = run.info.artifact_uri.partition("/mlruns/")
-    if uri.startswith(runs.SQLITE) and ours:
-        beside = Path(uri.removeprefix(runs.SQLITE)).resolve().parent / "mlruns" / inside / runs.SOURCE
+    if uri.startswith(store.SQLITE) and ours:
+        beside = Path(uri.removeprefix(store.SQLITE)).resolve().parent / "mlruns" / inside / SOURCE
         if beside.is_dir():
             return beside
     try:
-        return Path(client.download_artifacts(run_id, runs.SOURCE, str(scratch)))
+        return Path(client.download_artifacts(run_id, SOURCE, str(scratch)))
     except (MlflowException, OSError):
         raise AigcError(f"run {run_id}: its artifacts are not at {run.info.artifact_uri} nor beside the database; "
                         "copy mlruns/ from where it was made") from None
@@ -42,17 +43,17 @@ def sources(client: mlflow.MlflowClient, run: Run, scratch: Path) -> Path:
 
 def of_weights(client: mlflow.MlflowClient, experiment: str, weights_sha256: str) -> list[Run]:
     """The finished runs that trained these weights, newest first."""
-    return list(client.search_runs([experiment], f"tags.`{runs.WEIGHTS}` = '{weights_sha256}' and attributes.status = 'FINISHED'",
+    return list(client.search_runs([experiment], f"tags.`{WEIGHTS}` = '{weights_sha256}' and attributes.status = 'FINISHED'",
                                    order_by=["attributes.start_time DESC"]))
 
 
 def add_metrics(weights_sha256: str, metrics: Mapping[str, float], artifacts: list[Path], tags: Mapping[str, str]) -> bool:
     """Add final numbers (flat), files and tags to the run that trained these weights; False when the store has none."""
-    client, experiment = runs.open_store()
+    client, experiment = store.open_store()
     run = next(iter(of_weights(client, experiment, weights_sha256)), None)
     if run is None:
         return False
-    stamp = runs.milliseconds()
+    stamp = store.milliseconds()
     client.log_batch(run.info.run_id, metrics=[Metric(name, value, stamp, 0) for name, value in metrics.items()],
                      tags=[RunTag(key, value) for key, value in tags.items()])
     for path in artifacts:
@@ -75,7 +76,7 @@ class Finished:
 
 def every() -> list[Finished]:
     """All finished runs of our experiment."""
-    client, experiment = runs.open_store()
+    client, experiment = store.open_store()
     found: list[Run] = []
     token = None
     while True:

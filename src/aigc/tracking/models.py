@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-from aigc import model
-from aigc.core.errors import AigcError
-from aigc.tracking import finished, runs
+import mlflow
 
-import mlflow  # isort: skip  (runs sets MLflow's switches first)
+from aigc.core.errors import AigcError
+from aigc.model.card import CONFIG, WEIGHTS
+from aigc.tracking import finished, store
 
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 SCHEMES = ("models:/", "runs:/", "mlflow-artifacts:/")
@@ -20,16 +20,16 @@ def is_name(text: str) -> bool:
 
 def download(name: str, into: Path) -> Path:
     """The folder (weights and card) of the model that a run id or URI names, copied below `into`. Raises AigcError."""
-    mlflow.set_tracking_uri(runs.store_uri())
+    mlflow.set_tracking_uri(store.store_uri())
     try:
         if RUN_ID.fullmatch(name):
             name = f"models:/{model_of(mlflow.MlflowClient(), name)}"
         copied = Path(mlflow.artifacts.download_artifacts(artifact_uri=name, dst_path=str(into)))
     except (mlflow.exceptions.MlflowException, OSError) as error:
-        raise AigcError(f"{name}: the MLflow store {runs.store_uri()} cannot give it ({str(error).splitlines()[0]})") from error
-    folders = [path.parent for path in copied.rglob(model.CONFIG) if (path.parent / model.WEIGHTS).exists()]
+        raise AigcError(f"{name}: the MLflow store {store.store_uri()} cannot give it ({str(error).splitlines()[0]})") from error
+    folders = [path.parent for path in copied.rglob(CONFIG) if (path.parent / WEIGHTS).exists()]
     if len(folders) != 1:
-        raise AigcError(f"{name}: holds no {model.CONFIG} beside a {model.WEIGHTS}; name a model that `train` logged")
+        raise AigcError(f"{name}: holds no {CONFIG} beside a {WEIGHTS}; name a model that `train` logged")
     return folders[0]
 
 
@@ -44,8 +44,8 @@ def model_of(client: mlflow.MlflowClient, run_id: str) -> str:
 
 def runs_with(weights_sha256: str) -> list[str]:
     """Ids of the finished runs that trained these weights, newest first; none when there is no store, and none is made."""
-    uri = runs.store_uri()
-    if uri.startswith(runs.SQLITE) and not Path(uri.removeprefix(runs.SQLITE)).exists():
+    uri = store.store_uri()
+    if uri.startswith(store.SQLITE) and not Path(uri.removeprefix(store.SQLITE)).exists():
         return []
-    client, experiment = runs.open_store()
+    client, experiment = store.open_store()
     return [run.info.run_id for run in finished.of_weights(client, experiment, weights_sha256)]

@@ -1,10 +1,10 @@
 """MLflow's model registry: which trained model is the one to use. A model that fails its memorization audit never is."""
 
-from aigc.core.errors import AigcError, GateError
-from aigc.tracking import finished, models, runs, views
-
-import mlflow  # isort: skip  (runs sets MLflow's switches first)
+import mlflow
 from mlflow.exceptions import MlflowException
+
+from aigc.core.errors import AigcError, GateError
+from aigc.tracking import finished, models, store, views
 
 
 def promote(weights_sha256: str, name: str, alias: str) -> tuple[str, str]:
@@ -13,7 +13,7 @@ def promote(weights_sha256: str, name: str, alias: str) -> tuple[str, str]:
 
     Raises AigcError where the store has no run of it or refuses the name, GateError where its run has not passed the audit.
     """
-    client, experiment = runs.open_store()
+    client, experiment = store.open_store()
     found = finished.of_weights(client, experiment, weights_sha256)
     if not found:
         raise AigcError("the MLflow store has no finished run of these weights; `aigc sync` makes one")

@@ -15,8 +15,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel
 from PIL import Image
 
-from aigc import model, sampling
+from aigc import methods
 from aigc.core.errors import ConfigError
+from aigc.model import sampling
 
 MOST = 10_000
 
@@ -25,7 +26,7 @@ class Sampler(PythonModel):
     """A trained method behind the pyfunc interface."""
 
     def load_context(self, context: Any) -> None:
-        self.method, self.card = model.read(Path(os.fspath(context.artifacts["model"])))
+        self.method, self.card = methods.load(Path(os.fspath(context.artifacts["model"])))
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """A row asks for `n` pictures of class `label` (default: every class in turn) drawn from `seed` (default 0)."""

@@ -8,10 +8,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from aigc.core import provenance
+from aigc.core import hashes
+from aigc.metrics import table
 
 NAME = "aigc-comparison"
-COLUMNS = ("metrics.`fid`", "metrics.`is`", "metrics.`precision`", "metrics.`recall`", "params.`images`", "params.`batch_size`",
+COLUMNS = (*(f"metrics.`{metric.name}`" for metric in table.on_page("mlflow")), "params.`images`", "params.`batch_size`",
            "params.`train.seed`", "params.`runtime.arithmetic`", "attributes.`Models`")
 COLOURS = {"autoencoder": "#8d5524", "vae": "#edae49", "gan": "#5c6b73", "wgan_gp": "#7b4fa3", "dcgan": "#2c6e9b",
            "cgan": "#3a7d44", "flow": "#d1495b"}
@@ -53,5 +54,5 @@ def verdict_tags(content: Mapping[str, Any]) -> dict[str, str]:
         tags[AUDIT] = PASSED if content["memorization"]["passes"] else "failed"
     if "protocol" in content:
         protocol = {key: value for key, value in content["protocol"].items() if not key.startswith("samples")}
-        tags["aigc.protocol"] = provenance.digest(protocol)
+        tags["aigc.protocol"] = hashes.short_digest(protocol)
     return tags

@@ -19,13 +19,35 @@ from aigc.core.errors import StorageError
 KEPT = 2
 NAMED_DIFFERENCES = 4
 DIGEST_LENGTH = 32
+FINISHED = "finished.json"
 
 
 class Checkpoints:
-    """The checkpoints of one training run in one folder, METHOD-FINGERPRINT. identity: what the fingerprint was made of."""
+    """The checkpoints of one training in one folder, NAME-FINGERPRINT. identity: what the fingerprint was made of."""
 
     def __init__(self, folder: Path, identity: Mapping[str, Any] | None = None) -> None:
         self.folder, self.identity = folder, dict(identity or {})
+
+    def finish(self, out: Path) -> None:
+        """Note that the stage wrote all of its outs; `out` is one of them, a file that DVC lists by its md5."""
+        files.write_json(self.folder / FINISHED, {"path": str(out), "md5": files.md5(out)})
+
+    def start_anew_if_recorded(self) -> bool:
+        """Drop all checkpoints of a training that was finished and is in use; whether that was so.
+
+        In use: an out lies here, or dvc.lock names it. Then the stage was asked to run once more (`dvc repro --force`), and
+        trains anew. Otherwise DVC was killed before it recorded the end, and the last checkpoint is the result.
+        """
+        if not (self.folder / FINISHED).exists():
+            return False
+        noted = files.read_json(self.folder / FINISHED)
+        out, lock = Path(noted["path"]), Path("dvc.lock")
+        is_here = out.exists() and files.md5(out) == noted["md5"]
+        if not is_here and not (lock.exists() and f"md5: {noted['md5']}\n" in lock.read_text(errors="replace")):
+            return False
+        for path in [*self._newest_first(), self.folder / FINISHED]:
+            path.unlink(missing_ok=True)
+        return True
 
     def save(self, step: int, tensors: dict[str, Tensor], metadata: Any) -> None:
         """Write the state at `step` and drop all but the newest two."""
@@ -101,9 +123,18 @@ def unpack(tensors: dict[str, Tensor], modules: dict[str, nn.Module],
                 index, _, field = key.partition("/")
                 state.setdefault(int(index), {})[field] = value
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+            _lay_out_moments(optimizer)
     except (RuntimeError, ValueError) as error:
         raise StorageError(f"the checkpoint is of another model ({' '.join(str(error).split())[:200]}); "
                            "delete .checkpoints and run again") from None
+
+
+def _lay_out_moments(optimizer: torch.optim.Optimizer) -> None:
+    """Give each moment the memory layout of its weight: a fused step on channels_last weights needs both alike."""
+    for parameter, state in optimizer.state.items():
+        for key, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aigc.core.randomness import BalancedOrder, Order, Purpose, generator
 from aigc.core.runtime import Device
 from aigc.networks import augment
 from aigc.networks.blocks import as_model_space
-from aigc.training.randomness import BalancedOrder, Order, generator
 
 ROWS = 1 << 12
 
@@ -53,7 +53,7 @@ class Feed:
         images, labels = self.ahead.take(step, size) if self.ahead else self.read(step, size)
         images, labels = as_model_space(images.to(self.device, non_blocking=True)), labels.to(self.device, non_blocking=True)
         if self.changes:
-            rng = generator(self.seed, "augment", step, self.device)
+            rng = generator(self.seed, Purpose.AUGMENT, step, self.device)
             for change in self.changes:
                 images = change(images, rng=rng)
         return images, labels

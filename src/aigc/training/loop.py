@@ -8,32 +8,29 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from aigc.core import config
+from aigc.core import paths, randomness
 from aigc.core.errors import DivergedError, Interrupted
 from aigc.core.process import StopRequest
+from aigc.core.randomness import Purpose
 from aigc.core.runtime import Device
-from aigc.methods.contract import Method, MethodConfig, Player, Trainable
-from aigc.training import checkpoint, randomness
+from aigc.data.pictures import Pictures
+from aigc.model.contract import Method, MethodConfig, Player, Trainable
+from aigc.training import checkpoint
+from aigc.training.config import TrainConfig
 from aigc.training.ema import Average, refresh_batch_statistics
 from aigc.training.feed import Feed
+from aigc.training.observer import Row
 
 STATISTICS_PASSES = 20
 
-Row = dict[str, float]
 Outcome = tuple[int, str, Tensor, Tensor]  # (step, player, loss, gradient norm)
-
-
-class Observer(Protocol):
-    """Someone who is told of progress, always after the checkpoint that holds it."""
-
-    def __call__(self, history: list[Row], average: nn.Module) -> None:
-        """history: one row an interval so far. average: the EMA of the method, in eval mode."""
+Watcher = Callable[[list[Row], Any], None]  # (history so far, the averaged model in eval mode), after each checkpoint
 
 
 @dataclass(frozen=True)
@@ -46,10 +43,10 @@ class Plan:
     checkpoint: int
 
     @classmethod
-    def of(cls, chosen: MethodConfig, train: config.Train, reals_per_update: int) -> "Plan":
+    def of(cls, config: MethodConfig, train: TrainConfig, reals_per_update: int) -> "Plan":
         """The number of images is rounded up to whole steps of batch_size * reals_per_update."""
-        batch = chosen.batch_size * reals_per_update
-        steps = math.ceil(chosen.images / batch)
+        batch = config.batch_size * reals_per_update
+        steps = math.ceil(config.images / batch)
         interval = math.ceil(steps / train.intervals)
         return cls(steps, batch, interval, interval * (train.intervals // train.checkpoints))
 
@@ -58,36 +55,50 @@ class Plan:
         return step % every == 0 or step == self.steps
 
 
-def learning_rate(chosen: MethodConfig, peak: float, progress: float) -> float:
+def learning_rate(config: MethodConfig, peak: float, progress: float) -> float:
     """Linear warm-up over the first share `warmup` of the run, linear decay to 0 over its last share `decay`.
 
     progress: share of the run that is done, in [0, 1).
     """
-    rising = progress / chosen.warmup if chosen.warmup else 1.0
-    falling = (1 - progress) / chosen.decay if chosen.decay else 1.0
+    rising = progress / config.warmup if config.warmup else 1.0
+    falling = (1 - progress) / config.decay if config.decay else 1.0
     return peak * min(1.0, max(rising, 1e-3), falling)
 
 
 class Trainer:
-    """One run: the model, its average, the optimizers, the history; `fit` takes them to the end."""
+    """One training: the model, its average, the optimizers, the history; `fit` takes them to the end.
 
-    def __init__(self, name: str, build: Callable[[], Trainable], feed: Feed, chosen: MethodConfig, train: config.Train,
-                 device: Device, checkpoints: checkpoint.Checkpoints) -> None:
-        self.name, self.feed, self.chosen, self.train, self.device = name, feed, chosen, train, device
-        torch.manual_seed(randomness.stream_seed(train.seed, f"initial weights of {name}"))
+    stream: names the streams of random numbers, so results depend on it. label: what a person is shown. Without
+    checkpoints nothing is saved and nothing can be resumed.
+    """
+
+    def __init__(self, stream: str, build: Callable[[], Trainable], feed: Feed, config: MethodConfig, train: TrainConfig,
+                 device: Device, checkpoints: checkpoint.Checkpoints | None = None, label: str = "") -> None:
+        self.stream, self.label = stream, label or stream
+        self.feed, self.config, self.train, self.device = feed, config, train, device
+        torch.manual_seed(randomness.stream_seed(train.seed, Purpose.INITIAL_WEIGHTS, of=stream))
         layout = torch.channels_last if device.channels_last else torch.contiguous_format
         self.model = build().to(device.torch_device)
         self.model.to(memory_format=layout)
-        self.average = Average(self.model, chosen.ema_halflife)
+        self.average = Average(self.model, config.ema_halflife)
         self.players = self.model.players()
         self.optimizers = {player: _adam(part, device) for player, part in self.players.items()}
-        self.plan = Plan.of(chosen, train, self.model.reals_per_update)
+        self.plan = Plan.of(config, train, self.model.reals_per_update)
         self.checkpoints = checkpoints
         self.history: list[Row] = []
         self.pending: list[Outcome] = []
         self.step = 0
 
-    def fit(self, observe: Observer | None = None) -> Trainable:
+    @classmethod
+    def on(cls, pictures: Pictures, stream: str, build: Callable[[], Trainable], config: MethodConfig,
+           train: TrainConfig, device: Device, checkpoints: checkpoint.Checkpoints | None = None,
+           label: str = "") -> Self:
+        """A trainer that learns from `pictures`, altered as `train` says."""
+        feed = Feed(pictures.images, pictures.labels, train.seed, device, train.balanced, train.mirror, train.shift,
+                    train.crop)
+        return cls(stream, build, feed, config, train, device, checkpoints, label)
+
+    def fit(self, observe: Watcher | None = None) -> Trainable:
         """Train to the end (from the last checkpoint, if there is one) and return the average, ready to sample.
 
         Raises DivergedError at the first loss or gradient that is not finite, Interrupted after SIGTERM or SIGINT.
@@ -95,7 +106,7 @@ class Trainer:
         self.resume()
         if observe and self.history:
             observe(self.history, self.average.model.eval())
-        with StopRequest() as stop, tqdm(total=self.plan.steps, initial=self.step, desc=f"train {self.name}",
+        with StopRequest() as stop, tqdm(total=self.plan.steps, initial=self.step, desc=f"train {self.label}",
                                          unit="step", disable=None, file=sys.stderr) as bar:
             while self.step < self.plan.steps:
                 self.pending += self.advance()
@@ -115,7 +126,7 @@ class Trainer:
     def advance(self) -> list[Outcome]:
         """One step of every player; the outcomes stay on the device."""
         real, labels = self.feed.batch(self.step, self.plan.batch)
-        rng = randomness.generator(self.train.seed, f"train {self.name}", self.step, self.device.torch_device)
+        rng = randomness.generator(self.train.seed, Purpose.TRAIN, self.step, self.device.torch_device, of=self.stream)
         if self.device.channels_last:
             real = real.contiguous(memory_format=torch.channels_last)
         outcomes = []
@@ -144,7 +155,7 @@ class Trainer:
         return norm
 
     def rate(self, player: str) -> float:
-        return learning_rate(self.chosen, self.players[player].learning_rate, self.step / self.plan.steps)
+        return learning_rate(self.config, self.players[player].learning_rate, self.step / self.plan.steps)
 
     def summarise(self) -> Row:
         """One row of history from the outcomes of an interval. Raises DivergedError naming the first bad one."""
@@ -155,7 +166,7 @@ class Trainer:
                 if not math.isfinite(value):
                     raise DivergedError(
                         f"the {what} of player `{player}` became {value} at step {step} of {self.plan.steps}; "
-                        f"a smaller learning rate under `{self.name}` in {config.paths.PARAMS} is the first remedy")
+                        f"a smaller learning rate under `{self.label}` in {paths.PARAMS} is the first remedy")
         for player in self.players:
             mean = numbers[[who == player for _, who, *_ in self.pending]].mean(0)
             row[f"loss/{player}"], row[f"gradient_norm/{player}"] = mean.tolist()
@@ -164,6 +175,8 @@ class Trainer:
 
     def save(self) -> None:
         """Write everything that changes to a checkpoint."""
+        if self.checkpoints is None:
+            return
         tensors = checkpoint.pack(self._modules(), self.optimizers)
         columns = list(self.history[0]) if self.history else []
         tensors["history"] = torch.tensor([[row[column] for column in columns] for row in self.history],
@@ -174,7 +187,7 @@ class Trainer:
 
     def resume(self) -> None:
         """Go back to the newest whole checkpoint, if there is one."""
-        found = self.checkpoints.latest()
+        found = self.checkpoints.latest() if self.checkpoints else None
         if found is None:
             return
         tensors, metadata = found
@@ -184,7 +197,7 @@ class Trainer:
         self.step = metadata["step"]
         self.history = [dict(zip(metadata["columns"], row, strict=True)) for row in history]
         self.pending = [(step, player, *numbers) for (step, player), numbers in zip(metadata["pending"], pending, strict=True)]
-        print(f"{self.name}: resumed at step {self.step} of {self.plan.steps}", file=sys.stderr)
+        print(f"{self.label}: resumed at step {self.step} of {self.plan.steps}", file=sys.stderr)
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"model": self.model, "average": self.average.model}
@@ -201,15 +214,17 @@ class Trainer:
         average = self.average.model.eval()
         if not isinstance(average, Method):
             return
-        batch = torch.arange(self.chosen.batch_size, device=self.device.torch_device)
+        batch = torch.arange(self.config.batch_size, device=self.device.torch_device)
 
         def sample_once(index: int) -> None:
             labels = (batch + index * len(batch)) % max(1, average.shape.classes)
-            rng = randomness.generator(self.train.seed, f"statistics of {self.name}", index, self.device.torch_device)
+            rng = randomness.generator(self.train.seed, Purpose.BATCH_STATISTICS, index, self.device.torch_device,
+                                       of=self.stream)
             average.sample(labels, rng)
 
         refresh_batch_statistics(average, STATISTICS_PASSES, sample_once)
-        average.conclude(self.feed.all(self.chosen.batch_size), randomness.stream_seed(self.train.seed, f"conclude {self.name}"))
+        average.conclude(self.feed.all(self.config.batch_size),
+                         randomness.stream_seed(self.train.seed, Purpose.CONCLUDE, of=self.stream))
 
 
 def _numbers(outcomes: list[Outcome]) -> Tensor:

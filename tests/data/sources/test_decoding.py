@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aigc.core import config
+from aigc.data.config import PreprocessConfig
 from aigc.data.sources import decoding
 
-COLOUR = config.Preprocess(size=16, channels=3, fit="crop", background=[255, 0, 0])
-GREY = config.Preprocess(size=16, channels=1, fit="crop", background=[255, 255, 255])
+COLOUR = PreprocessConfig(size=16, channels=3, fit="crop", background=[255, 0, 0])
+GREY = PreprocessConfig(size=16, channels=1, fit="crop", background=[255, 255, 255])
 
 
 def saved(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:

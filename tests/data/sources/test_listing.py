@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from aigc.core import config
 from aigc.core.errors import DataError
+from aigc.data.config import DataConfig, SplitConfig
 from aigc.data.sources import listing
 
-DATA = config.Data(source="csv", path="unset", table="labels.csv", path_column="path", label_column="label", max_quarantined=0.01,
-                   licence="", attribution="", url="", split=config.Split(seed=0, holdout=0.2, test=0.2))
+DATA = DataConfig(source="csv", path="unset", table="labels.csv", path_column="path", label_column="label", max_quarantined=0.01,
+                   licence="", attribution="", url="", split=SplitConfig(seed=0, holdout=0.2, test=0.2))
 
 
 def put(place: Path) -> Path:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from aigc.methods.contract import Shape
 from aigc.methods.families.adversarial import CRITIC_LOSSES, GENERATOR_LOSSES, Adversarial, GameConfig
+from aigc.model.contract import Shape
 
 
 def config(**changes: object) -> GameConfig:

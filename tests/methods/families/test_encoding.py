@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import distributions as d
 
-from aigc.methods.contract import Shape
 from aigc.methods.families.encoding import Encoding, EncodingConfig
+from aigc.model.contract import Shape
 
 CONFIG = {"images": 1, "batch_size": 4, "ema_halflife": 1.0, "warmup": 0.0, "decay": 0.0, "latent": 3, "width": 4, "max_width": 8,
           "learning_rate": 0.1, "trunk": "mlp"}

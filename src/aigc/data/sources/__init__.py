@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from aigc.core import config
+from aigc.data.config import DataConfig, PreprocessConfig
 from aigc.data.sources import arrays, listing, published, workers
 from aigc.data.sources.arrays import digits as digits
 from aigc.data.sources.contract import Block, Source
@@ -25,7 +25,7 @@ ORIGINS = {
 }
 
 
-def open_source(chosen: config.Data, shape: config.Preprocess, processes: int) -> Source:
+def open_source(chosen: DataConfig, shape: PreprocessConfig, processes: int) -> Source:
     """The chosen source, its blocks not yet read. Raises DataError when it is not what it should be.
 
     Files are decoded at the model's size by `processes` worker processes; arrays keep theirs until preprocess.
@@ -50,7 +50,7 @@ def open_source(chosen: config.Data, shape: config.Preprocess, processes: int) -
             return of_files(listing.in_table(chosen), shape, processes)
 
 
-def origin(chosen: config.Data) -> dict[str, str]:
+def origin(chosen: DataConfig) -> dict[str, str]:
     """Source, licence, attribution and url: what params.yaml says, else what a named set is known to have."""
     known = ORIGINS.get(chosen.source, ("", "", ""))
     told = (chosen.licence, chosen.attribution, chosen.url)
@@ -58,7 +58,7 @@ def origin(chosen: config.Data) -> dict[str, str]:
                                         zip(("licence", "attribution", "url"), told, known, strict=True)}}
 
 
-def of_files(found: Listing, shape: config.Preprocess, processes: int) -> Source:
+def of_files(found: Listing, shape: PreprocessConfig, processes: int) -> Source:
     """A listing as a source: its files decoded in order, then what could not be opened at all."""
     def tasks() -> Iterator[Task]:
         for first in range(0, len(found.paths), FILES_A_TASK):

@@ -18,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
-from aigc.core import config
 from aigc.core.errors import DataError
 from aigc.data import geometry, manifest
+from aigc.data.config import PreprocessConfig
 from aigc.data.sources.contract import Block, Rejected
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
@@ -52,7 +52,7 @@ class Task(NamedTuple):
     paths: list[str]
     labels: list[int]
     first: int
-    chosen: config.Preprocess
+    chosen: PreprocessConfig
 
 
 def decode_files(task: Task) -> Block:
@@ -118,7 +118,7 @@ def read_whole(path: str) -> bytes:
     return content
 
 
-def decode(content: bytes, chosen: config.Preprocess) -> Decoded:
+def decode(content: bytes, chosen: PreprocessConfig) -> Decoded:
     """The bytes of a file -> a picture at the model's size. Raises Unusable with the reason, whatever the bytes are."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
@@ -141,7 +141,7 @@ def decode(content: bytes, chosen: config.Preprocess) -> Decoded:
         raise Unusable(f"cannot be decoded ({_told(error)})") from None
 
 
-def opaque_in_strips(picture: Image.Image, chosen: config.Preprocess) -> Image.Image:
+def opaque_in_strips(picture: Image.Image, chosen: PreprocessConfig) -> Image.Image:
     """A loaded picture of any mode as "L" or "RGB" of 8 bits. Raises Unusable where no rule says what its numbers mean."""
     tags = getattr(picture, "tag_v2", {})
     bits, inverted = int(np.ravel(tags.get(BITS, DEEPEST_BITS))[0]), tags.get(PHOTOMETRIC) == WHITE_IS_ZERO
@@ -157,7 +157,7 @@ def opaque_in_strips(picture: Image.Image, chosen: config.Preprocess) -> Image.I
     return whole
 
 
-def opaque(picture: Image.Image, chosen: config.Preprocess, bits: int, inverted: bool) -> Image.Image:
+def opaque(picture: Image.Image, chosen: PreprocessConfig, bits: int, inverted: bool) -> Image.Image:
     """The same at once. bits: of deep grey; inverted: whether its 0 is white."""
     if picture.mode == "F":
         values = np.asarray(picture)

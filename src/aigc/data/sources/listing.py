@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from aigc.core import config
 from aigc.core.errors import DataError
+from aigc.data.config import DataConfig
 from aigc.data.pictures import UNLABELLED
 from aigc.data.sources.contract import Rejected
 from aigc.data.sources.decoding import insist_on_a_file, shown
@@ -149,7 +149,7 @@ def _starts_as_picture(place: str) -> bool:
     return webp or bmp or start.startswith(SIGNATURES)
 
 
-def in_table(chosen: config.Data) -> Listing:
+def in_table(chosen: DataConfig) -> Listing:
     """The pictures that a CSV file names, in its order; paths start at the table's folder.
 
     Raises DataError for a table that is missing, not CSV, empty, or without the columns that params.yaml names.

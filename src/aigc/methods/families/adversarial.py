@@ -18,8 +18,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from aigc.core import config
-from aigc.methods.contract import LearningRate, Method, MethodConfig, Player, Shape
+from aigc.core.config import Count, NonNegative, Share
+from aigc.model.contract import LearningRate, Method, MethodConfig, Player, Shape
 from aigc.networks import augment
 
 Game = Literal["non_saturating", "minimax", "hinge", "least_squares", "relativistic"]
@@ -46,19 +46,19 @@ GENERATOR_LOSSES: dict[Game, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class AdversarialConfig(MethodConfig):
-    latent: config.Count
+    latent: Count
     generator_lr: LearningRate
     critic_lr: LearningRate
     beta1: Annotated[float, Field(ge=0, lt=1)]
     beta2: Annotated[float, Field(ge=0, lt=1)]
     spectral_norm: bool
-    r1: config.NonNegative
-    r2: config.NonNegative
-    penalty_every: config.Count
-    instance_noise: config.NonNegative
-    translate: config.Share
-    cutout: config.Share
-    brightness: config.Share
+    r1: NonNegative
+    r2: NonNegative
+    penalty_every: Count
+    instance_noise: NonNegative
+    translate: Share
+    cutout: Share
+    brightness: Share
 
 
 class GameConfig(AdversarialConfig):
@@ -71,10 +71,10 @@ class Adversarial(Method):
     generator: nn.Module
     critic: nn.Module
 
-    def __init__(self, chosen: AdversarialConfig, shape: Shape) -> None:
+    def __init__(self, config: AdversarialConfig, shape: Shape) -> None:
         super().__init__(shape)
-        self.rules = chosen
-        self.latent_shape = (chosen.latent,)
+        self.rules = config
+        self.latent_shape = (config.latent,)
 
     def play(self, generator: nn.Module, critic: nn.Module) -> None:
         """Take the two networks, the critic with spectral normalisation where it is asked for (Miyato 2018)."""

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from aigc.core import config
-from aigc.methods.contract import Shape
+from aigc.core.config import Count
 from aigc.methods.families.adversarial import AdversarialConfig
+from aigc.model.contract import Shape
 from aigc.networks import blocks
 from aigc.networks.convolutional import Critic, Generator
 
@@ -14,14 +14,14 @@ Units = Annotated[int, Field(ge=0)]
 
 
 class PyramidConfig(AdversarialConfig):
-    width: config.Count
-    max_width: config.Count
+    width: Count
+    max_width: Count
     generator_hidden: Units
     critic_hidden: Units
 
 
-def players(chosen: PyramidConfig, shape: Shape, classes: int = 0, see_batch: bool = False) -> tuple[Generator, Critic]:
+def players(config: PyramidConfig, shape: Shape, classes: int = 0, see_batch: bool = False) -> tuple[Generator, Critic]:
     """The two networks for pictures of `shape`, both told the class where `classes` is above 0."""
-    levels, side = blocks.pyramid(chosen.width, shape.size, chosen.max_width)
-    return (Generator(chosen.latent, levels, side, shape.channels, classes, chosen.generator_hidden),
-            Critic(shape.channels, levels, side, classes, chosen.critic_hidden, see_batch))
+    levels, side = blocks.pyramid(config.width, shape.size, config.max_width)
+    return (Generator(config.latent, levels, side, shape.channels, classes, config.generator_hidden),
+            Critic(shape.channels, levels, side, classes, config.critic_hidden, see_batch))

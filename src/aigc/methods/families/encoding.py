@@ -6,17 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aigc.core import config
-from aigc.methods.contract import LearningRate, Method, MethodConfig, Player, Shape
+from aigc.core.config import Count
+from aigc.model.contract import LearningRate, Method, MethodConfig, Player, Shape
 from aigc.networks import trunks
 
 Likelihood = Literal["bernoulli", "gaussian"]
 
 
 class EncodingConfig(MethodConfig):
-    latent: config.Count
-    width: config.Count
-    max_width: config.Count
+    latent: Count
+    width: Count
+    max_width: Count
     learning_rate: LearningRate
     trunk: trunks.Trunk
     likelihood: Likelihood
@@ -25,12 +25,14 @@ class EncodingConfig(MethodConfig):
 class Encoding(Method):
     """An encoder image -> `outputs` numbers a latent dimension, and a decoder latents -> logits of the pixels."""
 
-    def __init__(self, chosen: EncodingConfig, shape: Shape, outputs: int = 1) -> None:
+    reconstructs = True
+
+    def __init__(self, config: EncodingConfig, shape: Shape, outputs: int = 1) -> None:
         super().__init__(shape)
-        self.latent_shape = (chosen.latent,)
-        self.learning_rate, self.likelihood = chosen.learning_rate, chosen.likelihood
-        self.encoder, self.decoder = trunks.pair(chosen.trunk, shape.image, outputs * chosen.latent, chosen.latent,
-                                                 chosen.width, chosen.max_width)
+        self.latent_shape = (config.latent,)
+        self.learning_rate, self.likelihood = config.learning_rate, config.likelihood
+        self.encoder, self.decoder = trunks.pair(config.trunk, shape.image, outputs * config.latent, config.latent,
+                                                 config.width, config.max_width)
 
     def players(self) -> dict[str, Player]:
         return {"autoencoder": Player(list(self.parameters()), self.learning_rate)}

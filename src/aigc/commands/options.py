@@ -1,0 +1,32 @@
+"""Options that more than one command has."""
+
+import argparse
+import math
+from pathlib import Path
+
+STATED = object()  # `--tolerance` without a number
+MODEL_HELP = "a model's folder, an MLflow run id, or models:/… or runs:/…"
+
+
+def add_comparison(command: argparse.ArgumentParser) -> "argparse._MutuallyExclusiveGroup":
+    """How to judge, where to work, how to print. Returns the group of options on how to judge."""
+    how = command.add_mutually_exclusive_group()
+    how.add_argument("--tolerance", type=_share, nargs="?", const=STATED, metavar="SHARE",
+                     help="differing bytes pass when every metric is within SHARE of what it was, such as 0.1; without "
+                          "SHARE, within the tolerances of src/aigc/metrics/table.py")
+    command.add_argument("--keep", type=Path, metavar="DIR", help="work in DIR (must not exist) and leave it there")
+    command.add_argument("--json", action="store_true", help="print the verdict as JSON")
+    return how
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no share; 0.1 means a tenth")
+    return share
+
+
+def tolerance(arguments: argparse.Namespace) -> tuple[bool, float | None]:
+    """(whether metrics decide, the share on the command line or None for the stated tolerances)."""
+    value = arguments.tolerance
+    return value is not None, None if value is STATED else value

@@ -1,0 +1,87 @@
+"""Which source files a stage runs, read from its imports: what dvc.yaml lists and what a training's fingerprint hashes.
+
+Static: the files are parsed, never imported, so that the answer does not depend on who else is loaded in the process.
+"""
+
+import ast
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from aigc.core import files, paths
+
+SOURCE = Path(__file__).resolve().parent.parent.parent  # the folder that holds the package
+# Modules that cannot change an out: who watches a stage, how an error is shown, which process may run.
+NEUTRAL = ("aigc.core.code", "aigc.core.errors", "aigc.core.process", "aigc.core.version", "aigc.tracking",
+           "aigc.training.observer")
+
+
+def of_stage(stage: str, method: str | None = None) -> dict[str, Path]:
+    """{module: file} of what `python -m aigc.stages STAGE [METHOD]` runs and could change its outs."""
+    start = ["aigc.stages.__main__", f"aigc.stages.{stage}"]
+    return closure(*start, *([f"aigc.methods.{method}"] if method else []))
+
+
+def closure(*modules: str) -> dict[str, Path]:
+    """{module: file} of `modules` and of every module of ours that they import, directly or not, except NEUTRAL ones."""
+    found: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        path = _file_of(name)
+        if name in found or path is None or _is_neutral(name):
+            continue
+        found[name] = path
+        waiting += [*_imports(path), *([name.rpartition(".")[0]] if "." in name else [])]
+    return {name: path for name, path in sorted(found.items()) if not _is_only_a_docstring(path)}
+
+
+def fingerprint(stage: str, method: str | None, params: Mapping[str, Any],
+                deps: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    """The identity of a training: (sha256, what was hashed): its params, deps, code and requirements.lock."""
+    identity = {"params": dict(params), "deps": dict(deps), "code": hashes(of_stage(stage, method)),
+                "requirements": files.sha256(paths.REQUIREMENTS)}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(), identity
+
+
+def hashes(modules: Mapping[str, Path]) -> dict[str, str]:
+    """{module: sha256 of its file}."""
+    return {name: files.sha256(path) for name, path in modules.items()}
+
+
+def _is_neutral(module: str) -> bool:
+    return module == "aigc.stages" or any(module == name or module.startswith(f"{name}.") for name in NEUTRAL)
+
+
+def _file_of(module: str) -> Path | None:
+    place = SOURCE.joinpath(*module.split("."))
+    return next((path for path in (place / "__init__.py", place.with_suffix(".py")) if path.is_file()), None)
+
+
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes())
+
+
+def _is_only_a_docstring(path: Path) -> bool:
+    body = _tree(path).body
+    return not body or (len(body) == 1 and isinstance(body[0], ast.Expr))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Names that may be modules of ours, in the imports of one file; those for type checkers alone are left out."""
+    waiting: list[ast.AST] = [_tree(path)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            waiting += node.orelse
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        else:
+            waiting += ast.iter_child_nodes(node)

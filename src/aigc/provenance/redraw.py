@@ -1,0 +1,83 @@
+"""Pictures made again from what they say of themselves. The models that they name are opened once each."""
+
+import functools
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from aigc import methods
+from aigc.core import runtime
+from aigc.core.runtime import RuntimeConfig
+from aigc.model import sampling
+from aigc.provenance import drawing, lookup
+from aigc.provenance.texts import PREFIX, Claim
+
+BLOCKS_KEPT = 4
+
+
+class Opened:
+    """One model, and what it draws. place: where it was found, for a person."""
+
+    def __init__(self, folder: Path, place: str, device: torch.device) -> None:
+        self.place = place
+        self.method, self.card = methods.load(folder, device)
+        self._block = functools.lru_cache(maxsize=BLOCKS_KEPT)(self._draw)  # pictures of one block tend to come together
+
+    def lie(self, claim: Claim) -> str:
+        """Which text cannot be true of this model, "" when all can be."""
+        for name in ("method", "data_sha256", "weights_sha256"):
+            if getattr(claim, name) != getattr(self.card, name):
+                return f"{PREFIX}{name}"
+        for name, said in self.card.origin.items():
+            if getattr(claim, name) != said:
+                return f"{PREFIX}{name}"
+        known = range(self.method.shape.classes) if self.method.conditional else [sampling.UNLABELLED]
+        return "" if all(label in known for label in claim.labels) else f"{PREFIX}label"
+
+    def make(self, claim: Claim) -> Image.Image:
+        """The picture or contact sheet that `claim` describes."""
+        drawn = [self._picture(int(claim.seed), index, label) for index, label in enumerate(claim.labels, claim.first)]
+        images = torch.stack(drawn).numpy()
+        return drawing.as_sheet(images) if claim.is_sheet else drawing.as_picture(images[0])
+
+    def _picture(self, seed: int, index: int, label: int) -> Tensor:
+        number, row = divmod(index, sampling.BLOCK)
+        usual = int(sampling.default_labels(self.method, 1, index)) == label
+        return self._block(seed, number, None if usual else label)[row]
+
+    def _draw(self, seed: int, number: int, label: int | None) -> Tensor:
+        """A whole block, each row of its usual label, or all of one."""
+        labels = sampling.default_labels(self.method, sampling.BLOCK, number * sampling.BLOCK)
+        return sampling.one_block(self.method, seed, number, labels if label is None else torch.full_like(labels, label))
+
+
+class Models:
+    """The models that pictures ask for: those of `name` alone, or all that can be found. Closes what it opened at the end."""
+
+    def __init__(self, name: str | None, switches: RuntimeConfig) -> None:
+        self.name = name
+        self._device = runtime.start_torch(switches.arithmetic, switches.threads)
+        self._stack = ExitStack()
+        self._opened: dict[tuple[str, str], Opened | None] = {}
+
+    def __enter__(self) -> "Models":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @property
+    def looked(self) -> str:
+        """Where models are looked for."""
+        return f"in {self.name}" if self.name else "in models/ or in MLflow; --model names another place"
+
+    def find(self, weights_sha256: str, model_sha256: str) -> Opened | None:
+        """The model with these hashes, None when there is none."""
+        key = (weights_sha256, model_sha256)
+        if key not in self._opened:
+            found = self._stack.enter_context(lookup.holding(*key, self.name))
+            self._opened[key] = Opened(*found, self._device.torch_device) if found else None
+        return self._opened[key]

@@ -1,0 +1,1 @@
+"""The pipeline made again in another checkout, and two results compared."""

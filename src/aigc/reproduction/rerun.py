@@ -1,0 +1,148 @@
+"""A run of MLflow made again from what it recorded: commit, uncommitted changes, params. Then weights and metrics compared.
+
+The run's store may be this project's, one that came from another machine, or a server.
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aigc.core import files, paths
+from aigc.core.errors import AigcError, GateError
+from aigc.metrics.intervals import flat
+from aigc.reproduction import checkout
+from aigc.reproduction.comparison import (
+    IDENTICAL,
+    TOLERANCES,
+    MetricVerdict,
+    ancestors,
+    compare,
+    compare_metrics,
+    first_to_differ,
+    table,
+)
+from aigc.workspace import git, lockfile, machine
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+SHOWN = 8  # differences of the environment
+
+
+def run(run_id: str, tolerant: bool, share: float | None, keep: Path | None, as_json: bool) -> int:
+    """Re-make the run, print the verdict, return 0 when its weights and metrics are the same; raise GateError otherwise."""
+    from aigc.tracking import finished
+    from aigc.tracking.run import PATCH
+
+    git.top()
+    client, run = finished.read_run(run_id)
+    method, weights = run.data.tags.get("aigc.method"), run.data.tags.get("aigc.weights_sha256")
+    if not method or not weights:
+        raise AigcError(f"run {run_id} ({run.info.status}) has no trained model to compare with; name a finished run of ours")
+    with tempfile.TemporaryDirectory(prefix="aigc-source-") as scratch:
+        source = finished.sources(client, run, Path(scratch))
+        differences = environment_differences(run.data.tags, source / paths.REQUIREMENTS)
+        tell_environment(differences)
+        with checkout.worktree(run.data.tags.get("mlflow.source.git.commit", ""), keep) as folder:
+            restore(source, folder, PATCH)
+            recorded = lockfile.read_lock(source)
+            checkout.remake(folder, [f"{stage}@{method}" for stage in ("train", *(["evaluate"] if measured(run) else []))])
+            found = lockfile.read_lock(folder)
+            # The lock was recorded as training began: of what comes after, it may tell of an older run.
+            stages = compare(recorded, found, wanted=[name for name in ancestors(found, f"train@{method}") if name in recorded])
+            now = files.sha256(folder / paths.model(method) / "model.safetensors")
+            metrics = judged_metrics(run, folder / paths.metrics(method), share)
+    verdict = {"run_id": run_id, "method": method, "environment": differences, "stages": [asdict(stage) for stage in stages],
+               "weights": {"recorded": weights, "found": now}, "metrics": [asdict(metric) for metric in metrics]}
+    print(json.dumps(verdict, indent=1) if as_json else text(verdict, table(stages, []) if stages else "", metrics))
+    if weights == now and all(metric.found == metric.committed for metric in metrics):
+        print(f"identical: weights{f' and {len(metrics)} metrics' if metrics else ''} of {method}", file=sys.stderr)
+        return 0
+    first = first_to_differ(stages)
+    where = f"{first.stage} ({', '.join(first.outs)})" if first else f"{'train' if weights != now else 'evaluate'}@{method}"
+    story = f"run {run_id} differs, first {where}"
+    judged = [metric for metric in metrics if metric.metric in TOLERANCES]
+    if tolerant and judged and all(metric.within for metric in judged):
+        print(f"WARNING: {story}; every metric is within its tolerance", file=sys.stderr)
+        return 0
+    cause = f"; the environment differs in {', '.join(differences)}" if differences else ""
+    raise GateError(f"{story}{cause}; --keep DIR leaves the checkout to look into")
+
+
+def measured(run: "Run") -> bool:
+    """Whether the run was evaluated, not only trained."""
+    return any(name in TOLERANCES for name in run.data.metrics)
+
+
+def restore(source: Path, folder: Path, patch_name: str) -> None:
+    """Put what the run recorded over the checkout: its uncommitted changes, then its params."""
+    patch = source / patch_name
+    if patch.exists() and patch.stat().st_size:
+        git.run("-C", str(folder), "apply", "--binary", "--whitespace=nowarn", str(patch.absolute()))
+    if (source / paths.PARAMS).exists():
+        shutil.copyfile(source / paths.PARAMS, folder / paths.PARAMS)
+
+
+def environment_differences(tags: Mapping[str, str], requirements: Path) -> dict[str, list[str]]:
+    """{what: [then, now]} of the machine that the run recorded, and of its requirements.lock against what is installed."""
+    now = machine.describe()
+    then = {key.removeprefix("machine."): value for key, value in tags.items() if key.startswith("machine.")}
+    found = {key: [value, now.get(key, "unknown")] for key, value in then.items() if now.get(key) != value}
+    return found | (_other_versions(requirements.read_text()) if requirements.exists() else {})
+
+
+def _other_versions(lock: str) -> dict[str, list[str]]:
+    """{package: [locked, installed]} where they differ, on this platform."""
+    from importlib import metadata
+
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.version import Version
+
+    found = {}
+    for line in lock.replace("\\\n", " ").splitlines():
+        try:
+            wanted = Requirement(line.partition("#")[0].partition(" --hash")[0].strip())
+        except InvalidRequirement:
+            continue
+        if wanted.marker and not wanted.marker.evaluate():
+            continue
+        locked = next((pin.version for pin in wanted.specifier if pin.operator == "=="), None)
+        try:
+            installed = metadata.version(wanted.name)
+        except metadata.PackageNotFoundError:
+            installed = "not installed"
+        if locked and (installed == "not installed" or Version(installed) != Version(locked)):
+            found[wanted.name] = [locked, installed]
+    return found
+
+
+def tell_environment(differences: Mapping[str, list[str]]) -> None:
+    """Say on stderr how this environment differs from the run's, before anything is computed."""
+    if not differences:
+        print("environment: the same machine model, libraries and versions", file=sys.stderr)
+    for what, (then, now) in list(differences.items())[:SHOWN]:
+        print(f"environment: {what}: `{then}` then, `{now}` here", file=sys.stderr)
+    if len(differences) > SHOWN:
+        print(f"environment: and {len(differences) - SHOWN} more (--json names all)", file=sys.stderr)
+
+
+def judged_metrics(run: "Run", path: Path, share: float | None) -> list[MetricVerdict]:
+    """The run's numbers against those in the metrics file at `path`; [] when the run was not evaluated."""
+    if not measured(run):
+        return []
+    content: dict[str, Any] = files.read_json(path) if path.exists() else {}
+    now = flat(content)
+    before = {name: value for name, value in run.data.metrics.items() if name in now or name in TOLERANCES}
+    return compare_metrics(before, now, share)
+
+
+def text(verdict: Mapping[str, Any], stages: str, metrics: list[MetricVerdict]) -> str:
+    """The verdict as lines."""
+    weights = verdict["weights"]
+    same = IDENTICAL if weights["recorded"] == weights["found"] else f"{weights['recorded'][:16]} -> {weights['found'][:16]}"
+    return "\n".join(filter(None, [stages, f"weights of {verdict['method']}: {same}", *(str(metric) for metric in metrics)]))

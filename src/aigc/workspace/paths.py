@@ -1,0 +1,8 @@
+"""Files of the project's root that commands read or write and no stage does."""
+
+from pathlib import Path
+
+PIPELINE = Path("dvc.yaml")
+LOCK = Path("dvc.lock")
+LOCK_ORIGIN = Path("lock_origin.json")
+RUNS_PAGE = Path("reports/runs.html")
