@@ -23,7 +23,8 @@ Line = Annotated[str, Field(max_length=LONGEST_LINE, pattern=f"^{PRINTABLE}*$")]
 FEWEST_CLASSES = 2  # with one there is nothing to tell apart: such pictures have no classes
 
 
-UNPARSED = ("methods",)  # keys at the top of params.yaml that are no section
+SHARED = "shared"  # what several methods share: blocks that their sections merge
+UNPARSED = ("methods", SHARED)  # keys at the top of params.yaml that are no section of their own
 
 
 class Section(BaseModel):

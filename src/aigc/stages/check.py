@@ -42,9 +42,25 @@ def check(content: dict[str, Any]) -> None:
                               f"{config.did_you_mean(name, [*SECTIONS, *pages, *config.UNPARSED])}")
     for name, kind in SECTIONS.items():
         config.section(name, kind, content)
+    check_shared(content, [name for name in pages if name in content])
     size, count = content["evaluate"]["sample_size"], content["generate"]["count"]
     if count < size:
         raise ConfigError(f"{paths.PARAMS}: generate.count ({count}) is smaller than evaluate.sample_size ({size})")
     if size < SMALLEST_SAMPLE:
         raise ConfigError(f"{paths.PARAMS}: evaluate.sample_size ({size}) is below {SMALLEST_SAMPLE}, which the audit's "
                           "controls need")
+
+
+def check_shared(content: dict[str, Any], sections: list[str]) -> None:
+    """Raises ConfigError where a value under `shared` has no effect.
+
+    `dvc exp run -S shared.BLOCK.KEY=…` writes the old value into every method, which would hide the new one in silence.
+    """
+    for block, values in (content.get(config.SHARED) or {}).items():
+        users = [name for name in sections if isinstance(values, dict) and values.keys() <= content[name].keys()]
+        if not users:
+            raise ConfigError(f"{paths.PARAMS}: no method merges the block `{config.SHARED}.{block}`; remove it")
+        for key, value in values.items():
+            if all(content[name][key] != value for name in users):
+                raise ConfigError(f"{paths.PARAMS}: `{config.SHARED}.{block}.{key}` has no effect, since each method that "
+                                  f"shares it states its own; set it there, such as `-S {users[0]}.{key}={value}`")
