@@ -41,13 +41,15 @@ class WGANGP(Adversarial):
                 fake = self.augmented(self.generator(self.latents(len(batch), rng)), rng)
             batch = self.augmented(batch, rng)
             distance = self.critic(batch).mean() - self.critic(fake).mean()
-            penalty = self.gradient_penalty(batch, fake, self.lazy_weight(host_rng), rng)
+            penalty = self.gradient_penalty(batch, fake, rng, host_rng)
             yield "critic", penalty - distance + self.r1_r2_penalty(batch, fake, (), host_rng)
         fake = self.augmented(self.generator(self.latents(len(batch), rng)), rng)
         yield "generator", -self.critic(fake).mean()
 
-    def gradient_penalty(self, real: Tensor, fake: Tensor, weight: float, rng: torch.Generator) -> Tensor:
-        """weight * lambda E[(|grad D(x^)| - 1)^2], x^ between real and generated images (eq. 3)."""
+    def gradient_penalty(self, real: Tensor, fake: Tensor, rng: torch.Generator,
+                         host_rng: torch.Generator) -> Tensor:
+        """lambda E[(|grad D(x^)| - 1)^2], x^ between real and generated images (eq. 3), lazily."""
+        weight = self.lazy_weight(host_rng)
         if weight == 0:
             return real.new_zeros(())
         e = torch.rand(len(real), 1, 1, 1, generator=rng, device=rng.device)
