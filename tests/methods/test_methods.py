@@ -12,6 +12,8 @@ from aigc import methods
 from aigc.core import config
 from aigc.core.errors import ConfigError
 from aigc.core.runtime import Device
+from aigc.methods import wgan_gp
+from aigc.methods.families import adversarial
 from aigc.model import sampling
 from aigc.model.card import WEIGHTS, Card, write_model
 from aigc.model.contract import Method, MethodConfig, Shape
@@ -50,6 +52,28 @@ class NoSquareRoot(TorchDispatchMode):
         return operation(*args, **(kwargs or {}))
 
 
+HOST_SEED = 4711  # tells the host's generator from the others
+
+
+class NoReads(TorchDispatchMode):
+    """Forbids to read a tensor's value, for which the host would wait for a GPU, unless the host drew it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn: list[torch.Tensor] = []
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = operation(*args, **(kwargs or {}))
+        rng = (kwargs or {}).get("generator")
+        if rng is not None and rng.initial_seed() == HOST_SEED:
+            self.drawn.append(result)
+        if operation.overloadpacket is torch.ops.aten._local_scalar_dense:
+            assert args[0].data_ptr() in [tensor.data_ptr() for tensor in self.drawn]
+        return result
+
+
 def load(method: str, **changes: object) -> MethodConfig:
     content = config.read(ROOT / "params.yaml")
     content[method] |= {"images": 64, "batch_size": 32, **FEWER_STEPS.get(method, {}), **changes}
@@ -57,11 +81,15 @@ def load(method: str, **changes: object) -> MethodConfig:
 
 
 def train(method: str, shape: Shape, device: Device, folder: Path, **changes: object) -> torch.nn.Module:
+    return trainer(method, shape, device, folder, **changes).fit()
+
+
+def trainer(method: str, shape: Shape, device: Device, folder: Path, **changes: object) -> Trainer:
     settings = load(method, **changes)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, *shape.image), dtype=np.uint8)
     labels = rng.integers(0, shape.classes, 40) if shape.classes else np.full(40, -1)
-    trainer = Trainer(
+    return Trainer(
         method,
         lambda: methods.build(method, settings, shape),
         Feed(images, labels, 0, device),
@@ -70,7 +98,6 @@ def train(method: str, shape: Shape, device: Device, folder: Path, **changes: ob
         device,
         Checkpoints(folder),
     )
-    return trainer.fit()
 
 
 def write(folder: Path, trained: torch.nn.Module, method: str, shape: Shape) -> Card:
@@ -178,6 +205,18 @@ def test_every_method_trains_in_low_precision(method: str, device: Device, tmp_p
     changes = {"penalty_every": 1} if "penalty_every" in load(method).model_dump() else {}
     trained = train(method, Shape(1, 16, 10), low, tmp_path, **changes)
     assert all(parameter.isfinite().all() for parameter in trained.parameters())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_step_waits_for_no_value_from_the_device(
+    method: str, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host_rng = torch.Generator().manual_seed(HOST_SEED)
+    for page in (adversarial, wgan_gp):
+        monkeypatch.setattr(page, "on_host", lambda rng: host_rng)
+    run = trainer(method, Shape(1, 16, 10), device, tmp_path)
+    with NoReads():
+        run.train_step()
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -29,7 +29,7 @@ from aigc.training.feed import Feed
 from aigc.training.observer import Row
 
 STATISTICS_PASSES = 20  # batches of samples that BatchNorm statistics are estimated from
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # as torch says it of CUDA and MPS, and of the CPU
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # in torch's messages: CUDA and MPS; CPU
 
 Outcome = tuple[int, str, Tensor, Tensor]  # (step, player, loss, gradient norm)
 AfterCheckpoint = Callable[[list[Row], Any], None]  # arguments: history so far, averaged model in eval mode
@@ -37,7 +37,7 @@ AfterCheckpoint = Callable[[list[Row], Any], None]  # arguments: history so far,
 
 @dataclass(frozen=True)
 class Schedule:
-    """The length of a run, of an interval and between two checkpoints, in steps of `batch` images."""
+    """Lengths in steps of `batch` images: of the run, of an interval of history, between checkpoints."""
 
     steps: int
     batch: int
@@ -102,8 +102,7 @@ class Trainer:
         return cls(stream, build, feed, config, train, device, checkpoints, label)
 
     def fit(self, after_checkpoint: AfterCheckpoint | None = None) -> Trainable:
-        """Train to the end (from the last checkpoint, if there is one) and return the averaged model in
-        eval mode.
+        """Train to the end, from the last checkpoint if any; returns the averaged model in eval mode.
 
         Raises DivergedError at the first loss or gradient that is not finite, Interrupted after SIGTERM or
         SIGINT, AigcError when memory runs out.
@@ -120,10 +119,10 @@ class Trainer:
         """All steps that are left, with history, checkpoints and progress bar."""
         progress = tqdm(total=self.schedule.steps, initial=self.step, desc=f"train {self.label}", unit="step",
                         disable=None, file=sys.stderr)
-        with StopRequest() as stop, progress as bar:
+        with StopRequest() as stop, progress:
             while self.step < self.schedule.steps:
                 self.pending += self.train_step()
-                bar.update()
+                progress.update()
                 if self.schedule.is_due(self.step, self.schedule.interval):
                     self.history.append(self.history_row())
                     self.pending.clear()
@@ -179,8 +178,8 @@ class Trainer:
                 if not math.isfinite(value):
                     raise DivergedError(
                         f"the {name} of player `{player}` became {value} at step {step} of "
-                        f"{self.schedule.steps}; "
-                        f"a smaller learning rate under `{self.label}` in {paths.PARAMS} is the first remedy")
+                        f"{self.schedule.steps}; a smaller learning rate under `{self.label}` in "
+                        f"{paths.PARAMS} is the first remedy")
         for player in self.players:
             mean = numbers[[name == player for _, name, *_ in self.pending]].mean(0)
             row[f"loss/{player}"], row[f"gradient_norm/{player}"] = mean.tolist()
