@@ -1,5 +1,6 @@
-"""What a source gives: blocks of pictures of one shape, with what is to be said of each, and of those that it could not use."""
+"""What a source gives: blocks of pictures of one shape with what is known of each, and the pictures that it could not use."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,13 +34,19 @@ class Block:
 
 @dataclass(frozen=True)
 class Source:
-    """classes: the name of each label. shape: (C, H, W). found: pictures, used or not. ignored: files that are no pictures."""
+    """A source that is open, its pictures not yet read.
+
+    classes: the name of each label. shape: (C, H, W). found: pictures, used or not. ignored: files that are no
+    pictures. left_out: what is not read, by name or suffix. warnings: lines for the user.
+    """
 
     classes: list[str]
     shape: tuple[int, int, int]
     found: int
     blocks: Iterator[Block]
     ignored: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
 
 
 def block_of_arrays(images: np.ndarray, labels: np.ndarray, first: int, path: str) -> Block:

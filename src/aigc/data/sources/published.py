@@ -59,9 +59,9 @@ def cifar10(chosen: Path) -> Source:
 def _locate(name: str, about: Published, chosen: Path) -> Path:
     """The file `name`, its content checked: in `data.path`, where systems install it, or downloaded. Raises DataError."""
     for folder in (chosen, *about.places, paths.DOWNLOADS / (about.torchvision or "CIFAR10")):
-        for place in (folder / f"{name}.gz", folder / name):
-            if place.is_file():
-                return _checked(place, about.sha256[name])
+        place = arrays.idx_file(folder, name) if "-idx" in name else folder / name
+        if place and place.is_file():
+            return _checked(place, about.sha256[name])
     place = download(*_address(name, about), paths.DOWNLOADS / (about.torchvision or "CIFAR10"))
     return _checked(place, about.sha256[name])
 
@@ -98,19 +98,19 @@ def download(mirrors: list[str], name: str, folder: Path) -> Path:
 
     from torchvision.datasets.utils import download_url
 
-    told = ""
+    reason = ""
     for mirror in mirrors:
         try:
             with files.replacing(folder / name) as temporary:
                 try:
                     download_url(f"{mirror}{name}", str(folder), temporary.name)
                 except (URLError, RuntimeError, ValueError, ConnectionError, TimeoutError) as error:
-                    told = " ".join(str(error).split())
+                    reason = " ".join(str(error).split())
                     raise _NotThere from None
             return folder / name
         except _NotThere:
             continue
-    raise DataError(f"{name}: no mirror gave it ({told}); put the file into `data.path`, or run with a network")
+    raise DataError(f"{name}: no mirror gave it ({reason}); put the file into `data.path`, or run with a network")
 
 
 class _NotThere(Exception):
