@@ -26,8 +26,9 @@ def run(real: Path, fake: Path, settings: config.Evaluate | None, device: runtim
         as_json: bool, **overrides: Any) -> int:
     """Judge `fake` against `real`, print a table or JSON, return 0.
 
-    settings: params.yaml's, else the published ones. overrides: what the command line says in their place. size: n, by
-    default all that leaves as many real pictures for the floor. What is left out is said on stderr.
+    settings: params.yaml's, else the published ones. overrides: what the command line says in their place.
+    size: n, by default all that leaves as many real pictures for the floor. What is left out is said on
+    stderr.
     """
     sides = open_sides({"real": real, "fake": fake})
     counts = {name: len(side.stack) for name, side in sides.items()}
@@ -35,7 +36,8 @@ def run(real: Path, fake: Path, settings: config.Evaluate | None, device: runtim
     if size is not None and size < SMALLEST:
         raise DataError(f"--n {size}: a sample of fewer than {SMALLEST} pictures says nothing; raise it")
     if n < SMALLEST:
-        raise DataError(f"{counts['real']} real and {counts['fake']} fake pictures are too few: half of the real ones, "
+        raise DataError(f"{counts['real']} real and {counts['fake']} fake pictures are too few: half of the "
+                        "real ones, "
                         f"and the fake ones, must be {SMALLEST} or more")
     for path, name in ((real, "real"), (fake, "fake")):
         if counts[name] < n:
@@ -49,8 +51,12 @@ def run(real: Path, fake: Path, settings: config.Evaluate | None, device: runtim
 
 
 def open_sides(places: dict[str, Path]) -> dict[str, Opened]:
-    """Both sides, checked; notes go to stderr. Raises DataError with what is wrong on either side, in one line."""
-    background = config.section("preprocess", config.Preprocess).background if paths.PARAMS.exists() else WHITE
+    """Both sides, checked; notes go to stderr. Raises DataError with what is wrong on either side, in one
+    line.
+    """
+    background = WHITE
+    if paths.PARAMS.exists():
+        background = config.section("preprocess", config.Preprocess).background
     sides, problems = {}, []
     for name, path in places.items():
         try:
@@ -63,7 +69,8 @@ def open_sides(places: dict[str, Path]) -> dict[str, Opened]:
         print(note, file=sys.stderr)
     shapes = {name: side.stack.shape for name, side in sides.items()}
     if shapes["real"][2:] != shapes["fake"][2:]:
-        raise DataError(f"{places['fake']}: (height, width) are {shapes['fake'][2:]}, those of {places['real']} are "
+        raise DataError(f"{places['fake']}: (height, width) are {shapes['fake'][2:]}, those of "
+                        f"{places['real']} are "
                         f"{shapes['real'][2:]}; resize one side as the other was")
     if shapes["real"][1] != shapes["fake"][1]:
         grey = min(shapes, key=lambda name: shapes[name][1])
@@ -101,7 +108,8 @@ def judge(real: Path, fake: Path, sides: dict[str, Opened], settings: config.Eva
     for name, number in fidelity.measure(reference, fidelity.look(eye, noise, "noise", n), settings).items():
         metrics[name]["ceiling"] = number["value"]
     protocol = {
-        **eye.protocol(), "n": n, "seed": settings.seed, "precision_neighbours": settings.precision_neighbours,
+        **eye.protocol(), "n": n, "seed": settings.seed,
+        "precision_neighbours": settings.precision_neighbours,
         "coverage_neighbours": settings.coverage_neighbours, "intervals": fidelity.INTERVALS,
         "floor_samples": len(rest) if len(rest) >= n else 0,
         "ceiling": "uniform noise against the same real pictures, same n",
@@ -116,7 +124,8 @@ def table(verdict: dict[str, Any]) -> str:
     protocol, metrics = verdict["protocol"], verdict["metrics"]
     lines = [f"{'metric':<14}{'value':>11}   {'95% interval':<25}{'floor':>11}{'ceiling':>11}   better"]
     lines += [f"{name:<14}{number['value']:>11.5g}   {_interval(number):<25}{_beside(number, 'floor'):>11}"
-              f"{_beside(number, 'ceiling'):>11}   {BETTER.get(name, 'higher')}" for name, number in metrics.items()]
+              f"{_beside(number, 'ceiling'):>11}   "
+              f"{BETTER.get(name, 'higher')}" for name, number in metrics.items()]
     floor = (f"floor: {protocol['floor_samples']} other real pictures against the same real ones"
              if protocol["floor_samples"] else "no floor: it needs twice n real pictures; lower --n")
     return "\n".join([

@@ -21,8 +21,8 @@ ARRAYS = (".npy", ".npz")
 def run(path: Path, processes: int, needing_classes: Callable[[], list[str]] = list) -> int:
     """Print what would happen to `path`; return 0 when it is ready to train.
 
-    needing_classes: the methods of params.yaml that need classes; called where there are none. Raises GateError,
-    DataError or ConfigError when the path is not ready.
+    needing_classes: the methods of params.yaml that need classes; called where there are none. Raises
+    GateError, DataError or ConfigError when the path is not ready.
     """
     content = config.read()
     stated = config.section("data", config.Data, content)
@@ -55,9 +55,12 @@ def run(path: Path, processes: int, needing_classes: Callable[[], list[str]] = l
 
 
 def recognise(path: Path, stated: config.Data) -> config.Data:
-    """The data section with the source and the place that `path` looks like. Raises ConfigError when it looks like none."""
+    """The data section with the source and the place that `path` looks like. Raises ConfigError when it looks
+    like none.
+    """
     if not path.exists():
-        raise ConfigError(f"{path}: no such file or folder; name a folder of pictures, a .csv, a .npy or a .npz")
+        raise ConfigError(f"{path}: no such file or folder; name a folder of pictures, a .csv, a .npy or a "
+                          ".npz")
     if path.is_file():
         if path.suffix.lower() in ARRAYS:
             return stated.model_copy(update={"source": "npy", "path": str(path)})
@@ -65,7 +68,8 @@ def recognise(path: Path, stated: config.Data) -> config.Data:
             return stated.model_copy(update={"source": "csv", "path": str(path.parent), "table": path.name})
         raise ConfigError(f"{path}: neither a folder, nor .csv, .npy or .npz; name the folder that holds it")
     if not path.is_dir():
-        raise ConfigError(f"{path}: neither a folder nor a file; name a folder of pictures, a .csv, a .npy or a .npz")
+        raise ConfigError(f"{path}: neither a folder nor a file; name a folder of pictures, a .csv, a .npy "
+                          "or a .npz")
     kind = "folder"
     if (path / "images.npy").exists():
         kind = "npy"
@@ -78,7 +82,8 @@ def recognise(path: Path, stated: config.Data) -> config.Data:
     return stated.model_copy(update={"source": kind, "path": str(path)})
 
 
-def summary(path: Path, data: config.Data, counts: Counts, table: pd.DataFrame, shape: config.Preprocess) -> str:
+def summary(path: Path, data: config.Data, counts: Counts, table: pd.DataFrame,
+            shape: config.Preprocess) -> str:
     """What was found, as lines of text."""
     classes, splits = table["class_name"].value_counts().sort_index(), table["split"].value_counts()
     low, high = (getattr(table[["source_width", "source_height"]], which)() for which in ("min", "max"))
@@ -86,12 +91,14 @@ def summary(path: Path, data: config.Data, counts: Counts, table: pd.DataFrame, 
     modes = table["source_mode"].value_counts().sort_index()
     return "\n".join([
         f"{path}: {data.source}",
-        f"  pictures   {counts.found} found: {counts.used} used, {counts.quarantined} quarantined; {counts.ignored} other "
+        f"  pictures   {counts.found} found: {counts.used} used, {counts.quarantined} quarantined; "
+        f"{counts.ignored} other "
         "files ignored",
         f"  classes    {len(classes)}: {shown}{', …' if len(classes) > LISTED else ''}",
         f"  sizes      {low.iloc[0]} to {high.iloc[0]} wide, {low.iloc[1]} to {high.iloc[1]} high",
         f"  modes      {', '.join(f'{mode} {count}' for mode, count in modes.items())}",
-        f"  the model  sees {shape.size} x {shape.size}, {'grey' if shape.channels == 1 else 'colour'}, {shape.fit}",
+        f"  the model  sees {shape.size} x {shape.size}, {'grey' if shape.channels == 1 else 'colour'}, "
+        f"{shape.fit}",
         f"  splits     {', '.join(f'{name} {splits.get(name, 0)}' for name in ('train', 'holdout', 'test'))}",
         f"  licence    {data.licence or 'none stated in params.yaml (data.licence)'}",
         *counts.lines(),
@@ -104,23 +111,28 @@ def obstacles(counts: Counts, verdict: dict[str, Any], table: pd.DataFrame, data
     found = []
     share = counts.quarantined / counts.found
     if share > data.max_quarantined:
-        found.append(f"{share:.1%} of the pictures cannot be used, over data.max_quarantined ({data.max_quarantined:.1%}); "
+        found.append(f"{share:.1%} of the pictures cannot be used, over data.max_quarantined "
+                     f"({data.max_quarantined:.1%}); "
                      "mend or remove them, or raise it")
     failed = expectations.failed(verdict["results"], "critical")
     if failed:
         names = ", ".join(dict.fromkeys(result["name"] or "structure" for result in failed))
-        found.append(f"{len(failed)} expectations fail ({names}); mend the data or the thresholds under `validate`")
+        found.append(f"{len(failed)} expectations fail ({names}); mend the data or the thresholds under "
+                     "`validate`")
     smallest = min((table["split"] == name).sum() for name in ("holdout", "test"))
     size = evaluate.sample_size
     if size < config.SMALLEST_SAMPLE:
-        found.append(f"evaluate.sample_size ({size}) is below {config.SMALLEST_SAMPLE}, which the audit's controls need; "
+        found.append(f"evaluate.sample_size ({size}) is below {config.SMALLEST_SAMPLE}, which the audit's "
+                     "controls need; "
                      "raise it")
     if smallest < size:
-        found.append(f"evaluate.sample_size ({size}) is over the {smallest} pictures that the metrics would have; lower it")
+        found.append(f"evaluate.sample_size ({size}) is over the {smallest} pictures that the metrics would "
+                     "have; lower it")
     return found
 
 
 def to_set(data: config.Data, stated: config.Data) -> str:
     """What in params.yaml must change for this source; "" where nothing must."""
-    changes = {key: value for key, value in data.model_dump().items() if value != getattr(stated, key) and key != "split"}
+    changes = {key: value for key, value in data.model_dump(exclude={"split"}).items()
+               if value != getattr(stated, key)}
     return ", ".join(f"data.{key}: {value}" for key, value in changes.items())

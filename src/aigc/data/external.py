@@ -1,4 +1,5 @@
-"""Pictures at their own size, as `aigc evaluate` reads them: a folder of files or an array, by the rules of the sources.
+"""Pictures at their own size, as `aigc evaluate` reads them: a folder of files or an array, by the rules of
+the sources.
 
 Nothing is loaded whole: the files of a folder are decoded once to check them all, and again when asked for.
 """
@@ -57,9 +58,11 @@ class PictureFiles:
 
 @dataclass(frozen=True)
 class Opened:
-    """Pictures of one side. stack: uint8 (N, C, H, W), sliced. sha256: of the file, or of names and bytes of a folder's.
+    """Pictures of one side. stack: uint8 (N, C, H, W), sliced. sha256: of the file, or of names and bytes of
+    a folder's.
 
-    notes: lines for the user, what is left out and how some pictures are read. protocol: what repeats that reading.
+    notes: lines for the user, what is left out and how some pictures are read. protocol: what repeats that
+    reading.
     """
 
     stack: "PictureFiles | np.ndarray"
@@ -70,7 +73,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Selected:
-    """Some rows of a stack in a given order, in `channels` channels. indices: int64 (n,)."""
+    """Some rows of a stack in the order of `indices`, in `channels` channels. indices: int64 (n,)."""
 
     stack: "PictureFiles | np.ndarray"
     indices: np.ndarray
@@ -92,8 +95,9 @@ class Selected:
 def open_pictures(path: Path, background: list[int], is_sheet: Callable[[Path], bool]) -> Opened:
     """A folder of pictures (at any depth), a folder with images.npy, a .npy or a .npz of uint8.
 
-    background: red, green, blue under transparent pixels. is_sheet: whether a file is a contact sheet, to leave out.
-    Raises DataError, in one line, for what is missing, for all files that cannot be decoded, and for several sizes.
+    background: red, green, blue under transparent pixels. is_sheet: whether a file is a contact sheet, to
+    leave out. Raises DataError, in one line, for what is missing, for all files that cannot be decoded, and
+    for several sizes.
     """
     if path.is_dir() and not (path / "images.npy").is_file():
         return _open_files(path, background, is_sheet)
@@ -126,7 +130,8 @@ class _Survey:
         self.sizes.setdefault((image.shape[1], image.shape[2]), []).append(path)
         self.channels[len(image)] += 1
         self.digest.update(os.fsencode(f"{hashlib.sha256(content).hexdigest()}  {path}\n"))
-        with suppress(Exception), Image.open(io.BytesIO(content), formats=FORMATS) as header:  # it may raise anything
+        # A frame after the first may be damaged, and a decoder then raises anything.
+        with suppress(Exception), Image.open(io.BytesIO(content), formats=FORMATS) as header:
             self.transparent += header.has_transparency_data
             self.several_frames += getattr(header, "n_frames", 1) > 1
 
@@ -134,10 +139,12 @@ class _Survey:
         if self.several_frames:
             yield f"{where}: {self.several_frames} files hold several pictures; the first of each is judged"
         if self.transparent:
-            yield (f"{where}: {self.transparent} pictures have transparency; they are judged on the background "
+            yield (f"{where}: {self.transparent} pictures have transparency; they are judged on the "
+                   "background "
                    f"{self.settings.background}")
         if len(self.channels) > 1:
-            yield f"{where}: {self.channels[1]} of {self.channels.total()} pictures are grey; all are judged as colour"
+            yield (f"{where}: {self.channels[1]} of {self.channels.total()} pictures are grey; "
+                   "all are judged as colour")
 
 
 def _open_files(path: Path, background: list[int], is_sheet: Callable[[Path], bool]) -> Opened:
@@ -159,11 +166,14 @@ def _open_files(path: Path, background: list[int], is_sheet: Callable[[Path], bo
     common = max(survey.sizes, key=lambda size: len(survey.sizes[size]))
     if others := [f"{shown(name)}: {width} x {height}" for (height, width), names in survey.sizes.items()
                   for name in names if (height, width) != common]:
-        raise DataError(f"{path}: {len(others)} of {len(paths)} pictures are not {common[1]} x {common[0]} (width x height) "
+        raise DataError(f"{path}: {len(others)} of {len(paths)} pictures are not {common[1]} x {common[0]} "
+                        "(width x height) "
                         f"as the others: {_first(others)}; all must be of one size: resize them")
-    left_out = [f"{path}: {len(paths)} pictures are judged; left out: {listing.summary(found.left_out)}"]
+    notes = []
+    if found.left_out:
+        notes = [f"{path}: {len(paths)} pictures are judged; left out: {listing.summary(found.left_out)}"]
     stack = PictureFiles(found.root, paths, (len(paths), max(survey.channels), *common), survey.settings)
-    return Opened(stack, survey.digest.hexdigest(), [*(left_out if found.left_out else []), *survey.notes(path)],
+    return Opened(stack, survey.digest.hexdigest(), [*notes, *survey.notes(path)],
                   {"background": background} if survey.transparent else {})
 
 

@@ -1,7 +1,8 @@
-"""Any picture at the model's size: centre crop, padding or stretching, then Pillow's antialiased bicubic, in integers.
+"""Any picture at the model's size: centre crop, padding or stretching, then Pillow's antialiased bicubic, in
+integers.
 
-Antialiased, because resizing without it moves FID more than methods differ (Parmar et al. 2022). Pillow, because its
-integer arithmetic is the same on every machine.
+Antialiased, because resizing without it moves FID more than methods differ (Parmar et al. 2022). Pillow,
+because its integer arithmetic is the same on every machine.
 """
 
 import numpy as np

@@ -1,7 +1,8 @@
-"""A source, streamed into one folder: images.npy, labels.npy, classes.json, manifest.parquet, quarantine.csv and more.
+"""A source, streamed into one folder: images.npy, labels.npy, classes.json, manifest.parquet, quarantine.csv
+and more.
 
-found = used + quarantined, or it stops. Memory holds neither pictures nor manifest, but of each picture its path and
-its hash.
+found = used + quarantined, or it stops. Memory holds neither pictures nor manifest, but of each picture its
+path and its hash.
 """
 
 import contextlib
@@ -31,7 +32,8 @@ ROW_GROUP = 1 << 13
 class Counts:
     """Pictures found, used and quarantined; files ignored, since they are no pictures.
 
-    left_out: what was not read, by name or suffix; warnings: lines for the user. Neither is written to counts.json.
+    left_out: what was not read, by name or suffix; warnings: lines for the user. Neither is written to
+    counts.json.
     """
 
     found: int
@@ -43,7 +45,8 @@ class Counts:
 
     def to_json(self) -> dict[str, int]:
         """The numbers, as counts.json holds them."""
-        return {"found": self.found, "used": self.used, "quarantined": self.quarantined, "ignored": self.ignored}
+        return {"found": self.found, "used": self.used, "quarantined": self.quarantined,
+                "ignored": self.ignored}
 
     def lines(self) -> list[str]:
         """What was left out and the warnings, for a terminal."""
@@ -52,7 +55,9 @@ class Counts:
 
 
 class Ledger:
-    """What is known of the pictures so far: the quarantine, and the manifest's rows, on disk until splits are known."""
+    """What is known of the pictures so far: the quarantine, and the manifest's rows, on disk until splits are
+    known.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.rows = folder / f".rows.{os.getpid()}.tmp"
@@ -98,8 +103,9 @@ class Ledger:
 def ingest(data: config.Data, shape: config.Preprocess, processes: int, folder: Path) -> Counts:
     """Read the source that `data` names into `folder`.
 
-    Raises DataError when the source is not what it should be or a class has no picture left, GateError when more than
-    data.max_quarantined of it is unusable; then quarantine.csv is there already, and manifest.parquet is not.
+    Raises DataError when the source is not what it should be or a class has no picture left, GateError when
+    more than data.max_quarantined of it is unusable; then quarantine.csv is there already, and
+    manifest.parquet is not.
     """
     source = sources.open_source(data, shape, processes)
     folder.mkdir(parents=True, exist_ok=True)
@@ -127,20 +133,24 @@ def ingest(data: config.Data, shape: config.Preprocess, processes: int, folder: 
 def _check(data: config.Data, source: Source, ledger: Ledger, counts: Counts, folder: Path) -> None:
     """Raises when pictures were lost, when too many are unusable, or when a class has none left."""
     if counts.used + counts.quarantined != counts.found:
-        raise DataError(f"{data.path}: {counts.found} pictures were found, {counts.used} used and {counts.quarantined} "
+        raise DataError(f"{data.path}: {counts.found} pictures were found, {counts.used} used and "
+                        f"{counts.quarantined} "
                         "quarantined; the source changed while it was read: run again")
     share = counts.quarantined / counts.found
     first = f", the first {ledger.rejected[0].path}: {ledger.rejected[0].reason}" if ledger.rejected else ""
     if not counts.used:
-        raise DataError(f"{data.path}: none of {counts.found} pictures can be used{first}; mend them, or name another "
+        raise DataError(f"{data.path}: none of {counts.found} pictures can be used{first}; mend them, or "
+                        "name another "
                         "`data.path`")
     if share > data.max_quarantined:
         raise GateError(f"{counts.quarantined} of {counts.found} pictures ({share:.1%}) cannot be used, over "
-                        f"data.max_quarantined ({data.max_quarantined:.1%}){first}; {folder / 'quarantine.csv'} lists them")
+                        f"data.max_quarantined ({data.max_quarantined:.1%}){first}; "
+                        f"{folder / 'quarantine.csv'} lists them")
     left = np.bincount(np.concatenate(ledger.labels) + 1, minlength=len(source.classes) + 1)[1:]
     if not left.all():
         name = source.classes[int(left.argmin())]
-        raise DataError(f"{data.path}: no picture of class {name} can be used{first}; mend the class or remove it")
+        raise DataError(f"{data.path}: no picture of class {name} can be used{first}; mend the class or "
+                        "remove it")
 
 
 def _write_quarantine(path: Path, rejected: list[Rejected]) -> None:
@@ -150,7 +160,9 @@ def _write_quarantine(path: Path, rejected: list[Rejected]) -> None:
 
 def _write_manifest(path: Path, ledger: Ledger, labels: np.ndarray, split: config.Split,
                     origin: dict[str, str]) -> None:
-    """The rows with their splits; licence and origin of the pictures are in the file's metadata, under "origin"."""
+    """The rows with their splits; licence and origin of the pictures are in the file's metadata, under
+    "origin".
+    """
     hashes = (name for batch in ledger.batches() for name in batch["sha256"].to_pylist())
     places = splits.assign(hashes, labels, split)
     with files.replacing(path) as temporary, contextlib.ExitStack() as stack:

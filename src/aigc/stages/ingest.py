@@ -1,4 +1,4 @@
-"""ingest: the source, decoded once, with a manifest that says of each picture what it is and which split it is in."""
+"""ingest: the source, decoded once, with a manifest: what each picture is, and which split it is in."""
 
 import sys
 
@@ -8,7 +8,9 @@ from aigc.data import ingest
 
 def run() -> None:
     content = config.read()
-    data, shape = config.section("data", config.Data, content), config.section("preprocess", config.Preprocess, content)
-    counts = ingest.ingest(data, shape, config.section("runtime", config.Runtime, content).threads, paths.RAW)
+    data = config.section("data", config.Data, content)
+    shape = config.section("preprocess", config.Preprocess, content)
+    processes = config.section("runtime", config.Runtime, content).threads
+    counts = ingest.ingest(data, shape, processes, paths.RAW)
     for line in counts.lines():
         print(line, file=sys.stderr)

@@ -21,14 +21,16 @@ ORIGINS = {
     "digits": MNIST_ORIGIN,
     "mnist": MNIST_ORIGIN,
     "fashion-mnist": ("MIT", "Zalando SE", "https://github.com/zalandoresearch/fashion-mnist"),
-    "cifar10": ("", "Alex Krizhevsky, Vinod Nair and Geoffrey Hinton", "https://www.cs.toronto.edu/~kriz/cifar.html"),
+    "cifar10": ("", "Alex Krizhevsky, Vinod Nair and Geoffrey Hinton",
+                "https://www.cs.toronto.edu/~kriz/cifar.html"),
 }
 
 
 def open_source(data: config.Data, shape: config.Preprocess, processes: int) -> Source:
-    """The chosen source, its blocks not yet read. Raises DataError when it is not what it should be.
+    """The source that `data` names, its blocks not yet read. Raises DataError when it is not what it should be.
 
-    Files are decoded at the model's size by `processes` worker processes; arrays keep theirs until preprocess.
+    Files are decoded at the model's size by `processes` worker processes; arrays keep theirs until
+    preprocess.
     """
     place = Path(data.path)
     match data.source:
@@ -72,5 +74,5 @@ def of_files(found: Listing, shape: config.Preprocess, processes: int) -> Source
         workers_used = processes if len(found.paths) > FEW else 1
         yield from workers.in_order(decode_files, tasks(), workers_used, lambda task: task.paths[0])
 
-    return Source(found.classes, (shape.channels, shape.size, shape.size), len(found), blocks(), found.ignored,
-                  found.left_out, found.warnings)
+    return Source(found.classes, (shape.channels, shape.size, shape.size), len(found), blocks(),
+                  found.ignored, found.left_out, found.warnings)

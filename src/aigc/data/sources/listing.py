@@ -1,7 +1,8 @@
-"""Which files of a folder are pictures, and of which class; which files may be opened. Decodes nothing, opens only regular files.
+"""Which files of a folder are pictures, and of which class; which files may be opened. Decodes nothing, opens
+only regular files.
 
-Hidden files and what systems put beside pictures are not looked at (kinds.py). A file is a picture by its suffix, or
-by its first bytes where the suffix says nothing.
+Hidden files and what systems put beside pictures are not looked at (kinds.py). A file is a picture by its
+suffix, or by its first bytes where the suffix says nothing.
 """
 
 import os
@@ -17,8 +18,8 @@ from aigc.data.sources import kinds, names
 from aigc.data.sources.contract import Rejected
 from aigc.data.sources.decoding import shown
 
-KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
-         stat.S_IFDIR: "a folder"}
+KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
+         stat.S_IFBLK: "a device", stat.S_IFDIR: "a folder"}
 NO_CLASS = "beside the class folders, so without a class"
 LINK_OUT = "a symbolic link out of the folder"
 LINK_TO_FOLDER = "a symbolic link to a folder that is read in its own place"
@@ -29,8 +30,8 @@ NO_FILE = "no such file"
 class Listing:
     """paths, relative to root, and labels of what may be opened; the rest with reasons.
 
-    ignored: files that are no pictures. left_out: what was not looked at or is no picture, by its name or suffix.
-    warnings: lines for the user.
+    ignored: files that are no pictures. left_out: what was not looked at or is no picture, by its name or
+    suffix. warnings: lines for the user.
     """
 
     root: Path
@@ -57,8 +58,9 @@ class Listing:
 def in_folder(root: Path) -> Listing:
     """The pictures of a folder: each sub-folder is a class; without sub-folders they are unlabelled.
 
-    In order of their names' bytes. Raises DataError for a folder without pictures, for an empty class, for two classes
-    whose names look the same, and for a link to a folder outside (its pictures would be missing without a word).
+    In order of their names' bytes. Raises DataError for a folder without pictures, for an empty class, for
+    two classes whose names look the same, and for a link to a folder outside (its pictures would be missing
+    without a word).
     """
     listing = _listing(root)
     entries = _entries(listing, "")
@@ -75,7 +77,8 @@ def in_folder(root: Path) -> Listing:
         for path, reason in _pictures(listing, _entries(listing, name), deep=True):
             listing.add(path, label, reason)
         if len(listing) == before:
-            raise DataError(f"{root / shown(name)}: no picture in this class folder; fill it, remove it, or start its "
+            raise DataError(f"{root / shown(name)}: no picture in this class folder; fill it, remove it, or "
+                            "start its "
                             "name with a dot")
     return _filled(listing, root)
 
@@ -83,8 +86,8 @@ def in_folder(root: Path) -> Listing:
 def at_any_depth(root: Path) -> Listing:
     """The pictures of a folder and of all folders in it, without classes. In order of their names' bytes.
 
-    A link to a file outside may be opened. Raises DataError for a folder without pictures, and for a link to a folder
-    outside.
+    A link to a file outside may be opened. Raises DataError for a folder without pictures, and for a link to
+    a folder outside.
     """
     listing = _listing(root)
     for path, reason in _pictures(listing, _entries(listing, ""), deep=True, follow=True):
@@ -97,14 +100,15 @@ def at_any_depth(root: Path) -> Listing:
 
 def _listing(root: Path) -> Listing:
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder; `data.path` in params.yaml says where the pictures lie")
+        raise DataError(f"{root}: no such folder; `data.path` in params.yaml says where the pictures are")
     return Listing(root.resolve())
 
 
 def _filled(listing: Listing, root: Path) -> Listing:
     if not len(listing):
         rest = f" (left out: {summary(listing.left_out)})" if listing.left_out else ""
-        raise DataError(f"{root}: no picture found{rest}; put PNG, JPEG, WebP, BMP, TIFF or GIF files there, a folder a class")
+        raise DataError(f"{root}: no picture found{rest}; put PNG, JPEG, WebP, BMP, TIFF or GIF files there, "
+                        "a folder a class")
     return listing
 
 
@@ -175,7 +179,9 @@ def _kind(place: str, opens: bool) -> tuple[bool, str]:
 
 
 def other_kind(root: Path, path: str) -> str:
-    """Which kind of picture that is not decoded a file is, with what to do; "" for all others. Reads its first bytes."""
+    """Which kind of picture that is not decoded a file is, with what to do; "" for all others. Reads its
+    first bytes.
+    """
     return _kind(os.path.join(root, path), opens=True)[1]  # noqa: PTH118
 
 
@@ -207,7 +213,8 @@ def against(root: Path, path: str) -> str:
         kind = os.stat(target).st_mode  # noqa: PTH116
         if not Path(target).is_relative_to(root):
             if stat.S_ISDIR(kind):
-                raise DataError(f"{shown(place)}: a symbolic link to a folder outside of {root}; copy the folder there "
+                raise DataError(f"{shown(place)}: a symbolic link to a folder outside of {root}; copy the "
+                                "folder there "
                                 "instead")
             return _against_kind(kind) or LINK_OUT
     except FileNotFoundError:

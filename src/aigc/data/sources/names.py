@@ -21,13 +21,14 @@ def nfc(name: str) -> str:
 def check_distinct(names: Iterable[str], place: object) -> list[str]:
     """Warnings about classes whose names differ little: in case, width or how a number is written.
 
-    Raises DataError, naming `place` and both names, for two that look the same: they differ in spaces, in characters
-    of no width or in the Unicode form of an accent, or not at all.
+    Raises DataError, naming `place` and both names, for two that look the same: they differ in spaces, in
+    characters of no width or in the Unicode form of an accent, or not at all.
     """
     listed = list(names)
     if same := _pairs(listed, _as_seen):
         first, second = same[0]
-        raise DataError(f'{place}: the classes "{shown(first)}" and "{shown(second)}" look the same ({first!a} and '
+        raise DataError(f'{place}: the classes "{shown(first)}" and "{shown(second)}" look the same '
+                        f'({first!a} and '
                         f"{second!a}); join them, or give one another name")
     if alike := _pairs(listed, _loosely):
         pairs = ", ".join(f'"{shown(first)}" and "{shown(second)}"' for first, second in alike[:PAIRS])
@@ -38,7 +39,8 @@ def check_distinct(names: Iterable[str], place: object) -> list[str]:
 
 
 def check_filled(labels: np.ndarray, classes: list[str], place: object, named: object = "") -> None:
-    """Raises DataError, naming `place`, for a label without a picture: it would be trained, sampled and counted.
+    """Raises DataError, naming `place`, for a label without a picture: it would be trained, sampled and
+    counted.
 
     labels: integers (N,), -1 = unlabelled. named: the file that names the classes, where there is one.
     """
@@ -47,12 +49,15 @@ def check_filled(labels: np.ndarray, classes: list[str], place: object, named: o
         return
     first, greatest = int(empty[0]), int(labels.max())
     if named:
-        raise DataError(f'{place}: no picture has label {first}, which {named} names "{shown(classes[first])}"; add '
+        raise DataError(f'{place}: no picture has label {first}, which {named} names '
+                        f'"{shown(classes[first])}"; add '
                         "pictures of it, or take its name out and number the labels from 0 without gaps")
     if len(empty) == int(labels[labels >= 0].min()):
-        raise DataError(f"{place}: the labels start at {len(empty)}, so that no picture has label 0; subtract "
+        raise DataError(f"{place}: the labels start at {len(empty)}, so that no picture has label 0; "
+                        "subtract "
                         f"{len(empty)} from each label")
-    raise DataError(f"{place}: no picture has label {first}, though labels go up to {greatest}; number the classes from "
+    raise DataError(f"{place}: no picture has label {first}, though labels go up to {greatest}; number the "
+                    "classes from "
                     "0 without gaps")
 
 

@@ -19,8 +19,8 @@ OUTSIDE = "leads out of the table's folder"
 def in_table(data: config.Data) -> Listing:
     """The pictures that a CSV file names, in its order; paths start at the table's folder.
 
-    Spaces around a label do not count. Raises DataError for a table that is missing, not CSV, empty, without the
-    columns that params.yaml names, or with two labels that look the same.
+    Spaces around a label do not count. Raises DataError for a table that is missing, not CSV, empty, without
+    the columns that params.yaml names, or with two labels that look the same.
     """
     root, place = Path(data.path), Path(data.path) / data.table
     table = _read(place, data)
@@ -32,8 +32,8 @@ def in_table(data: config.Data) -> Listing:
     numbers = {label: number for number, label in enumerate(classes)}
     listing = Listing(root.resolve(), classes, warnings=warnings)
     places = Places(root, listing.root)
-    for row, (path, name) in enumerate(zip(table[data.path_column].tolist(), labels or [None] * len(table), strict=True),
-                                       start=1):
+    rows = zip(table[data.path_column].tolist(), labels or [None] * len(table), strict=True)
+    for row, (path, name) in enumerate(rows, start=1):
         if name == "":
             listing.rejected.append(Rejected(shown(path) or f"row {row}", "no label in the table", "label"))
         elif not path or "\0" in path:
@@ -49,12 +49,14 @@ def _read(place: Path, data: config.Data) -> pd.DataFrame:
     try:
         table = pd.read_csv(place, dtype=str, keep_default_na=False, encoding="utf-8")
     except FileNotFoundError:
-        raise DataError(f"{place}: no such table; `data.path` and `data.table` in params.yaml say where it lies") from None
+        raise DataError(f"{place}: no such table; `data.path` and `data.table` in params.yaml say where it "
+                        "lies") from None
     except (ValueError, OSError) as error:  # pandas' own errors are ValueErrors
         raise DataError(f"{place}: not readable as CSV in UTF-8 ({' '.join(str(error).split())})") from None
     columns = ", ".join(map(str, table.columns))
     if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for names of the rows
-        raise DataError(f"{place}: its rows have more fields than the header has columns ({columns}); quote what holds "
+        raise DataError(f"{place}: its rows have more fields than the header has columns ({columns}); quote "
+                        "what holds "
                         "a comma, and let no row end in one")
     wanted = [data.path_column] + ([data.label_column] if data.label_column else [])
     missing = [column for column in wanted if column not in table]
@@ -72,14 +74,15 @@ class Places:
     def __init__(self, written: Path, root: Path) -> None:
         """written: the folder as params.yaml names it; root: the same, resolved."""
         self.root = root
-        self.starts = [f"{folder}/" for folder in dict.fromkeys((os.path.abspath(written), str(root)))]  # noqa: PTH100
+        absolute = os.path.abspath(written)  # noqa: PTH100
+        self.starts = [f"{folder}/" for folder in dict.fromkeys((absolute, str(root)))]
         self._names: dict[str, dict[str, str]] = {}
 
     def find(self, path: str, label: int) -> tuple[str, int, str]:
         """(path under the root, label, reason against it or "").
 
-        Where there is no such file, it is looked for with slashes for backslashes, without spaces around it, and by
-        names whose accents are written in Unicode's other form.
+        Where there is no such file, it is looked for with slashes for backslashes, without spaces around it,
+        and by names whose accents are written in Unicode's other form.
         """
         reason = ""
         slashed = path.replace("\\", "/")
@@ -124,7 +127,8 @@ class Places:
         """The names in a folder by their composed form."""
         if folder not in self._names:
             try:
-                self._names[folder] = {names.nfc(name): name for name in sorted(os.listdir(self.root / folder))}  # noqa: PTH208
+                listed = sorted(os.listdir(self.root / folder))  # noqa: PTH208
+                self._names[folder] = {names.nfc(name): name for name in listed}
             except OSError:
                 self._names[folder] = {}
         return self._names[folder]
