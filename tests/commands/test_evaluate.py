@@ -101,7 +101,9 @@ def test_what_cannot_be_judged_is_one_line_that_names_it(
 def test_the_faults_of_both_sides_are_said_at_once(tmp_path: Path, device: runtime.Device) -> None:
     for name in ("r", "f"):
         (write(tmp_path / name, random(3)) / "001.png").write_bytes(b"words")
-    with pytest.raises(DataError, match=r"r: 1 of 3 pictures .*; .*f: 1 of 3 pictures cannot be judged: 001\.png: no PNG") as caught:
+    with pytest.raises(
+        DataError, match=r"r: 1 of 3 pictures .*; .*f: 1 of 3 pictures cannot be judged: 001\.png: no PNG"
+    ) as caught:
         evaluate.run(tmp_path / "r", tmp_path / "f", None, device, None, as_json=True)
     assert "\n" not in str(caught.value)
 
@@ -109,8 +111,15 @@ def test_the_faults_of_both_sides_are_said_at_once(tmp_path: Path, device: runti
 def test_grey_and_colour_are_judged_as_colour_with_a_word(
         eye: None, tmp_path: Path, device: runtime.Device, capsys: pytest.CaptureFixture[str]) -> None:
     grey, colour = random(100), random(60, channels=3, seed=1)
-    by_hand = judged(write(tmp_path / "r.npy", np.repeat(grey, 3, axis=1)), write(tmp_path / "f.npy", colour), capsys, device)
-    assert evaluate.run(write(tmp_path / "r", grey), tmp_path / "f.npy", None, device, None, as_json=True) == 0
+    by_hand = judged(
+        write(tmp_path / "r.npy", np.repeat(grey, 3, axis=1)),
+        write(tmp_path / "f.npy", colour),
+        capsys,
+        device,
+    )
+    assert (
+        evaluate.run(write(tmp_path / "r", grey), tmp_path / "f.npy", None, device, None, as_json=True) == 0
+    )
     output = capsys.readouterr()
     assert json.loads(output.out)["metrics"] == by_hand["metrics"]
     assert "r: grey, the other side is not; it is judged as colour" in output.err
@@ -130,16 +139,24 @@ def test_tiffs_and_sub_folders_are_judged_and_what_is_left_out_is_said(
     assert "f: 100 pictures are judged; left out: .txt 1\n" in output.err
 
 
-def test_a_folder_that_aigc_generate_filled_is_judged_without_its_contact_sheet_and_a_sheet_of_others_is_a_picture(
-        tmp_path: Path) -> None:
+def test_a_contact_sheet_of_aigc_generate_is_left_out_and_a_sheet_of_others_is_a_picture(
+    tmp_path: Path,
+) -> None:
     settings = config.Runtime(arithmetic="portable", threads=2)
     generate.run("gan", str(write_model(tmp_path, "gan")), 3, 0, tmp_path / "out", None, settings)
     assert (tmp_path / "out/gan-seed0-sheet.png").exists()
     opened = external.open_pictures(tmp_path / "out", evaluate.WHITE, evaluate.is_sheet)
     assert opened.stack.shape == (3, 1, 16, 16)
-    assert opened.notes == [f"{tmp_path / 'out'}: 3 pictures are judged; left out: contact sheets of aigc generate 1"]
+    assert opened.notes == [
+        f"{tmp_path / 'out'}: 3 pictures are judged; left out: contact sheets of aigc generate 1"
+    ]
     Image.new("L", (16, 16)).save(tmp_path / "out/winding-sheet.png")
-    assert external.open_pictures(tmp_path / "out", evaluate.WHITE, evaluate.is_sheet).stack.shape == (4, 1, 16, 16)
+    assert external.open_pictures(tmp_path / "out", evaluate.WHITE, evaluate.is_sheet).stack.shape == (
+        4,
+        1,
+        16,
+        16,
+    )
 
 
 def test_names_of_any_bytes_are_hashed_and_shown_in_one_line(
@@ -150,7 +167,9 @@ def test_names_of_any_bytes_are_hashed_and_shown_in_one_line(
     (fake / os.fsdecode(b"\xff\n.png")).write_bytes(b"no picture")
     with pytest.raises(DataError) as caught:
         evaluate.run(real, fake, None, device, None, as_json=True)
-    assert "pictures cannot be judged: \\xff\\n.png: no PNG" in str(caught.value) and "\n" not in str(caught.value)
+    assert "pictures cannot be judged: \\xff\\n.png: no PNG" in str(caught.value) and "\n" not in str(
+        caught.value
+    )
 
 
 def test_features_that_are_not_finite_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

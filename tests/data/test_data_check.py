@@ -54,7 +54,9 @@ def test_what_stands_in_the_way_is_told_with_its_remedy(place: Path, capsys: pyt
     assert "a/bad.png: no PNG" in capsys.readouterr().out
 
 
-def test_what_is_left_out_and_classes_that_differ_little_are_said(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_left_out_and_classes_that_differ_little_are_said(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     fill(place / "mine")
     (place / "mine/b").rename(place / "mine/A")
     for name in ("@eaDir/1.png", "a/Thumbs.db", "a/._1.png", "words.txt"):
@@ -76,8 +78,13 @@ def test_one_class_is_not_enough(place: Path) -> None:
 
 def test_a_kind_of_source_is_recognised_by_what_lies_there(place: Path) -> None:
     given = config.section("data", config.Data)
-    for name, kind in (("x-images-idx3-ubyte.gz", "idx"), ("images.npy", "npy"), ("labels.csv", "csv"), ("y-images.idx3-ubyte", "idx"),
-                       ("cifar-10-binary.tar.gz", "cifar10")):
+    for name, kind in (
+        ("x-images-idx3-ubyte.gz", "idx"),
+        ("images.npy", "npy"),
+        ("labels.csv", "csv"),
+        ("y-images.idx3-ubyte", "idx"),
+        ("cifar-10-binary.tar.gz", "cifar10"),
+    ):
         folder = place / kind
         folder.mkdir(exist_ok=True)
         (folder / name).touch()

@@ -1,4 +1,4 @@
-"""Pictures from anywhere: the kinds of file that ingest reads, at their own size, or one line that says why not."""
+"""Pictures from anywhere: what ingest reads is read, at its own size, or one line says why not."""
 
 import hashlib
 import os
@@ -35,8 +35,10 @@ def test_every_kind_that_ingest_reads_is_read_at_any_depth(tmp_path: Path) -> No
     names = ["a.png", "b.bmp", "c.tiff", "d.gif", "one/e.tif", "one/two/f.PNG", "one/two/g"]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(tmp_path / name, {"tiff": "TIFF", "tif": "TIFF", "bmp": "BMP", "gif": "GIF"}.get(
-            name.rpartition(".")[2], "PNG"))
+        Image.fromarray(pixels).save(
+            tmp_path / name,
+            {"tiff": "TIFF", "tif": "TIFF", "bmp": "BMP", "gif": "GIF"}.get(name.rpartition(".")[2], "PNG"),
+        )
     for name, kind in (("h.jfif", "JPEG"), ("i.webp", "WEBP")):
         Image.new("L", (10, 12), 77).save(tmp_path / name, kind)
     Image.new("RGB", (10, 12), (9, 8, 7)).save(tmp_path / "j.mpo", "MPO", save_all=True,
@@ -45,18 +47,33 @@ def test_every_kind_that_ingest_reads_is_read_at_any_depth(tmp_path: Path) -> No
     stack = found.stack
     assert isinstance(stack, external.PictureFiles)
     assert stack.shape == (10, 3, 12, 10)
-    assert stack.paths == ["a.png", "b.bmp", "c.tiff", "d.gif", "h.jfif", "i.webp", "j.mpo", "one/e.tif", "one/two/f.PNG",
-                           "one/two/g"]
+    assert stack.paths == [
+        "a.png",
+        "b.bmp",
+        "c.tiff",
+        "d.gif",
+        "h.jfif",
+        "i.webp",
+        "j.mpo",
+        "one/e.tif",
+        "one/two/f.PNG",
+        "one/two/g",
+    ]
     for row in (0, 1, 2, 3, 7, 8, 9):
         np.testing.assert_array_equal(stack[row:row + 1][0], np.stack([pixels] * 3))
     assert abs(stack[6:7][0].mean((1, 2)) - [9, 8, 7]).max() < 3  # the first of the two pictures
     assert any("1 files hold several pictures; the first of each is judged" in note for note in found.notes)
-    assert any("7 of 10 pictures are grey; all are judged as colour" in note for note in found.notes)  # no grey in WebP, GIF
+    assert any(
+        "7 of 10 pictures are grey; all are judged as colour" in note for note in found.notes
+    )  # no grey in WebP, GIF
 
 
 def test_a_flat_folder_has_the_sha256_of_its_names_and_bytes(tmp_path: Path) -> None:
     folder = fill(tmp_path / "f", 3)
-    lines = "".join(f"{hashlib.sha256(place.read_bytes()).hexdigest()}  {place.name}\n" for place in sorted(folder.iterdir()))
+    lines = "".join(
+        f"{hashlib.sha256(place.read_bytes()).hexdigest()}  {place.name}\n"
+        for place in sorted(folder.iterdir())
+    )
     assert opened(folder).sha256 == hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -69,7 +86,9 @@ def test_all_files_that_cannot_be_judged_are_counted_in_one_line(tmp_path: Path)
     with pytest.raises(DataError) as caught:
         opened(folder)
     text = str(caught.value)
-    assert "f: 7 of 12 pictures cannot be judged: " in text and text.endswith("and 4 more; mend or remove them")
+    assert "f: 7 of 12 pictures cannot be judged: " in text and text.endswith(
+        "and 4 more; mend or remove them"
+    )
     assert "x.png: a FIFO" in text and "y.cr2: a camera raw file: convert it to PNG, TIFF or JPEG" in text
     assert "000.png: " in text and "\n" not in text
 
@@ -77,25 +96,36 @@ def test_all_files_that_cannot_be_judged_are_counted_in_one_line(tmp_path: Path)
 def test_pictures_of_another_size_are_named_with_it(tmp_path: Path) -> None:
     folder = fill(tmp_path / "f", 4)
     Image.new("L", (9, 8)).save(folder / "001.png")
-    with pytest.raises(DataError, match=r"f: 1 of 4 pictures are not 8 x 8 .* as the others: 001\.png: 9 x 8; .*resize them$"):
+    with pytest.raises(
+        DataError, match=r"f: 1 of 4 pictures are not 8 x 8 .* as the others: 001\.png: 9 x 8; .*resize them$"
+    ):
         opened(folder)
 
 
 def test_what_systems_put_beside_pictures_is_left_out_and_counted(tmp_path: Path) -> None:
     folder = fill(tmp_path / "f", 4)
-    for name in ("@eaDir/000.png/SYNOPHOTO_THUMB_M.png", "__MACOSX/._000.png", "._000.png", "Thumbs.db", "notes.txt"):
+    for name in (
+        "@eaDir/000.png/SYNOPHOTO_THUMB_M.png",
+        "__MACOSX/._000.png",
+        "._000.png",
+        "Thumbs.db",
+        "notes.txt",
+    ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"words")
     assert len(opened(folder).stack) == 4
-    assert opened(folder).notes == [f"{folder}: 4 pictures are judged; left out: ._* 1, .txt 1, @eaDir 1, Thumbs.db 1, "
-                                    "__MACOSX 1"]
+    assert opened(folder).notes == [
+        f"{folder}: 4 pictures are judged; left out: ._* 1, .txt 1, @eaDir 1, Thumbs.db 1, __MACOSX 1"
+    ]
 
 
 def test_transparency_is_judged_on_the_background_with_a_word(tmp_path: Path) -> None:
     Image.new("RGBA", (8, 8), (10, 20, 30, 0)).save(tmp_path / "a.png")
     found = external.open_pictures(tmp_path, [1, 2, 3], lambda _: False)
     assert found.stack[0:1][0].mean((1, 2)).tolist() == [1, 2, 3]
-    assert found.notes == [f"{tmp_path}: 1 pictures have transparency; they are judged on the background [1, 2, 3]"]
+    assert found.notes == [
+        f"{tmp_path}: 1 pictures have transparency; they are judged on the background [1, 2, 3]"
+    ]
     assert found.protocol == {"background": [1, 2, 3]}
 
 
@@ -122,11 +152,15 @@ def test_linked_files_are_judged_and_a_linked_folder_outside_stops(tmp_path: Pat
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("shape", [(20, 9, 7), (20, 9, 7, 3), (20, 3, 9, 7)])
-def test_the_first_array_of_a_npz_is_read_and_the_others_are_named(tmp_path: Path, save: object, shape: tuple[int, ...]) -> None:
+def test_the_first_array_of_a_npz_is_read_and_the_others_are_named(
+    tmp_path: Path, save: object, shape: tuple[int, ...]
+) -> None:
     images = random(*shape)
     save(tmp_path / "samples.npz", images, np.arange(20))  # type: ignore[operator]
     found = opened(tmp_path / "samples.npz")
-    expected = images[:, None] if images.ndim == 3 else np.moveaxis(images, 3, 1) if shape[-1] == 3 else images
+    expected = (
+        images[:, None] if images.ndim == 3 else np.moveaxis(images, 3, 1) if shape[-1] == 3 else images
+    )
     np.testing.assert_array_equal(found.stack[np.array([3, 19, 0])], expected[[3, 19, 0]])
     assert found.notes == [f"{tmp_path / 'samples.npz'}: its other arrays are left out: arr_1"]
 
@@ -137,7 +171,9 @@ def test_a_folder_of_arrays_is_read_as_the_sources_read_it(tmp_path: Path) -> No
     np.save(tmp_path / "labels.npy", np.zeros(5, np.int64))
     found = opened(tmp_path)
     np.testing.assert_array_equal(found.stack[0:5], images)
-    assert found.notes == [f"{tmp_path / 'images.npy'} is judged; the 1 other files of its folder are left out"]
+    assert found.notes == [
+        f"{tmp_path / 'images.npy'} is judged; the 1 other files of its folder are left out"
+    ]
 
 
 def test_what_is_no_set_of_pictures_is_one_line(tmp_path: Path) -> None:
@@ -148,10 +184,17 @@ def test_what_is_no_set_of_pictures_is_one_line(tmp_path: Path) -> None:
     np.savez(tmp_path / "two.npz", a=random(3, 4, 4), b=random(3, 4, 4))
     os.mkfifo(tmp_path / "fifo.npy")
     (tmp_path / "empty").mkdir()
-    for name, says in (("torn.npy", r"not a whole \.npy"), ("torn.npz", r"not a whole \.npz"), ("none.npy", "no such file"),
-                       ("objects.npy", "never unpickled"), ("objects.npz", "never unpickled"), ("none", "no such file"),
-                       ("two.npz", "holds a, b; name the array of pictures arr_0"), ("fifo.npy", "not a regular file"),
-                       ("empty", "no picture found")):
+    for name, says in (
+        ("torn.npy", r"not a whole \.npy"),
+        ("torn.npz", r"not a whole \.npz"),
+        ("none.npy", "no such file"),
+        ("objects.npy", "never unpickled"),
+        ("objects.npz", "never unpickled"),
+        ("none", "no such file"),
+        ("two.npz", "holds a, b; name the array of pictures arr_0"),
+        ("fifo.npy", "not a regular file"),
+        ("empty", "no picture found"),
+    ):
         with pytest.raises(DataError, match=says) as caught:
             opened(tmp_path / name)
         assert "\n" not in str(caught.value)

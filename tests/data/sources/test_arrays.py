@@ -172,10 +172,19 @@ def test_labels_that_no_class_can_have_and_names_that_are_no_list_are_told(tmp_p
             arrays.npy(tmp_path)
 
 
-@pytest.mark.parametrize(("labels", "says"), [
-    ([1, 2, 1], r"labels\.npy: the labels start at 1, so that no picture has label 0; subtract 1 from each label"),
-    ([0, 2, -1], r"labels\.npy: no picture has label 1, though labels go up to 2; number the classes from 0 without gaps"),
-])
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (
+            [1, 2, 1],
+            r"labels\.npy: the labels start at 1, so that no picture has label 0; subtract 1 from each label",
+        ),
+        (
+            [0, 2, -1],
+            r"labels\.npy: no picture has label 1, though labels go up to 2; number the classes from 0",
+        ),
+    ],
+)
 def test_labels_that_start_at_one_or_have_gaps_stop(tmp_path: Path, labels: list[int], says: str) -> None:
     np.save(tmp_path / "images.npy", np.zeros((3, 4, 4), np.uint8))
     np.save(tmp_path / "labels.npy", np.array(labels))
@@ -192,7 +201,9 @@ def test_a_name_without_a_picture_and_two_equal_names_stop(tmp_path: Path) -> No
     np.save(tmp_path / "images.npy", np.zeros((3, 4, 4), np.uint8))
     np.save(tmp_path / "labels.npy", np.array([0, 1, 0]))
     (tmp_path / "classes.json").write_text('["cat", "dog", "cow"]')
-    with pytest.raises(DataError, match=r'labels\.npy: no picture has label 2, which classes\.json names "cow"; add pictures'):
+    with pytest.raises(
+        DataError, match=r'labels\.npy: no picture has label 2, which classes\.json names "cow"; add pictures'
+    ):
         arrays.npy(tmp_path)
     (tmp_path / "classes.json").write_text('["cat", "cat"]')
     with pytest.raises(DataError, match=r'classes\.json: the classes "cat" and "cat" look the same'):

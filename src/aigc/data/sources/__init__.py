@@ -27,7 +27,7 @@ ORIGINS = {
 
 
 def open_source(data: config.Data, shape: config.Preprocess, processes: int) -> Source:
-    """The source that `data` names, its blocks not yet read. Raises DataError when it is not what it should be.
+    """The source that `data` names, its blocks not yet read. Raises DataError when it is unusable.
 
     Files are decoded at the model's size by `processes` worker processes; arrays keep theirs until
     preprocess.
