@@ -17,6 +17,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
+from aigc import methods
 from aigc.model.contract import Shape
 from aigc.training.config import TrainConfig
 
