@@ -1,4 +1,4 @@
-"""What a source gives: blocks of pictures of one shape, with what is to be said of each, and of those that it could not use."""
+"""What a source gives: blocks of pictures of one shape, their columns of the manifest, the refused ones."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 
 from aigc.data import manifest
+
+
+class Unusable(Exception):
+    """A file is no picture that can be used. Its text is the reason in the quarantine table."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Rejected:
 class Block:
     """Some pictures in the order of the source.
 
-    images: uint8 (n, C, H, W). labels: int64 (n,), -1 = unlabelled. columns: those of the manifest that a source knows.
+    images: uint8 (n, C, H, W). labels: int64 (n,), -1 = unlabelled. columns: of the manifest.
     """
 
     images: np.ndarray
@@ -33,7 +37,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Source:
-    """classes: the name of each label. shape: (C, H, W). found: pictures, used or not. ignored: files that are no pictures."""
+    """classes: the name of each label. shape: (C, H, W). found: pictures; ignored: other files."""
 
     classes: list[str]
     shape: tuple[int, int, int]
@@ -43,8 +47,9 @@ class Source:
 
 
 def block_of_arrays(images: np.ndarray, labels: np.ndarray, first: int, path: str) -> Block:
-    """Rows of an array as a block. images: uint8 (n, C, H, W); first: the index of its first row in the source."""
+    """Rows of an array as a block. images: uint8 (n, C, H, W); first: the index of row 0 in the source."""
     count, channels, height, width = images.shape
-    about = {"source_index": first + np.arange(count), "path": [path] * count, "source_height": np.full(count, height),
-             "source_width": np.full(count, width), "source_mode": [manifest.mode_of(channels)] * count}
+    about = {"source_index": first + np.arange(count), "path": [path] * count,
+             "source_height": np.full(count, height), "source_width": np.full(count, width),
+             "source_mode": [manifest.mode_of(channels)] * count}
     return Block(images, labels.astype(np.int64), {**about, **manifest.measure(images)})

@@ -17,10 +17,11 @@ from aigc.core.errors import DataError
 from aigc.data.pictures import UNLABELLED
 from aigc.data.sources.contract import Rejected
 from aigc.data.sources.decoding import insist_on_a_file, shown
+from aigc.data.sources.kinds import NETPBM
 
-SUFFIXES = frozenset((".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif",
+SUFFIXES = frozenset((".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".pbm", ".pgm", ".ppm", ".pnm",
                       ".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl"))  # those of the last line are found, and quarantined: no rule decodes them
-SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*")
+SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 BMP_HEADERS = frozenset(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
 KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFDIR: "a folder"}
 NO_CLASS = "beside the class folders, so without a class"
@@ -146,7 +147,7 @@ def _starts_as_picture(place: str) -> bool:
     except OSError:
         return False
     webp, bmp = start[:4] == b"RIFF" and start[8:12] == b"WEBP", start[:2] == b"BM" and start[14:18] in BMP_HEADERS
-    return webp or bmp or start.startswith(SIGNATURES)
+    return webp or bmp or start.startswith(SIGNATURES) or bool(NETPBM.match(start))
 
 
 def in_table(chosen: config.Data) -> Listing:
