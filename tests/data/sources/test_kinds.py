@@ -1,13 +1,14 @@
 """Every file is named by its content; Netpbm is read."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from aigc.core import config
-from aigc.data.sources import decoding, kinds
+from aigc.data.sources import decoding, kinds, listing
 
 SIDE = 28
 COLOUR = config.Preprocess(size=SIDE, channels=3, fit="crop", background=[0, 0, 0])
@@ -114,3 +115,13 @@ def test_bits_of_netpbm_are_black_where_they_are_set(magic: str) -> None:
 def test_damaged_netpbm_has_a_reason(content: bytes) -> None:
     with pytest.raises(decoding.Unusable):
         decoding.decode(content, COLOUR)
+
+
+def test_netpbm_and_bigtiff_are_found_by_suffix_and_by_content(tmp_path: Path) -> None:
+    for name in ("1.pbm", "2.PGM", "3.pnm", "4.ppm"):
+        (tmp_path / name).write_bytes(b"any")
+    (tmp_path / "5").write_bytes(b"P5\n# a comment\n2 2\n255\nabcd")
+    (tmp_path / "6").write_bytes(b"II+\0\x08\0\0\0")
+    (tmp_path / "notes").write_bytes(b"P5 is a format")
+    found = listing.in_folder(tmp_path)
+    assert found.paths == ["1.pbm", "2.PGM", "3.pnm", "4.ppm", "5", "6"] and found.ignored == 1

@@ -126,7 +126,9 @@ def decode(content: bytes, chosen: config.Preprocess) -> Decoded:
     if kind not in kinds.READ:
         raise Unusable(kind or "no PNG, JPEG, WebP, BMP, TIFF, GIF or PPM by its content")
     try:
-        with OPENERS[kind](content) if kind in OPENERS else kinds.opened(content, kind) as picture:
+        opened = OPENERS[kind](content) if kind in OPENERS else kinds.opened(content, kind)
+        del content  # a picture without its metadata is a copy
+        with opened as picture:
             kinds.refuse_a_bomb(picture.width, picture.height)
             found = picture.mode
             picture.load()

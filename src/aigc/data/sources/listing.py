@@ -19,9 +19,11 @@ from aigc.data.sources.contract import Rejected
 from aigc.data.sources.decoding import insist_on_a_file, shown
 from aigc.data.sources.kinds import NETPBM
 
-SUFFIXES = frozenset((".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif", ".pbm", ".pgm", ".ppm", ".pnm",
+SUFFIXES = frozenset((".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib",
+                      ".tif", ".tiff", ".gif", ".pbm", ".pgm", ".ppm", ".pnm",
                       ".avif", ".heic", ".heif", ".jp2", ".j2k", ".jxl"))  # those of the last line are found, and quarantined: no rule decodes them
-SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a",
+              b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 BMP_HEADERS = frozenset(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
 KINDS = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFDIR: "a folder"}
 NO_CLASS = "beside the class folders, so without a class"
