@@ -48,7 +48,7 @@ def page(
     fill: int = 1,
     **tags: Any,
 ) -> dict[int, Any]:
-    """values: (H, W, samples) -> the tags of one page, with strips or square tiles under the tag of their offsets."""
+    """values: (H, W, samples) -> the tags of one page, strips or square tiles under the tag of offsets."""
     height, width, samples = values.shape
     found: dict[int, Any] = {
         254: 0,

@@ -205,6 +205,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         tiff(page(samples(8, 1), 8, BLACK_IS_ZERO, order=">"), order=">", big=True),
         "BigTIFF",
     ),
+    "YCbCr of unknown subsampling": (tiff(page(samples(8, 3), 8, YCBCR, compression=8)), "YCbCrSubsampling"),
     "no page": (b"II*\0" + bytes(12), "without a picture"),
     "a directory outside": (b"II*\0\xff\xff\xff\x0f" + bytes(8), "TIFF"),
 }

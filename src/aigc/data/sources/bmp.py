@@ -50,14 +50,12 @@ def opened(content: bytes) -> Image.Image:
         raise Unusable("BMP that ends in its header") from None
     kinds.refuse_a_bomb(header.width, header.height)
     if header.compression == BITFIELDS and header.masks not in MASKS.get(header.bits, ()):
-        raise Unusable(
-            f"BMP of {header.bits} bits with colour masks {' '.join(f'{mask:X}' for mask in header.masks)}"
-        )
+        masks = " ".join(f"{mask:X}" for mask in header.masks)
+        raise Unusable(f"BMP of {header.bits} bits with colour masks {masks}")
     if header.compression in (RLE8, RLE4):
-        if header.bits != (8 if header.compression == RLE8 else 4):
-            raise Unusable(
-                f"BMP of {header.bits} bits with run lengths of {8 if header.compression == RLE8 else 4} bits"
-            )
+        depth = 8 if header.compression == RLE8 else 4
+        if header.bits != depth:
+            raise Unusable(f"BMP of {header.bits} bits with run lengths of {depth} bits")
         return _with_palette(_run_lengths(content, header), content, header)
     if header.compression not in (RAW, BITFIELDS):
         raise Unusable(f"BMP with compression {header.compression}")
@@ -78,8 +76,7 @@ def _header(content: bytes) -> Header:
     if width <= 0 or not height:
         raise Unusable(f"BMP of {width} x {height} pixels")
     if compression == BITFIELDS:
-        masks = struct.unpack_from("<4I", content + bytes(4) if size < 56 else content, 54)
-        masks = masks if size >= 56 else (*masks[:3], 0)
+        masks = (*struct.unpack_from("<4I" if size >= 56 else "<3I", content, 54), 0)[:4]
     colours = min(colours, 2**bits) or 2**bits
     entry, palette = 3 if size == 12 else 4, 14 + size
     if pixels <= palette:  # old writers forget the palette
@@ -90,9 +87,8 @@ def _header(content: bytes) -> Header:
 def _with_palette(indices: np.ndarray, content: bytes, header: Header) -> Image.Image:
     """indices: uint8 (H, W), in the order of the file."""
     count = min(header.colours, 256, (header.pixels - header.palette) // header.entry)
-    entries = np.frombuffer(content, np.uint8, count * header.entry, header.palette).reshape(
-        count, header.entry
-    )
+    entries = np.frombuffer(content, np.uint8, count * header.entry, header.palette)
+    entries = entries.reshape(count, header.entry)
     picture = Image.fromarray(np.ascontiguousarray(indices[::-1] if header.upward else indices))
     picture.putpalette(entries[:, 2::-1].tobytes().ljust(768, b"\0"))
     return picture
@@ -103,9 +99,8 @@ def _unpacked(content: bytes, header: Header) -> np.ndarray:
     stride = (header.width * header.bits + 31) // 32 * 4
     if len(content) < header.pixels + stride * header.height:
         raise Unusable("cannot be decoded (BMP that is cut off)")
-    rows = np.frombuffer(content, np.uint8, stride * header.height, header.pixels).reshape(
-        header.height, stride
-    )
+    rows = np.frombuffer(content, np.uint8, stride * header.height, header.pixels)
+    rows = rows.reshape(header.height, stride)
     shifts = np.arange(8 - header.bits, -1, -header.bits, dtype=np.uint8)
     values = (rows[..., None] >> shifts) & np.uint8(2**header.bits - 1)
     return values.reshape(header.height, -1)[:, : header.width]

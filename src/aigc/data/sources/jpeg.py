@@ -5,10 +5,7 @@ from PIL import Image
 from aigc.data.sources import kinds
 
 SCAN, JFIF, EXIF, ADOBE, LAST_APP, COMMENT = 0xDA, 0xE0, 0xE1, 0xEE, 0xEF, 0xFE  # markers
-SHORTEST = {
-    JFIF: (b"JFIF\0", 14),
-    ADOBE: (b"Adobe", 12),
-}  # libjpeg takes the colour space from these, if so long
+SHORTEST = {JFIF: (b"JFIF\0", 14), ADOBE: (b"Adobe", 12)}  # libjpeg takes the colour space from these
 
 
 def opened(content: bytes) -> Image.Image:

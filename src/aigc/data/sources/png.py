@@ -18,19 +18,16 @@ from aigc.data.sources.contract import Unusable
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 TRANSPARENCY = b"tRNS"
-WITH_ORIENTATION = (
-    b"eXIf",
-    b"tEXtRaw profile type exif\0",
-    b"zTXtRaw profile type exif\0",
-    b"iTXtXML:com.adobe.xmp\0",
-)
+WITH_ORIENTATION = (b"eXIf", b"tEXtRaw profile type exif\0", b"zTXtRaw profile type exif\0",
+                    b"iTXtXML:com.adobe.xmp\0")
+MOST_METADATA = 8  # chunks that are searched for an orientation
 GREY, COLOUR = 0, 2  # colour types
 
 
 def opened(content: bytes) -> Image.Image:
     """The picture, not loaded, with no metadata but its orientation. Raises Unusable."""
     kept: list[bytes | memoryview] = [SIGNATURE]
-    metadata = []
+    metadata: list[bytes] = []
     for name, chunk, whole in _chunks(content):
         if name in CRITICAL or name == TRANSPARENCY:
             if len(chunk) >= 12 and not whole:
@@ -40,13 +37,12 @@ def opened(content: bytes) -> Image.Image:
             raise Unusable("PNG with a damaged chunk (its name is not four letters)")
         elif name[:1].isupper():
             raise Unusable(f"PNG with the critical chunk {name.decode()}, which is not of the standard")
-        elif whole and bytes(chunk[4:40]).startswith(WITH_ORIENTATION):
+        elif whole and bytes(chunk[4:40]).startswith(WITH_ORIENTATION) and len(metadata) < MOST_METADATA:
             metadata.append(bytes(chunk))
     picture = kinds.opened(content if sum(map(len, kept)) == len(content) else b"".join(kept), "PNG")
     _set_transparency(picture, depth=content[24], colour_type=content[25])
-    turn = next(
-        filter(None, map(_orientation, sorted(metadata, key=lambda chunk: chunk[4:8] != b"eXIf"))), None
-    )
+    metadata.sort(key=lambda chunk: chunk[4:8] != b"eXIf")
+    turn = next(filter(None, map(_orientation, metadata)), None)
     if turn:
         exif = Image.Exif()
         exif[Base.Orientation] = turn

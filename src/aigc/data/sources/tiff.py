@@ -20,7 +20,7 @@ Directory = TiffImagePlugin.ImageFileDirectory_v2
 NEW_SUBFILE_TYPE, SUBFILE_TYPE, WIDTH, HEIGHT, BITS, COMPRESSION = range(254, 260)  # tags
 PHOTOMETRIC, FILL_ORDER = 262, 266
 MAKE, SAMPLES, PLANAR, COLOUR_MAP, SUB_IFDS, INK_SET = 271, 277, 284, 320, 330, 332
-EXTRA_SAMPLES, SAMPLE_FORMAT, DNG_VERSION = 338, 339, 50706
+EXTRA_SAMPLES, SAMPLE_FORMAT, SUBSAMPLING, DNG_VERSION = 338, 339, 530, 50706
 REDUCED, MASK = 1, 4  # bits of NewSubfileType
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
 PHOTOMETRICS = {
@@ -32,6 +32,7 @@ CHANNELS = {RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3, LAB: 3}
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3  # SampleFormat
 FORMATS = {UNSIGNED: "", SIGNED: " signed", FLOAT: " float"}
 PREMULTIPLIED = 1  # ExtraSamples
+JPEG = (6, 7)  # compressions
 MOST_PAGES, FIRST_PAGES, MOST_SUBS = 64, 8, 16  # directories that are read: a file may chain any number
 
 
@@ -188,6 +189,8 @@ def against(page: Page) -> str:
         return f"its colour map has {len(page.all(COLOUR_MAP, 0))} entries, not {3 * 2 ** min(bits[0], 16)}"
     if photometric == CMYK and page.one(INK_SET, 1) != 1:
         return "its inks are not CMYK"
+    if photometric == YCBCR and SUBSAMPLING not in page.tags and page.one(COMPRESSION, 1) not in JPEG:
+        return "YCbCrSubsampling is missing: the default is 2 x 2, but writers without the tag mean 1 x 1"
     if samples > 1 and samples - len(extra) != CHANNELS.get(photometric, 1):
         return f"{samples} samples a pixel, and no word on what they are"
     if planar and photometric not in (RGB, CMYK, YCBCR):
