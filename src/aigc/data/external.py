@@ -23,7 +23,8 @@ from aigc.core.errors import DataError
 from aigc.data import geometry
 from aigc.data.config import PreprocessConfig
 from aigc.data.sources import listing, npy
-from aigc.data.sources.decoding import FORMATS, Unusable, decode, read_whole, shown
+from aigc.data.sources.decoding import Unusable, decode, read_whole, shown
+from aigc.data.sources.kinds import READ
 
 NAMED = 3  # bad files that one line names
 COLOUR = 3  # channels
@@ -132,7 +133,7 @@ class _Survey:
         self.channels[len(image)] += 1
         self.digest.update(os.fsencode(f"{hashlib.sha256(content).hexdigest()}  {path}\n"))
         # A frame after the first may be damaged, and a decoder then raises anything.
-        with suppress(Exception), Image.open(io.BytesIO(content), formats=FORMATS) as header:
+        with suppress(Exception), Image.open(io.BytesIO(content), formats=READ) as header:
             self.transparent += header.has_transparency_data
             self.several_frames += getattr(header, "n_frames", 1) > 1
 

@@ -1,6 +1,4 @@
-"""What a source gives: blocks of pictures of one shape with what is known of each, and the pictures that it
-could not use.
-"""
+"""What a source gives: blocks of pictures of one shape, their columns of the manifest, the refused ones."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,6 +8,10 @@ from typing import Any
 import numpy as np
 
 from aigc.data import manifest
+
+
+class Unusable(Exception):
+    """A file is no picture that can be used. Its text is the reason in the quarantine table."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,7 @@ class Source:
 
 
 def block_of_arrays(images: np.ndarray, labels: np.ndarray, first: int, path: str) -> Block:
-    """Rows of an array as a block. images: uint8 (n, C, H, W); first: the index of its first row in the
-    source.
-    """
+    """Rows of an array as a block. images: uint8 (n, C, H, W); first: the index of row 0 in the source."""
     count, channels, height, width = images.shape
     about = {"source_index": first + np.arange(count), "path": [path] * count,
              "source_height": np.full(count, height), "source_width": np.full(count, width),

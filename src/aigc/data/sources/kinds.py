@@ -1,89 +1,105 @@
-"""What a file is, by its name and its first bytes: a picture that can be decoded, a picture of another kind,
-or none.
+"""What a file is by its content, never by its name; and how Pillow opens a file of one kind."""
 
-Decodes nothing and opens nothing. Not for: deciding whether a file may be opened (listing.py).
-"""
+import io
+import re
 
-import os
+from PIL import Image
 
-HEAD = 18  # bytes that the checks of the content need
-SUFFIXES = frozenset((".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif",
-                      ".tiff", ".gif"))
-SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
-TIFF = (b"II*\0", b"MM\0*")
-BMP_HEADERS = frozenset(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
+from aigc.data.sources.contract import Unusable
 
-CONVERT, FRAMES = "convert it to PNG, TIFF or JPEG", "save its frames as PNG, TIFF or JPEG"
-RAW, AVIF, HEIC = "a camera raw file", "an AVIF picture", "a HEIC picture"
-JPEG_2000, JPEG_XL, PHOTOSHOP = "a JPEG 2000 picture", "a JPEG XL picture", "a Photoshop file"
-OPEN_EXR, RADIANCE, VIDEO = "an OpenEXR picture", "a Radiance HDR picture", "a video"
-OTHER_KINDS = {
-    RAW: ("dng nef nrw cr2 cr3 crw arw srf sr2 raf orf rw2 rwl raw pef ptx srw x3f 3fr fff iiq mef mrw erf "
-          "kdc dcr gpr"),
-    AVIF: "avif avifs", HEIC: "heic heif hif heics", JPEG_2000: "jp2 j2k jpf jpx jpc j2c jpm", JPEG_XL: "jxl",
-    "a JPEG XR picture": "jxr wdp hdp", PHOTOSHOP: "psd psb", "a GIMP or Krita file": "xcf kra ora",
-    "a vector "
-    "drawing": "svg svgz eps ai wmf emf", "an icon": "ico icns cur", "a Targa picture": "tga vda icb",
-    OPEN_EXR: "exr", RADIANCE: "hdr rgbe", "a PCX picture": "pcx dcx", "a texture": "dds ktx ktx2",
-    "a Netpbm picture": "ppm pgm pbm pnm pam pfm", "a medical picture": "dcm dicom nii",
-    "a FITS picture": "fits", "a DjVu file": "djvu djv", "a picture of an old format": "sgi xbm xpm",
-    VIDEO: "mp4 m4v mov avi mkv webm mpg mpeg wmv flv 3gp mts m2ts ogv",
+READ = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # Pillow's names; PPM stands for PBM, PGM and PPM
+MAX_PIXELS = 89_478_485  # Pillow's own limit: 256 MiB of RGB
+NETPBM = re.compile(rb"P[1-6]\s+[#\d]")
+RAW = "a camera raw file ({}); develop it to PNG, TIFF or JPEG first"
+STARTS = {  # first bytes: kind
+    b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF87a": "GIF", b"GIF89a": "GIF",
+    b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
+    b"IIRO": RAW.format("ORF"), b"IIRS": RAW.format("ORF"), b"MMOR": RAW.format("ORF"),
+    b"IIU\0": RAW.format("RW2"), b"FUJIFILMCCD-RAW": RAW.format("RAF"), b"FOVb": RAW.format("X3F"),
+    b"\0MRM": RAW.format("MRW"),
+    b"\0\0\0\x0cjP  \r\n\x87\n": "a JPEG 2000 file", b"\xffO\xffQ": "a JPEG 2000 file",
+    b"\0\0\0\x0cJXL \r\n\x87\n": "a JPEG XL file", b"\xff\n": "a JPEG XL file",
+    b"II\xbc\x01": "a JPEG XR file", b"8BPS": "a Photoshop file (PSD)", b"gimp xcf": "a GIMP file (XCF)",
+    b"v/1\x01": "an OpenEXR file", b"#?RADIANCE": "a Radiance HDR file", b"#?RGBE": "a Radiance HDR file",
+    b"qoif": "a QOI file", b"DDS ": "a DDS texture", b"SIMPLE  =": "a FITS file",
+    b"PF\n": "a PFM file (floats)", b"Pf\n": "a PFM file (floats)", b"P7\n": "a PAM file",
+    b"\x1aE\xdf\xa3": "a video", b"%PDF-": "a PDF document", b"%!PS": "a PostScript file", b"\xd7\xcd\xc6\x9a": "a Windows metafile",
 }
-KIND_OF_SUFFIX = {f".{suffix}": kind for kind, suffixes in OTHER_KINDS.items() for suffix in suffixes.split()}
-KIND_OF_START = {b"8BPS": PHOTOSHOP, b"\0\0\0\x0cjP": JPEG_2000, b"\xff\x4f\xff\x51": JPEG_2000,
-                 b"\0\0\0\x0cJXL": JPEG_XL, b"v/1\x01": OPEN_EXR, b"#?RADIANCE": RADIANCE,
-                 b"FUJIFILMCCD-RAW": RAW, b"IIRO": RAW, b"IIRS": RAW, b"IIU\0": RAW, b"\x1aE\xdf\xa3": VIDEO}
-# ISO base media files (AVIF, HEIC, video) name their kind in bytes 8 to 11.
-KIND_OF_BRAND = {b"avif": AVIF, b"avis": AVIF, b"crx ": RAW,
-                 **dict.fromkeys(b"heic heix heim heis hevc hevx mif1 msf1".split(), HEIC)}
-
-# What systems and programs put beside pictures. Compared in lower case.
-SYSTEM_FOLDERS = frozenset((
-    "@eadir", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "__macosx", "$recycle.bin",
-    "recycler", "system volume information", "lost+found", "found.000", "__pycache__", ".thumbnails",
-    ".spotlight-v100", ".fseventsd", ".temporaryitems", ".ipynb_checkpoints", ".picasaoriginals",
-    ".git", ".dvc", ".svn"))
-SYSTEM_FILES = frozenset(("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini",
-                          "icon\r"))
+BRANDS = {  # of an ISO base media file: bytes 8 to 12
+    b"avif": "an AVIF file", b"avis": "an AVIF file", b"crx ": RAW.format("CR3"),
+    b"mif1": "a HEIF file", b"msf1": "a HEIF file",
+} | dict.fromkeys((b"heic", b"heix", b"hevc", b"heim", b"heis"), "a HEIC file")
 
 
-def left_out_as(name: str, is_folder: bool) -> str:
-    """How the summary counts an entry that is never looked at; "" for one that is.
+def kind_of(content: bytes) -> str:
+    """One of READ, or what else the file is (the reason not to use it), or "" for an unknown file.
 
-    Hidden entries (their name starts with a dot) and what systems put beside pictures.
+    content: the whole file; its first 1024 bytes are enough for all but some TGA files.
     """
-    lower = name.lower()
-    if is_folder and (lower in SYSTEM_FOLDERS or lower.startswith(".trash")):
-        return name
-    if not is_folder and lower in SYSTEM_FILES:
-        return name
-    if name.startswith("._"):
-        return "._*"
-    if lower == ".ds_store":
-        return name
-    return f"hidden {'folders' if is_folder else 'files'}" if name.startswith(".") else ""
+    for start, kind in STARTS.items():
+        if content.startswith(start):
+            return RAW.format("CR2") if kind == "TIFF" and content[8:10] == b"CR" else kind
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "WEBP"
+    if content[:2] == b"BM" and content[15:18] == bytes(3):
+        return "BMP"
+    if NETPBM.match(content):
+        return "PPM"
+    if content[4:8] == b"ftyp":
+        return BRANDS.get(content[8:12], "a video (MP4)")
+    if content[6:14] == b"HEAPCCDR":
+        return RAW.format("CRW")
+    if content[:4] in (b"\0\0\1\0", b"\0\0\2\0") and content[4:6] not in (b"", b"\0\0"):
+        return "an icon or cursor (ICO)"
+    if (
+        content[:1] == b"\n"
+        and content[1:2] in b"\0\2\3\4\5"
+        and content[2:3] == b"\1"
+        and content[3:4] in b"\1\2\4\x08"
+    ):
+        return "a PCX file"
+    start = content[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith((b"<svg", b"<?xml", b"<!--", b"<!DOCTYPE svg")) and b"<svg" in start:
+        return "an SVG drawing"
+    return "a TGA file" if content.endswith(b"TRUEVISION-XFILE.\0") or _may_be_tga(content) else ""
 
 
-def suffix_of(path: str) -> str:
-    """The ending of a name in lower case, with its dot; "" where there is none."""
-    return os.path.splitext(path)[1].lower()  # noqa: PTH122
+def _may_be_tga(content: bytes) -> bool:
+    """TGA has no first bytes of its own, so all fields of its header must be possible."""
+    if len(content) < 18 or content[1] > 1 or content[2] not in (1, 2, 3, 9, 10, 11):
+        return False
+    indexed = content[2] in (1, 9)
+    sized = content[12:14] != b"\0\0" and content[14:16] != b"\0\0"
+    return (
+        indexed == bool(content[1])
+        and (indexed or content[3:8] == bytes(5))
+        and sized
+        and content[16] in (8, 15, 16, 24, 32)
+    )
 
 
-def starts_as_picture(head: bytes, suffix: str) -> bool:
-    """Whether a file starts as one that can be decoded. A camera raw file starts as a TIFF file, and is none.
+def opened(content: bytes, kind: str, name: str = "") -> Image.Image:
+    """The picture as Pillow opens it, without its pixels. Raises Unusable with Pillow's reason.
+
+    kind: one of READ. name: what the reason calls the file, if not its kind.
     """
-    webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
-    bmp = head[:2] == b"BM" and head[14:18] in BMP_HEADERS
-    tiff = head.startswith(TIFF) and KIND_OF_SUFFIX.get(suffix) != RAW
-    return webp or bmp or tiff or head.startswith(SIGNATURES)
+    try:
+        return Image.open(io.BytesIO(content), formats=[kind])
+    except Image.UnidentifiedImageError:  # it does not say why, the plugin does
+        try:
+            Image.OPEN[kind][0](io.BytesIO(content), "")
+        except Exception as error:
+            raise Unusable(f"{name or kind}: cannot be read ({one_line(error)})") from None
+        raise Unusable(f"{name or kind}: cannot be read") from None
 
 
-def other_kind(head: bytes, suffix: str) -> str:
-    """Which kind of picture that is not decoded a file is, with what to do; "" where it is none that is
-    known.
-    """
-    by_start = (kind for start, kind in KIND_OF_START.items() if head.startswith(start))
-    kind = KIND_OF_SUFFIX.get(suffix) or next(by_start, "")
-    if not kind and head[4:8] == b"ftyp":
-        kind = KIND_OF_BRAND.get(head[8:12], VIDEO)
-    return f"{kind}: {FRAMES if kind == VIDEO else CONVERT}" if kind else ""
+def refuse_a_bomb(width: int, height: int) -> None:
+    """Raises Unusable for a picture of more than MAX_PIXELS."""
+    if width * height > MAX_PIXELS:
+        raise Unusable(f"{width} x {height} pixels are over {MAX_PIXELS:,} (a decompression bomb?)")
+
+
+def one_line(error: Exception) -> str:
+    """An exception as one line without addresses, the same in every process."""
+    text = re.sub(r" at 0x[0-9a-f]+|<[^<>]*0x[0-9a-f]+>", "", " ".join(str(error).split()))
+    return f"{type(error).__name__}: {text}"[:160].rstrip(": ")

@@ -1,7 +1,7 @@
 """Which files of a folder are pictures, and of which class; which files may be opened. Decodes nothing, opens
 only regular files.
 
-Hidden files and what systems put beside pictures are not looked at (kinds.py). A file is a picture by its
+Hidden files and what systems put beside pictures are not looked at (file_names.py). A file is a picture by its
 suffix, or by its first bytes where the suffix says nothing.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from aigc.core.errors import DataError
 from aigc.data.pictures import UNLABELLED
-from aigc.data.sources import kinds, names
+from aigc.data.sources import file_names, names
 from aigc.data.sources.contract import Rejected
 from aigc.data.sources.decoding import shown
 
@@ -128,7 +128,7 @@ def _entries(listing: Listing, folder: str) -> list[os.DirEntry[str]]:
         raise DataError(f"{place}: cannot be listed ({error.strerror}); give permission to read it") from None
     looked_at = []
     for entry in every:
-        if name := kinds.left_out_as(entry.name, entry.is_dir(follow_symlinks=False)):
+        if name := file_names.left_out_as(entry.name, entry.is_dir(follow_symlinks=False)):
             listing.left_out[name] += 1
             listing.ignored += not entry.name.startswith(".") and not entry.is_dir(follow_symlinks=False)
         else:
@@ -163,7 +163,7 @@ def _pictures(listing: Listing, entries: list[os.DirEntry[str]], deep: bool = Fa
             yield path, reason or other
         else:
             listing.ignored += 1
-            listing.left_out[kinds.suffix_of(path) or "files without a suffix"] += 1
+            listing.left_out[file_names.suffix_of(path) or "files without a suffix"] += 1
 
 
 def _kind(place: str, opens: bool) -> tuple[bool, str]:
@@ -171,11 +171,11 @@ def _kind(place: str, opens: bool) -> tuple[bool, str]:
 
     opens: whether its first bytes may be read where the suffix does not say enough.
     """
-    suffix = kinds.suffix_of(place)
-    if suffix in kinds.SUFFIXES:
+    suffix = file_names.suffix_of(place)
+    if suffix in file_names.SUFFIXES:
         return True, ""
     head = _head(place) if opens else b""
-    return (True, "") if kinds.starts_as_picture(head, suffix) else (False, kinds.other_kind(head, suffix))
+    return (True, "") if file_names.starts_as_picture(head, suffix) else (False, file_names.other_kind(head, suffix))
 
 
 def other_kind(root: Path, path: str) -> str:
@@ -188,7 +188,7 @@ def other_kind(root: Path, path: str) -> str:
 def _head(place: str) -> bytes:
     try:
         with open(place, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
-            return stream.read(kinds.HEAD)
+            return stream.read(file_names.HEAD)
     except OSError:
         return b""
 
