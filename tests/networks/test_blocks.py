@@ -29,17 +29,31 @@ def compare_linear(batch: int, fan_in: int, fan_out: int) -> None:
     torch.testing.assert_close(ours, theirs)
 
 
-@pytest.mark.parametrize(("size", "count"), [(16, 2), (28, 2), (32, 3), (64, 4), (128, 5)])
-def test_every_supported_side_is_halved_to_a_small_one(size: int, count: int) -> None:
-    assert blocks.halvings(size) == count
-    levels, side = blocks.pyramid(8, size, 64)
-    assert len(levels) == count + 1 and max(levels) <= 64
-    assert side * 2**count == size
+@pytest.mark.parametrize(("size", "sides"), [
+    (16, [16, 8, 4]), (28, [28, 14, 7]), (32, [32, 16, 8, 4]), (64, [64, 32, 16, 8, 4]),
+    (88, [88, 44, 22, 11, 5]), (504, [504, 252, 126, 63, 31, 15, 7]),
+])
+def test_a_side_is_halved_to_a_small_one_and_the_convolutions_have_the_same_sides(
+    size: int, sides: list[int]
+) -> None:
+    levels, found = blocks.pyramid(8, size, 64)
+    assert found == sides and levels == [min(64, 8 * 2**level) for level in range(len(sides))]
+    x = torch.zeros(1, 1, size, size)
+    for side in sides[1:]:
+        x = blocks.down(1, 1)(x)
+        assert x.shape[2:] == (side, side)
+    for side in sides[-2::-1]:
+        x = blocks.up(1, 1, side)(x)
+        assert x.shape[2:] == (side, side)
 
 
-def test_a_side_that_cannot_be_halved_is_refused() -> None:
-    with pytest.raises(ValueError, match="30 pixels|15 pixels"):
-        blocks.halvings(30)
+def test_every_pixel_of_an_odd_side_reaches_the_half_size_and_is_reached_from_it() -> None:
+    image = torch.randn(1, 1, 11, 11, requires_grad=True)
+    blocks.down(1, 1)(image).square().sum().backward()
+    assert image.grad is not None and (image.grad != 0).all()
+    layer = blocks.up(1, 1, 11)
+    torch.nn.init.zeros_(layer.bias)
+    assert (layer(torch.randn(1, 1, 5, 5)) != 0).all()
 
 
 def test_quantisation_is_the_inverse_of_model_space_and_clips() -> None:

@@ -14,6 +14,7 @@ import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -38,6 +39,7 @@ PORTABLE_CAPS = {
 }
 THREAD_COUNTS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 NUMERIC_LIBRARIES = ("numpy", "scipy", "torch")
+CGROUP = Path("/sys/fs/cgroup")
 
 
 class RuntimeConfig(Section):
@@ -93,6 +95,26 @@ class Device:
         if self.torch_device.type == "cuda":
             return torch.cuda.mem_get_info(self.torch_device)[0] / 2
         return torch.mps.recommended_max_memory() / 2 if self.torch_device.type == "mps" else math.inf
+
+    def free_memory(self) -> int:
+        """The bytes that can still be allocated on the device; on the CPU, without the swap."""
+        import psutil
+        import torch
+
+        if self.torch_device.type == "cuda":
+            return torch.cuda.mem_get_info(self.torch_device)[0]
+        if self.torch_device.type == "mps":
+            return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+        return min(psutil.virtual_memory().available, _free_in_container())
+
+
+def _free_in_container() -> int:
+    """The bytes that the limit of this container (cgroup v2) leaves; without a limit, a huge number."""
+    try:
+        limit, stat = ((CGROUP / f"memory.{name}").read_text() for name in ("max", "stat"))
+        return int(limit) - int(stat.split()[1])  # `anon` comes first; the kernel gives its file cache back
+    except (OSError, ValueError):  # no such file; "max" = no limit
+        return sys.maxsize
 
 
 def start_torch(arithmetic: Arithmetic, threads: int) -> Device:

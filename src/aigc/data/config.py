@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from aigc.core.config import Count, Line, Section, Seed, Share
 
@@ -54,8 +54,17 @@ class GateConfig(Section):
     warn: list[Judgement]
 
 
+def _side(size: int) -> int:
+    if size % 8 and size != 28:
+        raise ValueError("a side is a multiple of 8 from 16 to 512, or 28")
+    return size
+
+
+Size = Annotated[int, Field(ge=16, le=512), AfterValidator(_side)]
+
+
 class PreprocessConfig(Section):
-    size: Literal[16, 28, 32, 64, 128]
+    size: Size
     channels: Literal[1, 3]
     fit: Literal["crop", "pad", "stretch"]
     background: Annotated[list[Annotated[int, Field(ge=0, le=255)]], Field(min_length=3, max_length=3)]

@@ -51,12 +51,13 @@ class Classifier(Trainable):
     def __init__(self, config: ClassifierConfig, shape: Shape) -> None:
         super().__init__(shape)
         self.config, self.names_classes = config, shape.has_classes
-        levels, side = blocks.pyramid(config.width, shape.size, 4 * config.width)
+        levels, sides = blocks.pyramid(config.width, shape.size, 4 * config.width)
         layers: list[nn.Module] = []
         for fine, coarse in itertools.pairwise([shape.channels, *levels[1:]]):
-            layers += [nn.Conv2d(fine, coarse, 4, stride=2, padding=1), nn.ReLU(),
+            layers += [blocks.down(fine, coarse), nn.ReLU(),
                        nn.Conv2d(coarse, coarse, 3, padding=1), nn.GroupNorm(1, coarse), nn.ReLU()]
-        self.trunk = nn.Sequential(*layers, nn.Flatten(), blocks.Linear(levels[-1] * side**2, config.features), nn.ReLU())
+        flat = levels[-1] * sides[-1]**2
+        self.trunk = nn.Sequential(*layers, nn.Flatten(), blocks.Linear(flat, config.features), nn.ReLU())
         self.head = blocks.Linear(config.features, shape.classes if self.names_classes else TURNS)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

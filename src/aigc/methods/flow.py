@@ -22,10 +22,11 @@ from torch import Tensor, nn
 
 from aigc.core.config import Count, Positive, Share
 from aigc.model.contract import LearningRate, Method, MethodConfig, Player, Shape
+from aigc.networks import blocks
 from aigc.networks.blocks import Linear
 
 GROUPS = 8  # of channels, for group normalisation
-LARGEST_SIDE = 16  # patches per side; larger pictures get larger patches
+PATCHES = 16  # per side; from 32 of them on, a picture gets patches twice as large
 
 
 class FlowMatchingConfig(MethodConfig):
@@ -102,6 +103,14 @@ def time_features(t: Tensor, width: int) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
+def patch_side(size: int) -> int:
+    """The pixels a side of a patch: the largest power of two that leaves 16 patches or more, at least 2."""
+    patch = 2
+    while size % (2 * patch) == 0 and size // (2 * patch) >= PATCHES:
+        patch *= 2
+    return patch
+
+
 class Residual(nn.Module):
     """Residual block of two convolutions; the embedding sets scale and shift after the second norm."""
 
@@ -132,17 +141,17 @@ class UNet(nn.Module):
 
     def __init__(self, channels: int, size: int, width: int, classes: int) -> None:
         super().__init__()
-        self.patch = max(2, size // LARGEST_SIDE)
+        self.patch = patch_side(size)
         self.width, embedding = width, 4 * width
         pixels = channels * self.patch**2
         self.time = nn.Sequential(Linear(width, embedding), nn.SiLU(), Linear(embedding, embedding))
         self.label = nn.Embedding(classes + 1, embedding) if classes else None
         self.start = nn.Conv2d(pixels, width, 3, padding=1)
         self.fine = Residual(width, width, embedding)
-        self.down = nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)
+        self.down = blocks.down(width, 2 * width)
         self.coarse1 = Residual(2 * width, 2 * width, embedding)
         self.coarse2 = Residual(2 * width, 2 * width, embedding)
-        self.up = nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1)
+        self.up = blocks.up(2 * width, width, size // self.patch)
         self.merge = Residual(2 * width, width, embedding)
         last = nn.Conv2d(width, pixels, 3, padding=1)
         self.past = Linear(embedding, pixels)

@@ -38,24 +38,34 @@ def mlp(widths: list[int], activation: type[nn.Module] | None = None) -> nn.Sequ
     return nn.Sequential(*layers[:-1])
 
 
-def halvings(size: int) -> int:
-    """How often a side must be halved to be at most 7 pixels: 28 -> 2 (7), 32 -> 3 (4), 128 -> 5 (4)."""
-    count = 0
-    while size > SMALLEST_SIDE:
-        if size % 2:
-            raise ValueError(f"a side of {size} pixels cannot be halved to {SMALLEST_SIDE} or fewer")
-        size //= 2
-        count += 1
-    return count
+def halved(size: int) -> list[int]:
+    """A side, halved until it is at most 7 pixels: 28 -> [28, 14, 7], 88 -> [88, 44, 22, 11, 5].
+
+    Half of an odd side is rounded down, as `down` and `up` do.
+    """
+    sides = [size]
+    while sides[-1] > SMALLEST_SIDE:
+        sides.append(sides[-1] // 2)
+    return sides
 
 
-def pyramid(width: int, size: int, max_width: int) -> tuple[list[int], int]:
-    """(channels of each level, finest first; side of the coarsest level in pixels).
+def pyramid(width: int, size: int, max_width: int) -> tuple[list[int], list[int]]:
+    """(channels, sides in pixels) of each level, finest first.
 
     Each level has half the side of the one before it, and twice its channels, up to `max_width`.
     """
-    depth = halvings(size)
-    return [min(max_width, width * 2**level) for level in range(depth + 1)], size >> depth
+    sides = halved(size)
+    return [min(max_width, width * 2**level) for level in range(len(sides))], sides
+
+
+def down(fine: int, coarse: int) -> nn.Conv2d:
+    """A convolution from `fine` to `coarse` channels that halves the side, rounded down."""
+    return nn.Conv2d(fine, coarse, 4, stride=2, padding=1)
+
+
+def up(coarse: int, fine: int, side: int) -> nn.ConvTranspose2d:
+    """The reverse of `down`, to a side of `side` pixels: an odd one gets a last row and column."""
+    return nn.ConvTranspose2d(coarse, fine, 4, stride=2, padding=1, output_padding=side % 2)
 
 
 def as_bytes(images: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Convolutional generator and critic, with or without classes."""
 
 import itertools
+import math
 
 import torch
 from torch import Tensor, nn
@@ -27,22 +28,24 @@ class ConditionalBatchNorm2d(nn.Module):
 class Generator(nn.Module):
     """z (B, latent) [, labels (B,)] -> images (B, channels, size, size) in [-1, 1].
 
-    A dense layer gives the coarsest level; each transposed convolution doubles the side. levels, side: from
+    A dense layer gives the coarsest level; each transposed convolution doubles the side. levels, sides: from
     `blocks.pyramid`. hidden: units of a dense layer before the coarsest level, 0 = none. That layer can
     separate classes before any spatial position is generated.
     """
 
-    def __init__(self, latent: int, levels: list[int], side: int, channels: int, classes: int = 0,
-                 hidden: int = 0) -> None:
+    def __init__(self, latent: int, levels: list[int], sides: list[int], channels: int,
+                 classes: int = 0, hidden: int = 0) -> None:
         super().__init__()
         self.classes = classes
-        widths = [latent, *filter(None, [hidden]), levels[-1] * side**2]
-        self.start = nn.Sequential(blocks.mlp(widths), nn.Unflatten(1, (levels[-1], side, side)))
+        coarsest = (levels[-1], sides[-1], sides[-1])
+        widths = [latent, *filter(None, [hidden]), math.prod(coarsest)]
+        self.start = nn.Sequential(blocks.mlp(widths), nn.Unflatten(1, coarsest))
         self.norms = nn.ModuleList(
             ConditionalBatchNorm2d(width, classes) if classes else nn.BatchNorm2d(width)
             for width in reversed(levels[1:]))
-        self.ups = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 4, 2, 1)
-                                 for coarse, fine in itertools.pairwise([*reversed(levels[1:]), channels]))
+        steps = itertools.pairwise([*reversed(levels[1:]), channels])
+        self.ups = nn.ModuleList(blocks.up(coarse, fine, side)
+                                 for (coarse, fine), side in zip(steps, sides[-2::-1], strict=True))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """(B, latent), int64 (B,) -> (B, channels, size, size)"""
@@ -72,21 +75,21 @@ class MinibatchStdDev(nn.Module):
 class Critic(nn.Module):
     """Images (B, channels, size, size) [, labels (B,)] -> scores (B,).
 
-    Strided convolutions, then a linear score. levels, side: from `blocks.pyramid`.
+    Strided convolutions, then a linear score. levels, sides: from `blocks.pyramid`.
     hidden: units of a dense layer before the score, 0 = none. Without it the score is a sum over positions,
     and no term of the sum depends on the whole image. see_batch: adds MinibatchStdDev. A score, and a
     gradient penalty, then depend on the whole batch. With classes, the score gains the inner product of
     features and class embedding (Miyato & Koyama 2018, eq. 3).
     """
 
-    def __init__(self, channels: int, levels: list[int], side: int, classes: int = 0, hidden: int = 0,
-                 see_batch: bool = False) -> None:
+    def __init__(self, channels: int, levels: list[int], sides: list[int], classes: int = 0,
+                 hidden: int = 0, see_batch: bool = False) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for fine, coarse in itertools.pairwise([channels, *levels[1:]]):
-            layers += [nn.Conv2d(fine, coarse, 4, 2, 1), nn.LeakyReLU(0.2)]
+            layers += [blocks.down(fine, coarse), nn.LeakyReLU(0.2)]
         layers += [*([MinibatchStdDev()] if see_batch else []), nn.Flatten()]
-        features = (levels[-1] + see_batch) * side**2
+        features = (levels[-1] + see_batch) * sides[-1]**2
         if hidden:
             layers += [blocks.Linear(features, hidden), nn.LeakyReLU(0.2)]
             features = hidden

@@ -1,6 +1,7 @@
 """Encoder and decoder for the methods that have both: multilayer perceptrons or convolutions."""
 
 import itertools
+import math
 from typing import Literal
 
 from torch import nn
@@ -31,12 +32,13 @@ def mlp(image: tuple[int, int, int], outputs: int, latent: int, hidden: int) -> 
 
 def convolution(image: tuple[int, int, int], outputs: int, latent: int, width: int, max_width: int) -> Pair:
     channels, size, _ = image
-    levels, side = blocks.pyramid(width, size, max_width)
+    levels, sides = blocks.pyramid(width, size, max_width)
     down: list[nn.Module] = []
     up: list[nn.Module] = []
-    for fine, coarse in itertools.pairwise([channels, *levels[1:]]):
-        down += [nn.Conv2d(fine, coarse, 4, 2, 1), nn.SiLU()]
-        up = [nn.SiLU(), nn.ConvTranspose2d(coarse, fine, 4, 2, 1), *up]
-    flat = levels[-1] * side**2
+    for (fine, coarse), side in zip(itertools.pairwise([channels, *levels[1:]]), sides, strict=False):
+        down += [blocks.down(fine, coarse), nn.SiLU()]
+        up = [nn.SiLU(), blocks.up(coarse, fine, side), *up]
+    coarsest = (levels[-1], sides[-1], sides[-1])
+    flat = math.prod(coarsest)
     return (nn.Sequential(*down, nn.Flatten(), blocks.Linear(flat, outputs)),
-            nn.Sequential(blocks.Linear(latent, flat), nn.Unflatten(1, (levels[-1], side, side)), *up))
+            nn.Sequential(blocks.Linear(latent, flat), nn.Unflatten(1, coarsest), *up))

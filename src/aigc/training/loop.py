@@ -22,7 +22,7 @@ from aigc.core.randomness import Purpose
 from aigc.core.runtime import Device
 from aigc.data.pictures import Pictures
 from aigc.model.contract import Method, MethodConfig, Player, Trainable
-from aigc.training import checkpoint
+from aigc.training import checkpoint, memory
 from aigc.training.config import TrainConfig
 from aigc.training.ema import EMA, refresh_batch_statistics
 from aigc.training.feed import Feed
@@ -79,9 +79,12 @@ class Trainer:
                  label: str = "") -> None:
         self.stream, self.label = stream, label or stream
         self.feed, self.config, self.train, self.device = feed, config, train, device
+        memory.check_weights(self.label, build, config, device)
         torch.manual_seed(randomness.stream_seed(train.seed, Purpose.INITIAL_WEIGHTS, of=stream))
         layout = torch.channels_last if device.channels_last else torch.contiguous_format
-        self.model = build().to(device.torch_device)
+        self.model = build()
+        memory.check_batch(self.label, self.model, config, device)
+        self.model.to(device.torch_device)
         self.model.to(memory_format=layout)
         self.ema = EMA(self.model, config.ema_halflife)
         self.players = self.model.players()

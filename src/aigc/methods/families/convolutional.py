@@ -23,6 +23,6 @@ class ConvolutionalConfig(AdversarialConfig):
 def networks(config: ConvolutionalConfig, shape: Shape, classes: int = 0,
              see_batch: bool = False) -> tuple[Generator, Critic]:
     """Generator and critic for pictures of `shape`; class-conditional where `classes` is above 0."""
-    levels, side = blocks.pyramid(config.width, shape.size, config.max_width)
-    return (Generator(config.latent, levels, side, shape.channels, classes, config.generator_hidden),
-            Critic(shape.channels, levels, side, classes, config.critic_hidden, see_batch))
+    levels, sides = blocks.pyramid(config.width, shape.size, config.max_width)
+    return (Generator(config.latent, levels, sides, shape.channels, classes, config.generator_hidden),
+            Critic(shape.channels, levels, sides, classes, config.critic_hidden, see_batch))
