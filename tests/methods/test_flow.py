@@ -1,11 +1,15 @@
 """With the exact velocity of a known distribution the solvers give that distribution; guidance is linear."""
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
 
+from aigc.core.errors import ConfigError
 from aigc.methods import flow
 from aigc.model.contract import Shape
+from aigc.networks.unet import Residual, UNet
 
 CENTRES, SPREAD = torch.tensor([-0.6, 0.5]), 0.1
 
@@ -19,6 +23,11 @@ def build(classes: int = 0, **changes: object) -> flow.FlowMatching:
         "decay": 0.0,
         "learning_rate": 0.1,
         "width": 8,
+        "levels": [1, 2],
+        "depth": 1,
+        "attention": [],
+        "dropout": 0.0,
+        "patch": "auto",
         "label_dropout": 0.1,
         "guidance": 1.0,
         "steps": 50,
@@ -27,7 +36,7 @@ def build(classes: int = 0, **changes: object) -> flow.FlowMatching:
     return flow.FlowMatching(flow.FlowMatchingConfig(**{**plain, **changes}), Shape(1, 16, classes))
 
 
-def exact_velocity(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+def exact_velocity(x: Tensor, t: Tensor, labels: Tensor, rng: object = None) -> Tensor:
     """E[x_1 - x_0 | x_t = x] when each pixel of x_1 is drawn from an even mixture of two Gaussians."""
     t = t[:, None, None, None, None]
     variance = (1 - t) ** 2 + t**2 * SPREAD**2
@@ -37,7 +46,7 @@ def exact_velocity(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
     return (weights * velocity).sum(-1)
 
 
-@pytest.mark.parametrize(("solver", "steps"), [("heun", 50), ("euler", 200)])
+@pytest.mark.parametrize(("solver", "steps"), [("heun", 50), ("midpoint", 50), ("euler", 200)])
 def test_samples_have_the_moments_of_the_mixture(solver: str, steps: int) -> None:
     method = build(solver=solver, steps=steps)
     del method.velocity
@@ -67,9 +76,73 @@ def test_guidance_extrapolates_from_no_class_towards_the_class() -> None:
     )
 
 
+@pytest.mark.parametrize(("solver", "order"), [("euler", 1), ("midpoint", 2), ("heun", 2)])
+def test_the_error_of_a_solver_falls_with_its_order(solver: str, order: int) -> None:
+    def error(steps: int) -> float:
+        method = build(solver=solver, steps=steps)
+        del method.velocity
+        # dx/dt = x: the solution at t = 1 is e x_0. Heun's last step is Euler's, of length 2 / steps.
+        method.velocity = lambda x, t, labels, rng=None: x
+        x = torch.full((1, 1, 16, 16), 0.1, dtype=torch.float64)
+        return abs(method.decode(x, torch.tensor([-1]))[0, 0, 0, 0].item() / 0.1 - math.e)
+
+    ratio = error(40) / error(80)
+    assert ratio == pytest.approx(2 ** (1 if solver == "euler" else 2), rel=0.1)
+    assert order == round(math.log2(ratio))
+
+
+def test_with_guidance_a_step_asks_the_network_once_for_both_velocities() -> None:
+    method, asked = build(classes=10, guidance=2.0, solver="euler", steps=3), []
+    del method.velocity
+
+    def velocity(x: Tensor, t: Tensor, labels: Tensor, rng: object = None) -> Tensor:
+        asked.append((len(x), labels.tolist()))
+        return torch.zeros_like(x)
+
+    method.velocity = velocity
+    method.decode(torch.zeros(2, 1, 16, 16), torch.tensor([3, 4]))
+    assert asked == [(4, [3, 4, 10, 10])] * 3
+
+
+@pytest.mark.parametrize(("changes", "says"), [
+    ({"patch": 3}, "`flow.patch` (3) must divide the pictures' side of 16 pixels"),
+    ({"levels": [1] * 5}, "`flow.levels` has 5 levels; 8 patches a side can be halved for 4 only"),
+    ({"attention": [8, 5]}, "`flow.attention`: no level has a side of 5 patches; the levels have 8, 4"),
+])
+def test_a_network_that_cannot_be_is_one_line_that_names_the_key(
+    changes: dict[str, object], says: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        build(**changes)
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_dropout_acts_in_training_alone_and_draws_from_the_steps_generator() -> None:
+    method = build(dropout=0.5)
+    for parameter in method.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    real, labels = torch.randn(4, 1, 16, 16), torch.full((4,), -1)
+
+    def loss(seed: int) -> float:
+        (_, value), = method.updates(real, labels, torch.Generator().manual_seed(seed))
+        return value.item()
+
+    method.train()
+    torch.manual_seed(1)
+    first = loss(0)
+    torch.manual_seed(2)
+    assert loss(0) == first
+    with_dropout = method.sample(labels, torch.Generator().manual_seed(0))
+    for module in method.modules():
+        if isinstance(module, Residual):
+            module.dropout = 0.0
+    assert loss(0) != first
+    assert torch.equal(method.sample(labels, torch.Generator().manual_seed(0)), with_dropout)
+
+
 def test_the_velocity_of_patches_with_more_numbers_than_channels_can_point_anywhere() -> None:
     torch.manual_seed(0)
-    network = flow.UNet(3, 64, 16, 0)
+    network = UNet(3, 0, 16, 4, [16, 8], [1, 2])
     for weights in network.end[-1].weight, network.past.weight, network.past.bias:
         torch.nn.init.normal_(weights)
     velocity = network(torch.randn(2, 3, 64, 64), torch.rand(2), torch.tensor([-1, -1]))
@@ -114,5 +187,5 @@ class Perceptron(torch.nn.Module):
             torch.nn.Linear(64, 2),
         )
 
-    def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, labels: Tensor, rng: object = None) -> Tensor:
         return self.layers(torch.cat([x.flatten(1), t[:, None]], 1)).view_as(x)

@@ -171,6 +171,8 @@ OPTIONS = [
         {"spectral_norm": True, "translate": 0.1, "penalty_every": 4, "n_critic": 2, "generator_hidden": 0},
     ),
     ("flow", {"solver": "euler", "guidance": 1.0, "label_dropout": 0.0}),
+    ("flow", {"solver": "midpoint", "levels": [1, 2, 4], "depth": 2, "attention": [4, 2], "dropout": 0.2}),
+    ("flow", {"levels": [1], "patch": 1, "width": 8}),
 ]
 
 

@@ -2,40 +2,43 @@
 noise to data.
 
     x_t = (1 - t) x_0 + t x_1,   x_0 ~ N(0, I),  x_1 ~ data       loss = E |v(x_t, t, y) - (x_1 - x_0)|^2
-    sampling: solve dx/dt = v(x, t, y) at times (k / steps)^2 by Euler or Heun steps, the last one by Euler
+    sampling: solve dx/dt = v(x, t, y) at times (k / steps)^2 by Euler, midpoint or Heun steps
 
 With labels, training drops the class of some pictures, so that sampling can use classifier-free guidance
 (Ho & Salimans 2022): v = v(none) + guidance (v(y) - v(none)). Times are logit-normal (Esser et al. 2024):
-most are in the middle, where the velocity is hardest to predict. Heun's steps with Euler's at the end:
-Karras et al. 2022.
+most are in the middle, where the velocity is hardest to predict. The last of Heun's steps is Euler's
+(Karras et al. 2022).
 """
 
-import math
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
+from aigc.core import paths
 from aigc.core.config import Count, Positive, Share
+from aigc.core.errors import ConfigError
 from aigc.model.contract import LearningRate, Method, MethodConfig, Player, Shape
-from aigc.networks import blocks
-from aigc.networks.blocks import Linear
+from aigc.networks.unet import GROUPS, UNet
 
-GROUPS = 8  # of channels, for group normalisation
-PATCHES = 16  # per side; from 32 of them on, a picture gets patches twice as large
+PATCHES = 16  # per side, at least, where the method chooses the patch
 
 
 class FlowMatchingConfig(MethodConfig):
     learning_rate: LearningRate
     width: Annotated[int, Field(gt=0, multiple_of=GROUPS)]
+    levels: Annotated[list[Count], Field(min_length=1)]
+    depth: Count
+    attention: list[Count]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    patch: Count | Literal["auto"]
     label_dropout: Share
     guidance: Positive
     steps: Count
-    solver: Literal["euler", "heun"]
+    solver: Literal["euler", "midpoint", "heun"]
 
     @model_validator(mode="after")
     def _guidance_needs_dropout(self) -> "FlowMatchingConfig":
@@ -53,8 +56,9 @@ class FlowMatching(Method):
         self.config = config
         self.conditional = shape.has_classes
         self.latent_shape = shape.image
-        classes = shape.classes if self.conditional else 0
-        self.velocity = UNet(shape.channels, shape.size, config.width, classes)
+        patch, sides = grid(config, shape.size)
+        self.velocity = UNet(shape.channels, shape.classes if self.conditional else 0, config.width, patch,
+                             sides, config.levels, config.depth, config.attention, config.dropout)
 
     def players(self) -> dict[str, Player]:
         parameters = list(self.velocity.parameters())
@@ -66,10 +70,10 @@ class FlowMatching(Method):
         x_t = torch.lerp(x_0, x_1, t[:, None, None, None])
         dropped = torch.rand(len(real), generator=rng, device=rng.device) < self.config.label_dropout
         labels = torch.where(dropped | (labels < 0), self.shape.classes, labels)
-        yield "velocity", (self.velocity(x_t, t, labels) - (x_1 - x_0)).square().mean()
+        yield "velocity", (self.velocity(x_t, t, labels, rng) - (x_1 - x_0)).square().mean()
 
     def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """matching_loss: the training loss per image, without label dropout."""
+        """matching_loss: the training loss per image, without dropout and label dropout."""
         x_1, x_0 = real, torch.randn(real.shape, generator=rng, device=rng.device)
         t = torch.randn(len(real), generator=rng, device=rng.device).sigmoid()
         labels = torch.where(labels < 0, self.shape.classes, labels)
@@ -77,11 +81,13 @@ class FlowMatching(Method):
         return {"matching_loss": (v - (x_1 - x_0)).square().mean((1, 2, 3))}
 
     def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
-        x = latents
+        x, solver = latents, self.config.solver
         even = [step / self.config.steps for step in range(self.config.steps + 1)]
         for t, t_next in pairwise(u * u for u in even):  # small steps near the noise: they decide the picture
             dt, v = t_next - t, self.guided_velocity(x, t, labels)
-            if self.config.solver == "heun" and t_next < 1:
+            if solver == "midpoint":
+                v = self.guided_velocity(x + dt / 2 * v, t + dt / 2, labels)
+            elif solver == "heun" and t_next < 1:
                 v = (v + self.guided_velocity(x + dt * v, t_next, labels)) / 2
             x = x + dt * v
         return x.clamp(-1, 1)
@@ -89,18 +95,12 @@ class FlowMatching(Method):
     def guided_velocity(self, x: Tensor, t: float, labels: Tensor) -> Tensor:
         """The velocity at time t, with classifier-free guidance where there are classes."""
         time = torch.full((len(x),), t, device=x.device)
-        velocity: Tensor = self.velocity(x, time, labels)
         if not self.conditional or self.config.guidance == 1:
+            velocity: Tensor = self.velocity(x, time, labels)
             return velocity
-        without_class = self.velocity(x, time, torch.full_like(labels, self.shape.classes))
-        return torch.lerp(without_class, velocity, self.config.guidance)
-
-
-def time_features(t: Tensor, width: int) -> Tensor:
-    """t in [0, 1], (B,) -> (B, width): sines and cosines at geometric frequencies (Vaswani et al. 2017)."""
-    frequencies = torch.exp(torch.linspace(0, math.log(1000), width // 2, device=t.device))
-    angles = t[:, None] * frequencies
-    return torch.cat([angles.sin(), angles.cos()], dim=1)
+        both = torch.cat([labels, torch.full_like(labels, self.shape.classes)])
+        with_class, without_class = self.velocity(x.repeat(2, 1, 1, 1), time.repeat(2), both).chunk(2)
+        return torch.lerp(without_class, with_class, self.config.guidance)
 
 
 def patch_side(size: int) -> int:
@@ -111,62 +111,17 @@ def patch_side(size: int) -> int:
     return patch
 
 
-class Residual(nn.Module):
-    """Residual block of two convolutions; the embedding sets scale and shift after the second norm."""
-
-    def __init__(self, fan_in: int, fan_out: int, embedding: int) -> None:
-        super().__init__()
-        self.norm1, self.conv1 = nn.GroupNorm(GROUPS, fan_in), nn.Conv2d(fan_in, fan_out, 3, padding=1)
-        self.norm2, self.conv2 = nn.GroupNorm(GROUPS, fan_out), nn.Conv2d(fan_out, fan_out, 3, padding=1)
-        self.modulate = Linear(embedding, 2 * fan_out)
-        self.skip = nn.Conv2d(fan_in, fan_out, 1) if fan_in != fan_out else nn.Identity()
-        nn.init.zeros_(self.conv2.weight)
-
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """(B, fan_in, H, W), (B, embedding) -> (B, fan_out, H, W)"""
-        scale, shift = self.modulate(embedding)[:, :, None, None].chunk(2, dim=1)
-        hidden = self.conv1(F.silu(self.norm1(x)))
-        hidden = self.conv2(F.silu(self.norm2(hidden) * (1 + scale) + shift))
-        skipped: Tensor = self.skip(x)
-        return skipped + hidden
-
-
-class UNet(nn.Module):
-    """A small U-Net on patches, with two resolutions: x (B, C, S, S), t (B,), labels (B,) -> v (B, C, S, S).
-
-    The label `classes` means no class. A skip connection adds x to the output, times a gain that depends on
-    time (as Karras 2022). Without it, where a patch has more numbers than the network has channels, part of
-    the noise could not reach the output and would stay in the picture.
-    """
-
-    def __init__(self, channels: int, size: int, width: int, classes: int) -> None:
-        super().__init__()
-        self.patch = patch_side(size)
-        self.width, embedding = width, 4 * width
-        pixels = channels * self.patch**2
-        self.time = nn.Sequential(Linear(width, embedding), nn.SiLU(), Linear(embedding, embedding))
-        self.label = nn.Embedding(classes + 1, embedding) if classes else None
-        self.start = nn.Conv2d(pixels, width, 3, padding=1)
-        self.fine = Residual(width, width, embedding)
-        self.down = blocks.down(width, 2 * width)
-        self.coarse1 = Residual(2 * width, 2 * width, embedding)
-        self.coarse2 = Residual(2 * width, 2 * width, embedding)
-        self.up = blocks.up(2 * width, width, size // self.patch)
-        self.merge = Residual(2 * width, width, embedding)
-        last = nn.Conv2d(width, pixels, 3, padding=1)
-        self.past = Linear(embedding, pixels)
-        for weights in (last.weight, self.past.weight, self.past.bias):
-            nn.init.zeros_(weights)
-        self.end = nn.Sequential(nn.GroupNorm(GROUPS, width), nn.SiLU(), last)
-
-    def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
-        embedding = self.time(time_features(t, self.width))
-        if self.label is not None:
-            embedding = embedding + self.label(labels)
-        embedding = F.silu(embedding)
-        patches = F.pixel_unshuffle(x, self.patch)
-        fine = self.fine(self.start(patches), embedding)
-        coarse = self.coarse2(self.coarse1(self.down(fine), embedding), embedding)
-        merged = self.merge(torch.cat([fine, self.up(coarse)], dim=1), embedding)
-        skipped = self.past(embedding)[:, :, None, None] * patches
-        return F.pixel_shuffle(self.end(merged) + skipped, self.patch)
+def grid(config: FlowMatchingConfig, size: int) -> tuple[int, list[int]]:
+    """(pixels a side of a patch, patches a side of each level). Raises ConfigError where none can be."""
+    patch = patch_side(size) if config.patch == "auto" else config.patch
+    if size % patch:
+        raise ConfigError(f"{paths.PARAMS}: `flow.patch` ({patch}) must divide the pictures' side of {size} "
+                          "pixels")
+    sides = [size // patch // 2**level for level in range(len(config.levels))]
+    if not sides[-1]:
+        raise ConfigError(f"{paths.PARAMS}: `flow.levels` has {len(sides)} levels; {sides[0]} patches a side "
+                          f"can be halved for {sum(side > 0 for side in sides)} only")
+    if strange := [side for side in config.attention if side not in sides]:
+        raise ConfigError(f"{paths.PARAMS}: `flow.attention`: no level has a side of {strange[0]} patches; "
+                          f"the levels have {', '.join(map(str, sides))}")
+    return patch, sides
