@@ -46,13 +46,15 @@ def run(real: Path, fake: Path, settings: EvaluateConfig, device: runtime.Device
 
 
 def judge(real: Path, fake: Path, stacks: dict[str, Any], settings: EvaluateConfig, device: runtime.Device) -> dict[str, Any]:
-    """{"metrics": {name: value, low, high, floor, ceiling}, "protocol": {…}}. Files may be sorted by class, hence a seeded order."""
+    """{"metrics": {name: value, low, high, floor, ceiling}, "protocol": {…}}. Files may be sorted by class,
+    hence a seeded order.
+    """
     main = open_extractor(settings.extractor, device, settings.inception_weights)
     extract, n = Extractors(main, settings, device).extract, settings.sample_size
     order = {name: np.random.default_rng(stream_seed(settings.seed, Purpose.SIDE, of=name)).permutation(len(stack))
              for name, stack in stacks.items()}
     metric_settings, rest = fidelity.settings_of(settings), order["real"][n:]
-    sides = fidelity.real_sides(extract(external.Picked(stacks["real"], order["real"][:n]), str(real), n), metric_settings)
+    sides = fidelity.real_statistics(extract(external.Picked(stacks["real"], order["real"][:n]), str(real), n), metric_settings)
     measured: dict[str, tuple[PictureStack, str]] = {"fake": (external.Picked(stacks["fake"], order["fake"]), str(fake))}
     if len(rest) >= n:
         measured["floor"] = (external.Picked(stacks["real"], rest), str(real))
@@ -64,7 +66,7 @@ def judge(real: Path, fake: Path, stacks: dict[str, Any], settings: EvaluateConf
         ceiling="uniform noise against the same real pictures, same n",
         **{name: {"path": str(path), "pictures": len(stacks[name]), "sha256": external.sha256(path, stacks[name])}
            for name, path in (("real", real), ("fake", fake))})
-    return {"metrics": fidelity.beside(found.pop("fake"), **found), "protocol": protocol}
+    return {"metrics": fidelity.with_references(found.pop("fake"), **found), "protocol": protocol}
 
 
 def table(verdict: dict[str, Any]) -> str:
