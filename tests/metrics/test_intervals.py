@@ -1,4 +1,5 @@
-"""The intervals hold what they say: by simulation, 95% of them contain the metric's expectation, within 3%."""
+"""The intervals hold what they say: by simulation, 95% of them contain the metric's expectation, within 3%.
+"""
 
 import math
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from aigc.evaluation import fidelity
 from aigc.evaluation.config import EvaluateConfig
 from aigc.features.contract import Features
 from aigc.metrics import intervals
-from aigc.metrics.real import RealSide
+from aigc.metrics.real import RealStatistics
 from aigc.metrics.table import METRICS
 
 N, D, CLASSES = 200, 6, 4
@@ -36,7 +37,7 @@ def test_the_interval_covers_the_expectation_given_the_real_side(metric: str, bl
                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     row, = (row for row in METRICS if row.name == metric)
     rng = np.random.default_rng(20)
-    real = RealSide.of(draw(rng, N, 0.0).features, CHOSEN)
+    real = RealStatistics.of(draw(rng, N, 0.0).features, CHOSEN)
 
     def number(count: int) -> intervals.Number:
         found = draw(rng, count, shift)
@@ -66,8 +67,10 @@ def test_no_interval_is_made_of_a_sample_that_was_drawn_twice() -> None:
     assert all(len(np.unique(block)) == len(block) for block in seen)
 
 
-@pytest.mark.parametrize("interval", [lambda x: intervals.over_blocks(lambda block: float(block.mean()), x, 50, smooth=True)])
-def test_with_few_blocks_the_jackknife_of_a_mean_is_its_textbook_error(interval: Callable[[np.ndarray], intervals.Number],
+@pytest.mark.parametrize("interval", [lambda x: intervals.over_blocks(lambda block: float(block.mean()), x,
+                                                                      50, smooth=True)])
+def test_with_few_blocks_the_jackknife_of_a_mean_is_its_textbook_error(interval: Callable[[np.ndarray],
+                                                                                          intervals.Number],
                                                                      rng: np.random.Generator) -> None:
     x = rng.normal(size=(100, 1))
     found = interval(x)
@@ -79,12 +82,14 @@ def test_the_jackknife_does_not_mistake_the_order_of_classes_for_spread(rng: np.
     """Samples of ten classes in turn: with every 20th left out, half a class would be missing."""
     in_turn = np.tile(np.arange(10.0), 100)[:, None]
     found = intervals.over_blocks(lambda block: float(np.square(block.mean())), in_turn, 1000, smooth=True)
-    mixed = intervals.over_blocks(lambda block: float(np.square(block.mean())), rng.permutation(in_turn), 1000, smooth=True)
+    mixed = intervals.over_blocks(lambda block: float(np.square(block.mean())), rng.permutation(in_turn),
+                                  1000, smooth=True)
     assert found["high"] - found["low"] == pytest.approx(mixed["high"] - mixed["low"], rel=0.6)
 
 
 @given(st.data(), st.integers(1, 5000), st.sampled_from(["wilson", "exact"]))
-def test_the_interval_of_a_share_is_scipys(data: st.DataObject, count: int, method: Literal["wilson", "exact"]) -> None:
+def test_the_interval_of_a_share_is_scipys(data: st.DataObject, count: int,
+                                           method: Literal["wilson", "exact"]) -> None:
     hits = data.draw(st.integers(0, count))
     expected = stats.binomtest(hits, count).proportion_ci(0.95, method)
     found = intervals.of_share(np.arange(count) < hits, method)
@@ -93,7 +98,7 @@ def test_the_interval_of_a_share_is_scipys(data: st.DataObject, count: int, meth
 
 @given(st.one_of(st.integers(1, 10**6), st.just(math.inf)))
 def test_students_reach_is_scipys(freedom: float) -> None:
-    found = intervals.of_error(0.0, 1.0, freedom)
+    found = intervals.from_standard_error(0.0, 1.0, freedom)
     assert found["high"] == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-5)
 
 

@@ -12,7 +12,8 @@ from aigc.reporting.grid import grid
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_fits_shows_every_picture_and_asks_the_network_for_nothing(browser: Browser, finished: Path, width: int) -> None:
+def test_the_page_fits_shows_every_picture_and_asks_the_network_for_nothing(browser: Browser, finished: Path,
+                                                                            width: int) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900})
     requests: list[str] = []
     page.on("request", lambda request: requests.append(request.url))
@@ -21,7 +22,8 @@ def test_the_page_fits_shows_every_picture_and_asks_the_network_for_nothing(brow
     assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
     text = page.inner_text("main")
-    for words in ("vae", "gan", "floor: real against real", "expectations hold", "No method fails the memorization audit", "copycat by flip", "How each number was made"):
+    for words in ("vae", "gan", "floor: real against real", "expectations hold",
+                  "No method fails the memorization audit", "copycat by flip", "How each number was made"):
         assert words in text
     page.close()
 

@@ -41,12 +41,12 @@ class ClassifierExtractor:
                                                         "accuracy")["accuracy"]}
 
     def extract(self, images: PictureStack) -> Features:
-        """uint8 (N, C, H, W), memory-mapped or not, in chunks. Raises DataError if (C, H, W) is not that of
-        its training.
+        """uint8 (N, C, H, W), memory-mapped or not, in chunks. Raises DataError if (C, H, W) is another than
+        in its training.
         """
         expected = Shape(**self.card.shape).image
         if images.shape[1:] != expected:
-            raise DataError(f"the pipeline's classifier needs pictures of (channels, height, width) "
+            raise DataError("the pipeline's classifier needs pictures of (channels, height, width) "
                             f"{expected}, found {images.shape[1:]}; resize them, or use `--extractor inception`")
         extracted = classify(self.network, images, self.device)
         return extracted if self.names_classes else Features(extracted.features, extracted.logits[:, :0])

@@ -32,6 +32,7 @@ class Metric:
     interval: how the interval is made, in words for the protocol.
     tolerance: the largest accepted relative change if another processor computes other bytes; None if the
     value may be 0.
+    meaning: what a value says, in words for the report; {n} and the like are entries of the protocol.
     pages: the pages with a column for it. needs_classes: whether it needs an extractor that predicts classes.
     extractor: the extractor that this metric always uses; "" = the one of the run.
     """
@@ -42,6 +43,7 @@ class Metric:
     measure: Callable[[RealStatistics, np.ndarray, np.ndarray, MetricSettings], Number]
     interval: str
     tolerance: float | None
+    meaning: str
     pages: tuple[str, ...] = ("report",)
     needs_classes: bool = False
     extractor: str = ""
@@ -93,21 +95,38 @@ def _density(real: RealStatistics, features: np.ndarray, _: np.ndarray, __: Metr
 
 def _coverage(real: RealStatistics, features: np.ndarray, _: np.ndarray, settings: MetricSettings) -> Number:
     return intervals.over_blocks(lambda block: neighbours.coverage(real.coverage_balls, block), features,
-                                 settings.n,
-                                 within=SHARE)
+                                 settings.n, within=SHARE)
 
 
 ALL = ("report", "runs", "mlflow")
 METRICS = (
-    Metric("fid", "FID", "lower", _fid, BLOCKS_OR_JACKKNIFE, 0.25, ALL),
-    Metric("fid_infinity", "FID∞", "lower", _fid_infinity, BLOCKS, None),
-    Metric("kid", "KID", "lower", _kid, "the jackknife over all samples", None, ("report", "runs")),
-    Metric("precision", "precision", "higher", _precision, "Wilson's over all samples", 0.1, ALL),
-    Metric("recall", "recall", "higher", _recall, BLOCKS, 0.2, ALL),
-    Metric("density", "density", "higher", _density, "Student's over all samples", 0.15),
-    Metric("coverage", "coverage", "higher", _coverage, BLOCKS, 0.1, ("report", "runs")),
-    Metric("is", "IS", "higher", _inception_score, BLOCKS_OR_JACKKNIFE, 0.05, ("report", "mlflow"),
-           needs_classes=True),
+    Metric("fid", "FID", "lower", _fid, BLOCKS_OR_JACKKNIFE, 0.25,
+           "Squared Fréchet distance between two Gaussians, fitted to the features of n = {n} samples and of "
+           "n real test pictures (Heusel et al. 2017). It falls with n, so all values here use the same n.", ALL),
+    Metric("fid_infinity", "FID∞", "lower", _fid_infinity, BLOCKS, None,
+           "FID extrapolated to an infinite number of samples: the intercept of FID over 1/n, from subsets "
+           "of n = {n} samples (Chong & Forsyth 2020). It may be below 0."),
+    Metric("kid", "KID", "lower", _kid, "the jackknife over all samples", None,
+           "Squared kernel distance between features, unbiased (Bińkowski et al. 2018). It may be below 0. "
+           "Its expectation does not depend on the number of samples. The floor is below 0 if all splits have "
+           "equally many pictures of each class, which random draws would not have.", ("report", "runs")),
+    Metric("precision", "precision", "higher", _precision, "Wilson's over all samples", 0.1,
+           "Share of samples inside a ball around a real picture. The radius is the distance of that picture "
+           "to its k-th nearest real one, k = {precision_neighbours} (Kynkäänniemi et al. 2019). High: "
+           "samples look like real pictures. Large balls may contain noise too: compare with the ceiling.", ALL),
+    Metric("recall", "recall", "higher", _recall, BLOCKS, 0.2,
+           "Share of real pictures inside such a ball around a sample, with the same k (Kynkäänniemi et al. "
+           "2019). High: the samples are as varied as real pictures.", ALL),
+    Metric("density", "density", "higher", _density, "Student's over all samples", 0.15,
+           "Mean number of balls of real pictures that a sample is in, divided by k = {coverage_neighbours} "
+           "(Naeem et al. 2020). About 1 for real pictures; it may exceed 1."),
+    Metric("coverage", "coverage", "higher", _coverage, BLOCKS, 0.1,
+           "Share of real pictures whose ball, k = {coverage_neighbours}, has a sample inside (Naeem et al. "
+           "2020). Large balls may contain noise too: compare with the ceiling.", ("report", "runs")),
+    Metric("is", "IS", "higher", _inception_score, BLOCKS_OR_JACKKNIFE, 0.05,
+           "Inception Score: exp of the mean KL divergence between the predicted classes of one sample and "
+           "of all samples (Salimans et al. 2016). High: each sample shows one class, and all classes occur. "
+           "It does not use real pictures.", ("report", "mlflow"), needs_classes=True),
 )
 
 

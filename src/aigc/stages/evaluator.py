@@ -3,6 +3,7 @@ stops.
 """
 
 import sys
+from typing import Any
 
 import numpy as np
 import pandas as pd
