@@ -76,7 +76,7 @@ def test_the_table_names_every_metric_its_floor_and_its_extractor(quarters: None
 @pytest.mark.parametrize(("real", "fake", "n", "says"), [
     (random(100), random(30), None, "100 real and 30 fake pictures are too few"),
     (random(100), random(60), 90, "f.npy: 60 pictures, --n asks for 90; lower it"),
-    (random(100), random(60), 3, "--n 3: a sample of fewer than 40"),
+    (random(100), random(60), 3, "--n 3: fewer than 40 pictures are too few"),
     (random(100), random(60)[..., :6], None, "f.npy: (height, width) are (8, 6), those of"),
     (random(100), random(60).astype(np.float32), None, "f.npy: float32, not uint8"),
     (random(100), random(60, channels=2), None, "f.npy: shape (60, 2, 8, 8); pictures are"),
@@ -114,7 +114,7 @@ def test_grey_and_colour_are_judged_as_colour_with_a_word(
     )
     output = capsys.readouterr()
     assert json.loads(output.out)["metrics"] == by_hand["metrics"]
-    assert "r: grey, the other side is not; it is judged as colour" in output.err
+    assert "r: grey, and the other set is not; it is converted to colour" in output.err
 
 
 def test_tiffs_and_sub_folders_are_judged_and_what_is_left_out_is_said(

@@ -42,8 +42,8 @@ def run(real: Path, fake: Path, settings: EvaluateConfig, device: runtime.Device
     if size is not None and size < SMALLEST:
         raise DataError(f"--n {size}: fewer than {SMALLEST} pictures are too few for any metric; raise it")
     if n < SMALLEST:
-        raise DataError(f"{counts['real']} real and {counts['fake']} fake pictures are too few: half of the real ones, and "
-                        f"the fake ones, must be {SMALLEST} or more")
+        raise DataError(f"{counts['real']} real and {counts['fake']} fake pictures are too few: half of the real "
+                        f"ones, and the fake ones, must be {SMALLEST} or more")
     for path, name in ((real, "real"), (fake, "fake")):
         if counts[name] < n:
             raise DataError(f"{path}: {counts[name]} pictures, --n asks for {n}; lower it")
@@ -71,8 +71,8 @@ def open_sides(places: dict[str, Path], is_sheet: IsSheet) -> dict[str, Opened]:
         print(note, file=sys.stderr)
     shapes = {name: side.stack.shape for name, side in sides.items()}
     if shapes["real"][2:] != shapes["fake"][2:]:
-        raise DataError(f"{places['fake']}: (height, width) are {shapes['fake'][2:]}, those of {places['real']} are "
-                        f"{shapes['real'][2:]}; resize one set to the size of the other")
+        raise DataError(f"{places['fake']}: (height, width) are {shapes['fake'][2:]}, those of "
+                        f"{places['real']} are {shapes['real'][2:]}; resize one set to the size of the other")
     if shapes["real"][1] != shapes["fake"][1]:
         grey = min(shapes, key=lambda name: shapes[name][1])
         print(f"{places[grey]}: grey, and the other set is not; it is converted to colour", file=sys.stderr)
@@ -86,7 +86,7 @@ def measure(places: dict[str, Path], sides: dict[str, Opened], settings: Evaluat
     Pictures are taken in a seeded random order, because files may be sorted by class.
     """
     main = open_extractor(settings.extractor, device, settings.inception_weights)
-    extract, n = Extractors(main, settings, device).extract, settings.sample_size
+    extractors, n = Extractors(main, settings, device), settings.sample_size
     channels = max(side.stack.shape[1] for side in sides.values())
     order = {name: np.random.default_rng(stream_seed(settings.seed, Purpose.SIDE,
                                                      of=name)).permutation(len(side.stack))
@@ -96,15 +96,16 @@ def measure(places: dict[str, Path], sides: dict[str, Opened], settings: Evaluat
     def selected(name: str, rows: np.ndarray) -> tuple[PictureStack, str]:
         return Selected(sides[name].stack, rows, channels), str(places[name])
 
-    real = fidelity.real_statistics(extract(*selected("real", order["real"][:n]), n), metric_settings)
+    real = fidelity.real_statistics(extractors.extract(*selected("real", order["real"][:n]), n),
+                                    metric_settings)
     stacks = {"fake": selected("fake", order["fake"])}
     if len(rest) >= n:
         stacks["floor"] = selected("real", rest)
     stacks["ceiling"] = fidelity.Noise((n, channels, *sides["real"].stack.shape[2:]), settings.seed), "noise"
-    numbers = {name: fidelity.measure(real, extract(*stack, n), metric_settings) for name,
+    numbers = {name: fidelity.measure(real, extractors.extract(*stack, n), metric_settings) for name,
                stack in stacks.items()}
     protocol = fidelity.protocol(
-        main, settings, floor_samples=len(rest) if len(rest) >= n else 0,
+        extractors, settings, floor_samples=len(rest) if len(rest) >= n else 0,
         ceiling="uniform noise against the same real pictures, same n",
         **{name: {"path": str(path), "pictures": len(sides[name].stack), "sha256": sides[name].sha256,
                   **sides[name].protocol} for name, path in places.items()})

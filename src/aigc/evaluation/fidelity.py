@@ -49,6 +49,11 @@ class Extractors:
         return {name: extract_checked(self._open(name), images, place, at_least)
                 for name in _names()}
 
+    def protocol(self) -> dict[str, Any]:
+        """Describes the run's extractor and, under `extractors`, those that single metrics always use."""
+        others = {name: self._open(name).protocol() for name in _names() if name != MAIN}
+        return {**self.main.protocol(), **({"extractors": others} if others else {})}
+
     def _open(self, name: str) -> FeatureExtractor:
         if name not in self._opened:
             self._opened[name] = open_extractor(name, self._device, self._config.inception_weights)
@@ -75,6 +80,12 @@ def extract_checked(extractor: FeatureExtractor, images: PictureStack, place: st
         raise DataError(f"{place}: all {len(images)} pictures have the same features, so there is no "
                         "distribution to compare; check these pictures")
     return extracted
+
+
+def hashes(protocol: Mapping[str, Any]) -> dict[str, str]:
+    """The sha256 of each extractor of a protocol, by name."""
+    others = {name: other["extractor_sha256"] for name, other in protocol.get("extractors", {}).items()}
+    return {MAIN: protocol["extractor_sha256"], **others}
 
 
 def real_statistics(features: ByExtractor, settings: MetricSettings) -> dict[str, RealStatistics]:
@@ -120,9 +131,9 @@ def with_references(numbers: dict[str, Number], **references: Mapping[str, Any])
             for name, number in numbers.items()}
 
 
-def protocol(extractor: FeatureExtractor, config: EvaluateConfig, **facts: Any) -> dict[str, Any]:
+def protocol(extractors: Extractors, config: EvaluateConfig, **facts: Any) -> dict[str, Any]:
     """What is needed to repeat the numbers. facts: entries of the pipeline or of `aigc evaluate` alone."""
-    return {**extractor.protocol(), "n": config.sample_size, "seed": config.seed,
+    return {**extractors.protocol(), "n": config.sample_size, "seed": config.seed,
             "precision_neighbours": config.precision_neighbours,
             "coverage_neighbours": config.coverage_neighbours,
             "intervals": table.interval_texts(), **facts}

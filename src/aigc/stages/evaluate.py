@@ -49,11 +49,14 @@ def run(method: str, observer: Observer) -> None:
 
 def read_reference(context: AuditContext) -> dict[str, Any]:
     """The numbers of `reference`. Raises StorageError if they are incomplete or of another extractor."""
-    reference = files.read_object(paths.REFERENCE_METRICS, "reference", "floor.fid.value", "ceiling.fid.value",
+    reference = files.read_object(paths.REFERENCE_METRICS, "reference", "floor.fid.value",
+                                  "ceiling.fid.value",
                                   "audit.memorization", "audit.collapse.within", "protocol.extractor_sha256")
-    expected, sha256 = str(reference["protocol"]["extractor_sha256"]), context.extractors.main.sha256
-    if sha256 != expected:
-        raise StorageError(f"{paths.REFERENCE_METRICS}: made with the extractor {expected[:16]}, this is "
-                           f"{sha256[:16]}; numbers of different extractors are not comparable; "
-                           "run `dvc repro reference`")
+    expected, found = (fidelity.hashes(protocol)
+                       for protocol in (reference["protocol"], context.extractors.protocol()))
+    for name in found:
+        if expected.get(name) != found[name]:
+            raise StorageError(f"{paths.REFERENCE_METRICS}: made with the extractor {str(expected.get(name))[:16]}, "
+                               f"this is {found[name][:16]}; numbers of different extractors are not comparable; "
+                               "run `dvc repro reference`")
     return reference

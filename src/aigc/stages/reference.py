@@ -25,7 +25,7 @@ def run() -> None:
     real = fidelity.real_statistics(test_features, metric_settings)
     fidelity.write_real_statistics(paths.REFERENCE, real)
     protocol = fidelity.protocol(
-        context.extractors.main, settings, real_samples=size, floor_samples=len(holdout),
+        context.extractors, settings, real_samples=size, floor_samples=len(holdout),
         floor="real holdout against real test, same n", ceiling="uniform noise against real test, same n",
         real_sha256=hashes.array_sha256(test), audit=limits.model_dump())
     sections = audit.measure_real(context, test_features[fidelity.MAIN].features,
