@@ -19,7 +19,7 @@ from aigc.training.config import TrainConfig
 SECTIONS: dict[str, type[Section]] = {
     "runtime": RuntimeConfig, "data": DataConfig, "validate": GateConfig, "preprocess": PreprocessConfig,
     "evaluator": EvaluatorConfig, "train": TrainConfig, "generate": GenerateConfig,
-                                      "evaluate": EvaluateConfig,
+    "evaluate": EvaluateConfig,
     "audit": AuditConfig,
 }
 

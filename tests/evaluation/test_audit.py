@@ -79,7 +79,7 @@ def test_own_measures_use_mixed_batches_of_the_size_of_the_training_even_if_a_sp
 
 @pytest.mark.parametrize(("name", "measures"), [
     ("autoencoder", {"reconstruction_error"}), ("vae", {"reconstruction_error", "elbo"}),
-                                                ("flow", {"matching_loss"}),
+    ("flow", {"matching_loss"}),
     ("gan", {"critic_accuracy_pairs", "critic_accuracy_real",
              "critic_accuracy_generated"}), ("wgan_gp", {"wasserstein_estimate", "critic_accuracy_pairs"}),
     ("cgan", {"critic_accuracy_pairs", "critic_accuracy_real", "critic_accuracy_generated"}),
@@ -132,7 +132,7 @@ def test_the_table_of_labels_has_one_row_a_class_with_floor_and_confusion(rng: n
 
 def test_a_conditional_method_has_label_metrics_for_each_class_and_another_method_has_none(
         some: tuple[Pictures, Pictures], device: runtime.Device,
-                                                                          tmp_path: Path) -> None:
+        tmp_path: Path) -> None:
     shape, names = Shape(1, 28, 10), [str(n) for n in range(10)]
     torch.manual_seed(0)
     write_model(tmp_path / "extractor", Classifier(LEARNING, shape), method="evaluator",
@@ -190,4 +190,4 @@ def test_numbers_have_their_floor_and_flat_names_in_mlflow() -> None:
     assert numbers == {"a": {"value": 1.0, "low": 0.5, "floor": 3.0}, "b": {"value": 2.0}}
     assert flat({"memory": {"passes": True, "pixels": numbers}}) == {
         "memory/pixels/a": 1.0, "memory/pixels/a_low": 0.5, "memory/pixels/a_floor": 3.0,
-                                                                     "memory/pixels/b": 2.0}
+        "memory/pixels/b": 2.0}

@@ -1,4 +1,4 @@
-"""The classifier that is the feature extractor: with classes, without classes, and the labels that may be wrong."""
+"""The classifier that is the feature extractor: with and without classes, and labels that may be wrong."""
 
 from pathlib import Path
 
@@ -31,7 +31,8 @@ def test_each_picture_is_rotated_by_its_own_number_of_quarter_turns() -> None:
     images = torch.arange(4 * 2 * 9).view(4, 2, 3, 3).float()
     turned = rotated(images, torch.tensor([0, 1, 2, 3]))
     for turn in range(TURNS):
-        assert torch.equal(turned[turn], torch.from_numpy(np.rot90(images[turn].numpy(), turn, (1, 2)).copy()))
+        assert torch.equal(turned[turn],
+                           torch.from_numpy(np.rot90(images[turn].numpy(), turn, (1, 2)).copy()))
 
 
 def test_without_classes_it_learns_the_quarter_turn(digits: tuple[np.ndarray, np.ndarray], device: Device,
@@ -45,7 +46,8 @@ def test_without_classes_it_learns_the_quarter_turn(digits: tuple[np.ndarray, np
 
 
 def test_wrong_labels_of_pictures_outside_the_training_set_are_listed(
-        digits: tuple[np.ndarray, np.ndarray], device: Device, tmp_path: Path, rng: np.random.Generator) -> None:
+        digits: tuple[np.ndarray, np.ndarray], device: Device, tmp_path: Path,
+        rng: np.random.Generator) -> None:
     images, labels = digits
     network = trained(images[::2], labels[::2], 10, device, tmp_path)
     given_labels = np.array(labels[1::2])

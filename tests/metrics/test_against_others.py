@@ -67,9 +67,9 @@ def theirs(pictures: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
     with contextlib.redirect_stderr(io.StringIO()):
         return calculate_metrics(
             input1=fake, input2=real, feature_extractor="doubled", cuda=False, cache=False, verbose=False,
-                                 samples_shuffle=False,
+            samples_shuffle=False,
             fid=True, isc=True, kid=True, prc=True, isc_splits=SPLITS, kid_subsets=1, kid_subset_size=300,
-                                 prc_neighborhood=3)
+            prc_neighborhood=3)
 
 
 class Bare(torch.utils.data.Dataset):

@@ -46,7 +46,7 @@ def test_fid_grows_with_noise(rng: np.random.Generator) -> None:
 
 @pytest.mark.parametrize(("bad", "says"), [
     (np.ones((1, 3)), "at least 2 samples"), (np.ones(3), "must be"),
-                                           (np.array([[1.0, 2], [np.nan, 1]]), "row 1"),
+    (np.array([[1.0, 2], [np.nan, 1]]), "row 1"),
 ])
 def test_what_has_no_fid_is_named(bad: np.ndarray, says: str) -> None:
     with pytest.raises(ValueError, match=says):

@@ -128,6 +128,6 @@ def test_a_metric_with_its_own_extractor_gets_features_of_that_extractor(
     assert fidelity.hashes(protocol) == {MAIN: Quarters.sha256, "classifier": classifier.sha256}
 
 
-def test_the_protocol_has_no_other_extractor_if_all_metrics_use_that_of_the_run(device: runtime.Device) -> None:
+def test_the_protocol_has_one_extractor_if_all_metrics_use_that_of_the_run(device: runtime.Device) -> None:
     assert "extractors" not in fidelity.protocol(Extractors(Quarters(), EvaluateConfig(), device),
                                                  EvaluateConfig())

@@ -42,8 +42,8 @@ def run(real: Path, fake: Path, settings: EvaluateConfig, device: runtime.Device
     if size is not None and size < SMALLEST:
         raise DataError(f"--n {size}: fewer than {SMALLEST} pictures are too few for any metric; raise it")
     if n < SMALLEST:
-        raise DataError(f"{counts['real']} real and {counts['fake']} fake pictures are too few: half of the real "
-                        f"ones, and the fake ones, must be {SMALLEST} or more")
+        raise DataError(f"{counts['real']} real and {counts['fake']} fake pictures are too few: half of the "
+                        f"real ones, and the fake ones, must be {SMALLEST} or more")
     for path, name in ((real, "real"), (fake, "fake")):
         if counts[name] < n:
             raise DataError(f"{path}: {counts[name]} pictures, --n asks for {n}; lower it")

@@ -47,7 +47,8 @@ class ClassifierExtractor:
         expected = Shape(**self.card.shape).image
         if images.shape[1:] != expected:
             raise DataError("the pipeline's classifier needs pictures of (channels, height, width) "
-                            f"{expected}, found {images.shape[1:]}; resize them, or use `--extractor inception`")
+                            f"{expected}, found {images.shape[1:]}; resize them, or use "
+                            "`--extractor inception`")
         extracted = classify(self.network, images, self.device)
         return extracted if self.names_classes else Features(extracted.features, extracted.logits[:, :0])
 

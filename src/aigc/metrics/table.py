@@ -102,18 +102,21 @@ ALL = ("report", "runs", "mlflow")
 METRICS = (
     Metric("fid", "FID", "lower", _fid, BLOCKS_OR_JACKKNIFE, 0.25,
            "Squared Fréchet distance between two Gaussians, fitted to the features of n = {n} samples and of "
-           "n real test pictures (Heusel et al. 2017). It falls with n, so all values here use the same n.", ALL),
+           "n real test pictures (Heusel et al. 2017). It falls with n, so all values here use the same n.",
+           ALL),
     Metric("fid_infinity", "FID∞", "lower", _fid_infinity, BLOCKS, None,
            "FID extrapolated to an infinite number of samples: the intercept of FID over 1/n, from subsets "
            "of n = {n} samples (Chong & Forsyth 2020). It may be below 0."),
     Metric("kid", "KID", "lower", _kid, "the jackknife over all samples", None,
            "Squared kernel distance between features, unbiased (Bińkowski et al. 2018). It may be below 0. "
-           "Its expectation does not depend on the number of samples. The floor is below 0 if all splits have "
-           "equally many pictures of each class, which random draws would not have.", ("report", "runs")),
+           "Its expectation does not depend on the number of samples. The floor is below 0 if all "
+           "splits have equally many pictures of each class, which random draws would not have.",
+           ("report", "runs")),
     Metric("precision", "precision", "higher", _precision, "Wilson's over all samples", 0.1,
            "Share of samples inside a ball around a real picture. The radius is the distance of that picture "
            "to its k-th nearest real one, k = {precision_neighbours} (Kynkäänniemi et al. 2019). High: "
-           "samples look like real pictures. Large balls may contain noise too: compare with the ceiling.", ALL),
+           "samples look like real pictures. Large balls may contain noise too: compare with the ceiling.",
+           ALL),
     Metric("recall", "recall", "higher", _recall, BLOCKS, 0.2,
            "Share of real pictures inside such a ball around a sample, with the same k (Kynkäänniemi et al. "
            "2019). High: the samples are as varied as real pictures.", ALL),

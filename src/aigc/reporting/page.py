@@ -13,7 +13,7 @@ def render(template: str, **facts: Any) -> bytes:
     """A page as UTF-8. template: a file in this folder. facts: the variables of the template."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
-                                     undefined=jinja2.StrictUndefined,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True)
     environment.filters["embed"] = embed
     environment.filters["number"] = number

@@ -35,7 +35,7 @@ def write() -> None:
     files.write_bytes(paths.REPORT, page.render(
         page.REPORT, methods=ranked, overview=paths.OVERVIEW.read_bytes(), shown=SHOWN, ranking=ranking,
         ranking_height=png_height(ranking), **reference_facts(reference), **settings_facts(content),
-                                                **data_facts(real),
+        **data_facts(real),
         collapse=[*((method["name"], method["metrics"]["collapse"]) for method in ranked),
                   ("floor: real holdout", reference["audit"]["collapse"])]))
 

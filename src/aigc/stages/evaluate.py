@@ -56,7 +56,7 @@ def read_reference(context: AuditContext) -> dict[str, Any]:
                        for protocol in (reference["protocol"], context.extractors.protocol()))
     for name in found:
         if expected.get(name) != found[name]:
-            raise StorageError(f"{paths.REFERENCE_METRICS}: made with the extractor {str(expected.get(name))[:16]}, "
-                               f"this is {found[name][:16]}; numbers of different extractors are not comparable; "
-                               "run `dvc repro reference`")
+            raise StorageError(f"{paths.REFERENCE_METRICS}: made with the extractor "
+                               f"{str(expected.get(name))[:16]}, this is {found[name][:16]}; numbers of "
+                               "different extractors are not comparable; run `dvc repro reference`")
     return reference
