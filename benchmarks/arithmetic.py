@@ -15,9 +15,6 @@ import subprocess
 import sys
 import time
 
-from aigc.model.contract import Shape
-from aigc.training.config import TrainConfig
-
 
 def compute(portable: bool, names: list[str], steps: int) -> dict[str, float]:
     """{method: seconds a step}, medians, after two steps to warm up."""
@@ -30,6 +27,8 @@ def compute(portable: bool, names: list[str], steps: int) -> dict[str, float]:
 
     from aigc import methods
     from aigc.core import config
+    from aigc.model.contract import Shape
+    from aigc.training.config import TrainConfig
     from aigc.training.feed import Feed
     from aigc.training.loop import Trainer
 

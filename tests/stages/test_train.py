@@ -17,8 +17,8 @@ from stores import client_of
 WEIGHTS = "models/gan/model.safetensors"
 
 
-def test_a_history_that_went_through_a_checkpoint_is_the_same_file(tmp_path: Path,
-                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_history_that_went_through_a_checkpoint_is_the_same_file(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     straight = [{"step": 3, "images": 384, "loss/critic": 0.1}]
     resumed = [{name: float(value) for name, value in row.items()} for row in straight]
@@ -54,9 +54,9 @@ def test_a_training_that_is_forced_is_done_anew_as_a_run_of_its_own_to_the_same_
     assert "Running stage 'train@gan'" in done.stdout and "resumed at step" not in done.stderr
     assert (project / WEIGHTS).read_bytes() == weights and (project / "dvc.lock").read_bytes() == lock
     first, second = gan_runs(project)
-    steps = {run: [point.step for point in client_of(project).get_metric_history(run, "images")]
-             for run in (first, second)}
-    assert steps[first] == steps[second] != []
+    before, now = ([point.step for point in client_of(project).get_metric_history(run, "images")]
+                   for run in (first, second))
+    assert before == now != []
 
 
 KILLED_AT_THE_END = """

@@ -42,7 +42,8 @@ def test_a_planted_checkpoint_of_another_seed_or_code_is_refused_by_name(tmp_pat
     assert planted.name in message and said in message
 
 
-def test_after_a_change_training_starts_afresh_and_says_what_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_after_a_change_training_starts_afresh_and_says_what_changed(
+        tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save(tmp_path / "gan-1", OTHER_SEED, 8)
     save(tmp_path / "wgan_gp-1", OTHER_CODE, 8)
     assert Checkpoints(tmp_path / "gan-2", IDENTITY).latest() is None
