@@ -35,8 +35,8 @@ def audit(splits: dict[str, Split]) -> Audit:
 
 def test_each_copycat_fails_and_the_real_holdout_passes_by_a_wide_margin(audit: Audit,
                                                                          splits: dict[str, Split]) -> None:
-    copies = {alteration: (images, features(images)) for alteration,
-              images in memorization_audit.copycats(splits["train"][0]).items()}
+    copies = {alteration: (images, features(images))
+              for alteration, images in memorization_audit.copycats(splits["train"][0]).items()}
     measured = memorization_audit.measure_controls(audit, copies, splits["holdout"])
     memorization_audit.check_controls(measured, audit.limit)
     assert set(measured) == {"copycat by noise", "copycat by shift", "copycat by flip", "holdout"}

@@ -44,8 +44,8 @@ def test_the_search_over_augmentations_is_that_of_trying_each_one_on_each_pictur
     for image, index, distance in zip(samples, found.index, found.distance, strict=True):
         tried = [(np.linalg.norm(np.roll(turned, (rows, columns), (1, 2))[inside] / 255.0 - other[inside]
                                  / 255.0), number)
-                 for turned in (image, image[..., ::-1]) for rows,
-                 columns in itertools.product((-1, 0, 1), repeat=2)
+                 for turned in (image, image[..., ::-1])
+                 for rows, columns in itertools.product((-1, 0, 1), repeat=2)
                  for number, other in enumerate(train)]
         assert (distance, index) == (pytest.approx(min(tried)[0], abs=1e-4), min(tried)[1])
 
@@ -139,8 +139,8 @@ def test_the_interval_of_a_share_has_at_least_its_confidence() -> None:
     for truth in (0.01, 0.2, 0.5):
         chances = stats.binom.pmf(np.arange(41), 40, truth)
         found = [intervals.of_share(np.arange(40) < hits, "exact") for hits in range(41)]
-        covered = sum(chance for chance,
-                      one in zip(chances, found, strict=True) if one["low"] <= truth <= one["high"])
+        covered = sum(chance for chance, one in zip(chances, found, strict=True)
+                      if one["low"] <= truth <= one["high"])
         assert covered >= 0.95
 
 

@@ -110,8 +110,8 @@ def test_fid_infinity_takes_the_bias_of_few_samples_away(rng: np.random.Generato
 
 def test_kid_of_three_samples_by_hand() -> None:
     x, y = np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [1.0], [3.0]])
-    kernel_of = [[[(a * b + 1) ** 3 for b in v.ravel()] for a in u.ravel()] for u,
-                 v in ((x, x), (y, y), (x, y))]
+    kernel_of = [[[(a * b + 1) ** 3 for b in v.ravel()] for a in u.ravel()]
+                 for u, v in ((x, x), (y, y), (x, y))]
     xx, yy, xy = map(np.array, kernel_of)
     by_hand = (xx.sum() - np.trace(xx)) / 6 + (yy.sum() - np.trace(yy)) / 6 - 2 * xy.mean()
     assert kernel.kid(x, y).value == pytest.approx(by_hand, rel=1e-12)

@@ -102,8 +102,8 @@ def measure(places: dict[str, Path], sides: dict[str, Opened], settings: Evaluat
     if len(rest) >= n:
         stacks["floor"] = selected("real", rest)
     stacks["ceiling"] = fidelity.Noise((n, channels, *sides["real"].stack.shape[2:]), settings.seed), "noise"
-    numbers = {name: fidelity.measure(real, extractors.extract(*stack, n), metric_settings) for name,
-               stack in stacks.items()}
+    numbers = {name: fidelity.measure(real, extractors.extract(*stack, n), metric_settings)
+               for name, stack in stacks.items()}
     protocol = fidelity.protocol(
         extractors, settings, floor_samples=len(rest) if len(rest) >= n else 0,
         ceiling="uniform noise against the same real pictures, same n",

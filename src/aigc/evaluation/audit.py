@@ -1,5 +1,4 @@
-"""The audit: what is measured beyond fidelity, once for real pictures and then for the samples of each
-method.
+"""The audit: what is measured beyond fidelity, for real pictures and for the samples of each method.
 
 The result is nested: section (memorization, collapse, labels, own) -> metric -> value, low, high, floor. One
 function computes one section. AuditContext is what they share.
@@ -97,9 +96,7 @@ class AuditContext:
         return np.asarray(features.logits.argmax(1))
 
     def gan_train(self, samples: Pictures) -> np.ndarray:
-        """Whether a classifier that is trained on `samples` alone is right on each real test picture: bool
-        (len(test),).
-        """
+        """Whether a classifier, trained on `samples` alone, is right on each test picture: bool (n,)."""
         settings = {**self.classifier.card.config, "images": self.limits.classifier_images}
         return correct_on_real(samples, self.splits.test, ClassifierConfig(**settings), self.device)
 
@@ -131,8 +128,7 @@ def measure_real(context: AuditContext, test_features: np.ndarray, holdout: Feat
         sections["labels"], _ = labels.measure(actual, predicted, context.gan_train(splits.train),
                                                context.classes)
         sections["fid_per_class"] = fid_per_class(test_features, splits.test.labels[:size],
-                                                  holdout.features[:size],
-                                                  actual, context.classes)
+                                                  holdout.features[:size], actual, context.classes)
     return sections
 
 
@@ -201,8 +197,8 @@ def _memorization(context: AuditContext, samples: Samples, floor: Sections,
 def _collapse(context: AuditContext, samples: Samples, floor: Sections) -> Sections:
     numbers = diversity.measure(samples.pictures.images[:context.size], samples.predicted[:context.size],
                                 len(samples.pictures.classes), floor["within"])
-    return fidelity.with_references(numbers, floor={name: number for name,
-                                                    number in floor.items() if name != "within"})
+    return fidelity.with_references(numbers, floor={name: number for name, number in floor.items()
+                                                    if name != "within"})
 
 
 def _labels(context: AuditContext, samples: Samples, test_features: np.ndarray,

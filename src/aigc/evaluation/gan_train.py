@@ -1,5 +1,4 @@
-"""GAN-train, or Classification Accuracy Score: a classifier is trained on generated pictures alone and tested
-on real ones.
+"""GAN-train, or Classification Accuracy Score: trained on generated pictures, tested on real ones.
 
 Ravuri & Vinyals 2019; Shmelkov et al. 2018. It is low if samples are unrealistic, of the wrong class, or too
 similar.

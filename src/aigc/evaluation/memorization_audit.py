@@ -113,8 +113,8 @@ def copycats(train: np.ndarray) -> dict[str, np.ndarray]:
 def measure_controls(audit: Audit, copies: dict[str, tuple[np.ndarray, np.ndarray]],
                      holdout: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
     """The numbers of the controls, each given as (images, features): the copycats and the real holdout."""
-    numbers = {f"copycat by {alteration}": audit.measure(*pictures)[0] for alteration,
-               pictures in copies.items()}
+    numbers = {f"copycat by {alteration}": audit.measure(*pictures)[0]
+               for alteration, pictures in copies.items()}
     return {**numbers, "holdout": audit.measure(*holdout)[0]}
 
 
@@ -147,8 +147,8 @@ def nearest_pairs(audit: Audit, nearest: dict[str, Nearest]) -> list[dict[str, f
 
 def write(folder: Path, audit: Audit) -> None:
     """Write what the audits of all methods share, without the training pictures."""
-    tensors = {f"{name}/{key}": torch.from_numpy(np.ascontiguousarray(value)) for name,
-               view in audit.views.items()
+    tensors = {f"{name}/{key}": torch.from_numpy(np.ascontiguousarray(value))
+               for name, view in audit.views.items()
                for key, value in {**vars(view.training), "centres": view.centres,
                                   "test_index": view.test.index,
                                   "test_distance": view.test.distance, "test_cells": view.test_cells,
@@ -165,8 +165,8 @@ def read(folder: Path, train: np.ndarray) -> Audit:
     tensors, metadata = files.read_tensors(folder / FILE)
     views = {}
     for name in VIEWS:
-        part = {key.removeprefix(f"{name}/"): value.numpy() for key,
-                value in tensors.items() if key.startswith(f"{name}/")}
+        part = {key.removeprefix(f"{name}/"): value.numpy() for key, value in tensors.items()
+                if key.startswith(f"{name}/")}
         points = memorization.as_points(train) if name == "pixels" else part["points"]
         views[name] = View(TrainingPoints(points, part["nearest"], part["local"]), part["centres"],
                            Nearest(part["test_index"], part["test_distance"]), part["test_cells"],

@@ -1,5 +1,4 @@
-"""The own measures of a method (an ELBO, a critic's accuracy) on real test and on training pictures: a gap is
-overfitting.
+"""The own measures of a method (an ELBO, a critic's accuracy) on real test and on training pictures.
 
 Pictures come in batches in a fixed random order, as in training, because a critic's score may depend on the
 batch.

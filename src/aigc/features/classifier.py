@@ -83,8 +83,8 @@ class Classifier(Trainable):
 
 def rotated(images: Tensor, turns: Tensor) -> Tensor:
     """Each square picture of (B, C, S, S), rotated by its number of quarter turns, int (B,) in [0, 4)."""
-    return torch.stack([image.rot90(turn, (1, 2)) for image,
-                        turn in zip(images, turns.tolist(), strict=True)])
+    return torch.stack([image.rot90(turn, (1, 2))
+                        for image, turn in zip(images, turns.tolist(), strict=True)])
 
 
 def classify(network: Classifier, images: PictureStack, device: Device) -> Features:

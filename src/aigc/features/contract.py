@@ -49,8 +49,7 @@ class FeatureExtractor(Protocol):
 
 @torch.inference_mode()
 def extract_in_chunks(forward: Callable[[Tensor], tuple[Tensor, Tensor]], images: PictureStack,
-                      device: Device,
-                      rows: int) -> Features:
+                      device: Device, rows: int) -> Features:
     """forward: uint8 (B, C, H, W) on `device` -> features, logits; called on `rows` pictures at a time."""
     parts = []
     with tqdm(total=len(images), disable=None, unit="picture", desc="features", leave=False) as bar:

@@ -1,5 +1,4 @@
-"""What several metrics need of their arrays: features that are checked, and blocks of rows that bound the
-memory.
+"""Arrays of several metrics: features that are checked, and blocks of rows that bound the memory.
 """
 
 from collections.abc import Iterator
@@ -10,9 +9,7 @@ BLOCK_ELEMENTS = 1 << 23  # float64 numbers in one block of pairwise values: 64 
 
 
 def as_features(samples: np.ndarray, at_least: int) -> np.ndarray:
-    """samples as float64 (n, d). Raises ValueError when they are not 2-D, fewer than `at_least`, or not
-    finite.
-    """
+    """samples as float64 (n, d). Raises ValueError if not 2-D, fewer than `at_least` or not finite."""
     samples = np.asarray(samples, dtype=np.float64)
     if samples.ndim != 2:
         raise ValueError(f"features must be (n, d), found an array of shape {samples.shape}")
@@ -25,9 +22,7 @@ def as_features(samples: np.ndarray, at_least: int) -> np.ndarray:
 
 
 def row_blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Slices that cover `rows`. A block of rows x `columns` has at most BLOCK_ELEMENTS numbers, but one row
-    at least.
-    """
+    """Slices that cover `rows`. A block of rows x `columns` has BLOCK_ELEMENTS numbers at most."""
     step = max(1, BLOCK_ELEMENTS // max(1, columns))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))

@@ -1,6 +1,4 @@
-"""Copies of training pictures, made on purpose: the memorization audit must detect them, or it cannot be
-trusted.
-"""
+"""Copies of training pictures, made on purpose: the memorization audit must detect them."""
 
 from collections.abc import Callable
 

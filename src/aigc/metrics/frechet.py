@@ -56,9 +56,7 @@ def _cholesky(centred: np.ndarray) -> np.ndarray | None:
 
 
 def distance(x: Gaussian, y: Gaussian) -> float:
-    """The squared Fréchet distance between two Gaussians; 0 or more. Raises ValueError when their dimensions
-    differ.
-    """
+    """The squared Fréchet distance between two Gaussians; 0 or more. ValueError if dimensions differ."""
     if len(x.mean) != len(y.mean):
         raise ValueError(f"features of {len(x.mean)} and of {len(y.mean)} columns cannot be compared")
     total = x.variance + y.variance
@@ -84,9 +82,7 @@ def nuclear_norm(x: np.ndarray, y: np.ndarray, tolerance: float) -> float:
 
 
 def fid(real: np.ndarray, generated: np.ndarray) -> float:
-    """FID between features (n, d) and (m, d). It falls with the number of samples: compare at equal numbers
-    only.
-    """
+    """FID between features (n, d) and (m, d). It falls with the number of samples."""
     return distance(fit(real), fit(generated))
 
 

@@ -18,9 +18,7 @@ def inception_score(logits: np.ndarray) -> float:
 
 
 def over_splits(logits: np.ndarray, splits: int = 10) -> np.ndarray:
-    """IS of each of `splits` equal parts of logits (n, classes): float64 (splits,). Published values use ten
-    parts.
-    """
+    """IS of each of `splits` equal parts of logits (n, classes): float64 (splits,). Published with ten."""
     logits = as_features(logits, at_least=splits)
     edges = np.arange(splits + 1) * len(logits) // splits
     return np.array([inception_score(logits[start:stop]) for start, stop in pairwise(edges)])

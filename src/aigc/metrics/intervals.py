@@ -75,9 +75,7 @@ def jackknife_variance(metric: Metric, samples: np.ndarray) -> float:
 
 
 def of_mean(values: Sequence[float] | np.ndarray) -> Number:
-    """The mean of independent values, with Student's interval for their expectation; without one if all are
-    equal.
-    """
+    """The mean of independent values, with Student's interval; without one if all are equal."""
     if np.ptp(values) == 0:
         return {"value": rounded(float(np.mean(values)))}
     return from_standard_error(float(np.mean(values)),

@@ -67,8 +67,7 @@ def check(labels: np.ndarray, classes: int) -> None:
 
 
 def fid_per_class(real: np.ndarray, real_labels: np.ndarray, generated: np.ndarray,
-                  generated_labels: np.ndarray,
-                  classes: int) -> list[dict[str, float]]:
+                  generated_labels: np.ndarray, classes: int) -> list[dict[str, float]]:
     """FID within each class: {"value", "n"}, with "low", "high" if the generated pictures fill several blocks
     of n.
 

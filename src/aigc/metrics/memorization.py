@@ -173,8 +173,7 @@ def c_t(real: np.ndarray, real_cells: np.ndarray, generated: np.ndarray,
 
 
 def closer_than_real(generated: np.ndarray, real: np.ndarray, confidence: float = 0.95) -> dict[str, float]:
-    """The probability that a sample is nearer to a training picture than a real test picture is; ties count
-    half.
+    """Probability that a sample is nearer to a training picture than a test picture is; ties count half.
 
     generated (n,), real (m,): distances to the nearest training picture, two or more each. About one half for
     real pictures, 1 for copies. The interval is normal, by DeLong et al. 1988.

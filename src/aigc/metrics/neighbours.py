@@ -29,8 +29,8 @@ class KnnBalls:
     k: int
 
 
-def nearest(queries: np.ndarray, pool: np.ndarray, k: int, same: bool = False) -> tuple[np.ndarray,
-                                                                                        np.ndarray]:
+def nearest(queries: np.ndarray, pool: np.ndarray, k: int,
+            same: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest of pool (m, d) to each of queries (n, d), nearest first: squared distances float64 (n,
     k), indices int64.
 

@@ -56,8 +56,7 @@ class Metric:
 
 def _fid(real: RealStatistics, features: np.ndarray, _: np.ndarray, settings: MetricSettings) -> Number:
     return intervals.over_blocks(lambda block: frechet.distance(real.gaussian, frechet.fit(block)), features,
-                                 settings.n,
-                                 smooth=True, within=(0, math.inf))
+                                 settings.n, smooth=True, within=(0, math.inf))
 
 
 def _fid_infinity(real: RealStatistics, features: np.ndarray, _: np.ndarray,

@@ -1,6 +1,4 @@
-"""Writes reports/report.html: collects the facts about the data, the metrics and each method for the
-template.
-"""
+"""Writes reports/report.html: collects the facts for the template."""
 
 import struct
 from typing import Any
@@ -66,9 +64,7 @@ def settings_facts(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def data_facts(real: dict[str, Pictures]) -> dict[str, Any]:
-    """The facts about the data: origin, size, the result of the gate, and pictures of each failed
-    expectation.
-    """
+    """The facts about the data: origin, size, the result of the gate, pictures of failed expectations."""
     raw, validation = pictures.open_folder(paths.RAW), files.read_object(paths.VALIDATION, "validate",
                                                                          "results", "rows")
     failed = [{**result, "picture": failed_pictures(raw.images, result)} for result in validation["results"]
@@ -82,9 +78,7 @@ def data_facts(real: dict[str, Pictures]) -> dict[str, Any]:
 
 
 def failed_pictures(images: np.ndarray, result: dict[str, Any]) -> bytes | None:
-    """The first pictures that fail an expectation, each above the one that it resembles: a PNG. None if no
-    row failed.
-    """
+    """The first pictures that fail an expectation, each above the one that it resembles: a PNG, or None."""
     rows = result["example_rows"]
     if not rows:
         return None
@@ -92,9 +86,7 @@ def failed_pictures(images: np.ndarray, result: dict[str, Any]) -> bytes | None:
 
 
 def doubtful(real: dict[str, Pictures]) -> dict[str, Any]:
-    """The pictures that may have the wrong label: how many, the first of them as a PNG, and a line for each
-    of these.
-    """
+    """The pictures that may have the wrong label: how many, the first as a PNG, a line for each of these."""
     table = pd.read_csv(paths.EVALUATOR_OUTLIERS, converters={"class": str, "seen_as": str})
     first = table.head(SHOWN)
     if first.empty:
@@ -104,8 +96,8 @@ def doubtful(real: dict[str, Pictures]) -> dict[str, Any]:
              for split in first["split"].unique()}
     lines = [f"{names[row.split][row.row]} ({row.split} {row.row}): {label}, predicted as {row.seen_as}"
             for row, label in zip(first.itertuples(), first["class"], strict=True)]
-    images = np.stack([real[split].images[row] for split,
-                       row in zip(first["split"], first["row"], strict=True)])
+    images = np.stack([real[split].images[row]
+                       for split, row in zip(first["split"], first["row"], strict=True)])
     return {"count": len(table), "picture": png(grid(images, len(images)), SCALE), "lines": lines}
 
 

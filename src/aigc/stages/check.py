@@ -1,6 +1,4 @@
-"""check: reads the whole of params.yaml before anything runs. DVC's params of the other stages do not see a
-misspelt key.
-"""
+"""check: reads the whole of params.yaml before anything runs. Params of other stages miss a misspelt key."""
 
 from aigc import params
 from aigc.core import config, files, paths

@@ -26,8 +26,7 @@ def run(method: str, observer: Observer) -> None:
     metric_settings = fidelity.settings_of(settings)
     real = fidelity.read_real_statistics(paths.REFERENCE, metric_settings)
     numbers = fidelity.with_references(fidelity.measure(real, features, metric_settings),
-                                       floor=reference["floor"],
-                                       ceiling=reference["ceiling"])
+                                       floor=reference["floor"], ceiling=reference["ceiling"])
     generator, card = methods.load(paths.model(method), device.torch_device)
     main = features[fidelity.MAIN]
     audited = audit.measure_method(

@@ -1,6 +1,4 @@
-"""evaluator: trains the classifier that is the feature extractor. If it is too inaccurate, the pipeline
-stops.
-"""
+"""evaluator: trains the classifier that is the feature extractor. Stops if it is inaccurate."""
 
 import sys
 from typing import Any
@@ -52,9 +50,7 @@ def run() -> None:
 
 def train_classifier(train: Pictures, settings: EvaluatorConfig, switches: RuntimeConfig,
                      device: runtime.Device) -> tuple[Classifier, str]:
-    """The trained classifier, written to models/evaluator, and the sha256 of its weights. Resumes after a
-    kill.
-    """
+    """The trained classifier, written to models/evaluator, and its weights' sha256. Resumes after a kill."""
     classifier_config = ClassifierConfig(**FIXED, **settings.model_dump(exclude={"seed", *THRESHOLDS}))
     data_sha256 = hashes.array_sha256(train.images)
     fingerprint, identity = code.fingerprint(

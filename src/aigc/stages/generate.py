@@ -1,6 +1,4 @@
-"""generate: the samples of one method, with two overviews: the first samples, and interpolations between
-latents.
-"""
+"""generate: the samples of one method, with grids of the first samples and of interpolations."""
 
 import numpy as np
 import torch
@@ -37,9 +35,7 @@ def run(method: str) -> None:
 
 
 def latent_rows(generator: Method, seed: int) -> np.ndarray:
-    """Rows of interpolations, uint8. If the method reconstructs: then real test pictures and their
-    reconstructions.
-    """
+    """Rows of interpolations, uint8. Then, if the method reconstructs, real pictures and reconstructions."""
     rows, columns = INTERPOLATIONS
     interpolations = sampling.interpolations(generator, seed, rows, columns).numpy()
     if not generator.reconstructs:

@@ -1,6 +1,4 @@
-"""preprocess: each split at the size and number of channels of the models, as arrays that can be
-memory-mapped.
-"""
+"""preprocess: each split at the size and number of channels of the models, as memory-mapped arrays."""
 
 import sys
 

@@ -29,8 +29,7 @@ def run() -> None:
         floor="real holdout against real test, same n", ceiling="uniform noise against real test, same n",
         real_sha256=hashes.array_sha256(test), audit=limits.model_dump())
     sections = audit.measure_real(context, test_features[fidelity.MAIN].features,
-                                  holdout_features[fidelity.MAIN],
-                                  paths.REFERENCE)
+                                  holdout_features[fidelity.MAIN], paths.REFERENCE)
     files.write_json(paths.REFERENCE_METRICS, {
         "floor": fidelity.measure(real, holdout_features, metric_settings),
         "ceiling": fidelity.measure(real, noise_features, metric_settings),

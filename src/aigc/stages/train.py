@@ -31,8 +31,7 @@ def run(method: str, observer: Observer) -> None:
         checkpoints = Checkpoints(lock.parent, identity)
         is_repeat = checkpoints.start_anew_if_recorded()
         trainer = Trainer.on(split, method, lambda: methods.build(method, settings, Shape.of(split)),
-                             settings, train,
-                             device, checkpoints)
+                             settings, train, device, checkpoints)
         training = Training(method, fingerprint, params, identity["code"], paths.PROCESSED / "train",
                             deps["images"],
                             trainer.plan.steps, max(1, train.intervals // PREVIEWS), is_repeat)
@@ -49,9 +48,7 @@ def run(method: str, observer: Observer) -> None:
 
 
 def write_history(method: str, history: list[Row]) -> None:
-    """Write the history as CSV, one row an interval. Counts are written as integers; a checkpoint keeps them
-    as floats.
-    """
+    """Write the history as CSV, one row an interval. Counts are integers; a checkpoint has floats."""
     columns = list(history[0])
     rows = ([repr(int(row[name]) if name in COUNTS else float(row[name])) for name in columns]
             for row in history)

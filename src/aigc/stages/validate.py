@@ -1,6 +1,4 @@
-"""validate: the data gate. Pictures are measured a second time, from the arrays, before the manifest is
-checked.
-"""
+"""validate: the data gate. Pictures are measured a second time before the manifest is checked."""
 
 import sys
 
