@@ -60,8 +60,8 @@ def compute(names: list[str], steps: int, full: bool) -> dict[str, dict[str, str
         section = dict(content[name])
         narrow = {} if full else {key: value for key, value in NARROW.items() if key in section}
         batch = narrow.get("batch_size", section["batch_size"])
-        chosen = methods.config_class(name).model_validate({**section, **narrow, "images": batch * steps})
-        trainer = Trainer(name, partial(methods.build, name, chosen, shape), feed, chosen, train, device)
+        settings = methods.config_class(name).model_validate({**section, **narrow, "images": batch * steps})
+        trainer = Trainer(name, partial(methods.build, name, settings, shape), feed, settings, train, device)
         model = trainer.fit()
         images = torch.cat(list(sampling.blocks(model, 0, 128))).numpy()
         seen = classify(extractor, images, device)

@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from aigc.core.config import Count, Positive, Section, Seed, Share
+from aigc.core.randomness import on_host
 from aigc.core.runtime import Device
 from aigc.features.contract import Features, PictureStack, extract_in_chunks
 from aigc.model.contract import MethodConfig, Player, Shape, Trainable
@@ -74,7 +75,7 @@ class Classifier(Trainable):
         if not self.names_classes:
             labels = torch.randint(TURNS, (len(real),), generator=rng, device=rng.device)
             real = rotated(real, labels)
-        rows, columns = torch.randint(-SHIFT, SHIFT + 1, (2,), generator=rng, device=rng.device).tolist()
+        rows, columns = torch.randint(-SHIFT, SHIFT + 1, (2,), generator=on_host(rng)).tolist()
         shifted = F.pad(real, (SHIFT + columns, SHIFT - columns, SHIFT + rows, SHIFT - rows),
                         mode="replicate")
         shifted = shifted[:, :, SHIFT:-SHIFT, SHIFT:-SHIFT]
@@ -83,8 +84,8 @@ class Classifier(Trainable):
 
 def rotated(images: Tensor, turns: Tensor) -> Tensor:
     """Each square picture of (B, C, S, S), rotated by its number of quarter turns, int (B,) in [0, 4)."""
-    return torch.stack([image.rot90(turn, (1, 2))
-                        for image, turn in zip(images, turns.tolist(), strict=True)])
+    every_turn = torch.stack([images.rot90(turn, (2, 3)) for turn in range(TURNS)])
+    return every_turn[turns, torch.arange(len(images), device=images.device)]
 
 
 def classify(network: Classifier, images: PictureStack, device: Device) -> Features:

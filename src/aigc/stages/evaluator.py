@@ -54,7 +54,8 @@ def train_classifier(train: Pictures, settings: EvaluatorConfig, switches: Runti
     classifier_config = ClassifierConfig(**FIXED, **settings.model_dump(exclude={"seed", *THRESHOLDS}))
     data_sha256 = hashes.array_sha256(train.images)
     fingerprint, identity = code.fingerprint(
-        NAME, None, {**settings.model_dump(exclude=THRESHOLDS), **switches.model_dump()},
+        NAME, None, {**settings.model_dump(exclude=THRESHOLDS), **switches.model_dump(),
+                     **runtime.device_identity(switches, device)},
         {"images": data_sha256, "labels": hashes.array_sha256(train.labels)})
     lock = paths.training_lock(NAME, fingerprint)
     with process.only_writer(lock):

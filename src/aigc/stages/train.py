@@ -25,7 +25,8 @@ def run(method: str, observer: Observer) -> None:
     params = {**config.flatten(settings.model_dump()),
               **config.flatten({"train": train.model_dump(), "runtime": switches.model_dump()})}
     deps = {"images": hashes.array_sha256(split.images), "labels": hashes.array_sha256(split.labels)}
-    fingerprint, identity = code.fingerprint("train", method, {"method": method, **params}, deps)
+    identified = {"method": method, **params, **runtime.device_identity(switches, device)}
+    fingerprint, identity = code.fingerprint("train", method, identified, deps)
     lock = paths.training_lock(method, fingerprint)
     with process.only_writer(lock):
         checkpoints = Checkpoints(lock.parent, identity)
@@ -33,8 +34,8 @@ def run(method: str, observer: Observer) -> None:
         trainer = Trainer.on(split, method, lambda: methods.build(method, settings, Shape.of(split)),
                              settings, train, device, checkpoints)
         training = Training(method, fingerprint, params, identity["code"], paths.PROCESSED / "train",
-                            deps["images"],
-                            trainer.plan.steps, max(1, train.intervals // PREVIEWS), is_repeat)
+                            deps["images"], trainer.schedule.steps, max(1, train.intervals // PREVIEWS),
+                            is_repeat)
         with observer.training(training) as watch:
             average = trainer.fit(watch.progress)
             assert isinstance(average, Method)
