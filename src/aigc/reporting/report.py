@@ -117,13 +117,21 @@ def method_facts(name: str) -> dict[str, Any]:
         "parameters": parameter_count(weights), "config": card.config,
         "weights_sha256": card.weights_sha256, "grid": paths.grid(name).read_bytes(),
         "latents": paths.latents(name).read_bytes(),
-        "encodes": methods.method_class(name).reconstructs,
+        "latents_caption": latents_caption(name),
         "losses": figures.losses(history),
         "classes": figures.class_shares(by_class) if len(by_class) > 1 else None,
         "by_class": by_class.astype(object).where(by_class.notna(), None).to_dict("records"),
         "confusion": figures.confusion(by_class) if "support" in by_class else None,
         "nearest": nearest, "nearest_height": png_height(nearest) * 1008 // png_width(nearest),
     }
+
+
+def latents_caption(name: str) -> str:
+    """What latents.png of a method shows, by the method's capabilities (see stages/generate.py)."""
+    method = methods.method_class(name)
+    parts = (["Each row: from one latent to another."] if method.interpolates else []) + (
+        ["Real test pictures, and under them their reconstructions."] if method.reconstructs else [])
+    return " Below: ".join(parts).replace("Below: Real", "Below: real") or "More samples."
 
 
 def pairs(name: str) -> bytes:

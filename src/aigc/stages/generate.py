@@ -35,10 +35,14 @@ def run(method: str) -> None:
 
 
 def latent_rows(generator: Method, seed: int) -> np.ndarray:
-    """Rows of interpolations, uint8. Then, if the method reconstructs, real pictures and reconstructions."""
+    """Rows of pictures, uint8: interpolations if the method interpolates, real pictures over their reconstructions
+    if it reconstructs, samples if it does neither.
+    """
     rows, columns = INTERPOLATIONS
-    interpolations = sampling.interpolations(generator, seed, rows, columns).numpy()
-    if not generator.reconstructs:
-        return interpolations
-    real = torch.from_numpy(np.array(pictures.open_folder(paths.PROCESSED / "test").images[:columns]))
-    return np.concatenate([interpolations, real, sampling.reconstructions(generator, real).numpy()])
+    parts = []
+    if generator.interpolates:
+        parts.append(sampling.interpolations(generator, seed, rows, columns))
+    if generator.reconstructs:
+        real = torch.from_numpy(np.array(pictures.open_folder(paths.PROCESSED / "test").images[:columns]))
+        parts += [real, sampling.reconstructions(generator, real)]
+    return torch.cat(parts or list(sampling.blocks(generator, seed, rows * columns))).numpy()
