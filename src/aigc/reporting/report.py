@@ -129,9 +129,12 @@ def method_facts(name: str) -> dict[str, Any]:
 def latents_caption(name: str) -> str:
     """What latents.png of a method shows, by the method's capabilities (see stages/generate.py)."""
     method = methods.method_class(name)
-    parts = (["Each row: from one latent to another."] if method.interpolates else []) + (
-        ["Real test pictures, and under them their reconstructions."] if method.reconstructs else [])
-    return " Below: ".join(parts).replace("Below: Real", "Below: real") or "More samples."
+    captions = []
+    if method.interpolates:
+        captions.append("Each row: from one latent to another.")
+    if method.reconstructs:
+        captions.append("The last two rows: real test pictures over their reconstructions.")
+    return " ".join(captions) or "More samples."
 
 
 def pairs(name: str) -> bytes:
