@@ -45,9 +45,24 @@ class PrintCompletion(argparse.Action):
         parser.exit(0)
 
 
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that names the nearest word to a mistyped command or choice."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            import difflib
+
+            near = difflib.get_close_matches(str(value), map(str, action.choices or ()), n=1)
+            if near:
+                error.message = f"`{value}` is unknown; did you mean `{near[0]}`?"
+            raise
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line, with every command's help."""
-    top = argparse.ArgumentParser(prog="aigc", description=DESCRIPTION, epilog=EXAMPLES,
+    top = Parser(prog="aigc", description=DESCRIPTION, epilog=EXAMPLES,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("--version", action="version", version=f"aigc {VERSION}")
     top.add_argument("--debug", action="store_true", help="show the traceback of an error (also AIGC_DEBUG=1)")
@@ -61,14 +76,17 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 an error of one line on stderr, 2 a wrong command line."""
-    arguments = parser().parse_args(argv)
+    process.start()
+    arguments = argparse.Namespace(debug=False)
 
     def work() -> int:
+        parser().parse_args(argv, arguments)
         root.enter(arguments)
         result: int = arguments.run(arguments)
         return result
 
-    return process.guarded(work, debug=arguments.debug)
+    with process.terminating():
+        return process.guarded(work, debug=lambda: bool(arguments.debug))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """`aigc deps`: keep dvc.yaml true. Writes which code each stage depends on, and the plots and artifacts of each method."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -24,14 +25,16 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     from aigc.core import files
-    from aigc.core.errors import GateError
+    from aigc.core.errors import ConfigError, GateError
     from aigc.workspace.paths import PIPELINE
 
     if arguments.files:
         for file in arguments.files:
+            if not file.exists():
+                raise ConfigError(f"{file}: no such file")
             print(f"{file}: {', '.join(stages_that_depend_on(file)) or 'no stage'}")
         return 0
-    before = PIPELINE.read_text()
+    before = PIPELINE.read_text(encoding="utf-8")
     after = "".join(_with_code(before.partition(TAIL)[0])) + TAIL + _plots_and_artifacts()
     if arguments.check and after != before:
         raise GateError(f"{PIPELINE}: its code deps or plots are not up to date; run `aigc deps`")
@@ -45,9 +48,9 @@ def stages_that_depend_on(file: Path) -> list[str]:
     """The stages of dvc.yaml that have `file` among their code deps; one method's page counts for its own stages."""
     from aigc.workspace.paths import PIPELINE
 
-    path, found = str(file), []
+    path, found = os.path.relpath(file.resolve(), Path.cwd()), []
     page = re.fullmatch(r"src/aigc/methods/(\w+)\.py", path)
-    for name, block in re.findall(r"^  (\w+):\n((?:    .*\n|\n)+)", PIPELINE.read_text(), re.MULTILINE):
+    for name, block in re.findall(r"^  (\w+):\n((?:    .*\n|\n)+)", PIPELINE.read_text(encoding="utf-8"), re.MULTILINE):
         if f"      - {path}\n" in block:
             found.append(name)
         elif page and "      - src/aigc/methods/${item.method}.py\n" in block:

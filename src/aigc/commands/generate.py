@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from aigc.commands import options
+from aigc.workspace.root import PathOrName
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,7 +20,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; made when missing")
     generate.add_argument("--class", dest="class_name", metavar="C",
                           help="of one class, by name or index (default: every class in turn)")
-    generate.add_argument("--model", metavar="MODEL", help=f"{options.MODEL_HELP} (default: models/METHOD)")
+    generate.add_argument("--model", type=PathOrName, metavar="MODEL", help=f"{options.MODEL_HELP} (default: models/METHOD)")
     generate.set_defaults(run=run)
 
 

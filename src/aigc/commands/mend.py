@@ -64,7 +64,7 @@ def _read_rwlock() -> dict[str, Any] | None:
     from voluptuous import Invalid
 
     try:
-        content: dict[str, Any] = SCHEMA(json.loads(RWLOCK.read_text()))
+        content: dict[str, Any] = SCHEMA(json.loads(RWLOCK.read_bytes()))
         return content
     except FileNotFoundError:
         return {}

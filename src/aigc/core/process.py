@@ -1,4 +1,4 @@
-"""What every process of ours does first and last: errors as one line, exit codes, death with its parent, locks.
+"""What every process of ours does first and last: streams, signals, errors as one line, exit codes, locks, children.
 
 Not for: anything numeric; standard library alone.
 """
@@ -8,43 +8,105 @@ import errno
 import fcntl
 import os
 import signal
+import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from aigc.core.errors import AigcError, StorageError
 
 PR_SET_PDEATHSIG = 1
 USAGE_EXIT_CODE = 2
+NO_HOME = "/nonexistent"  # as Debian's passwd has it for users without one
+GRACE_SECONDS = 5.0  # in which a child may end by itself, and in which a signal that is sent twice counts once
+ADVICE = ("hint:", "Having any troubles?", "warning:", "WARNING:")  # lines of a program's stderr that are no reason
+REASON = ("ERROR:", "Error:", "error:", "fatal:")
 
 
-def guarded(work: Callable[[], int | None], debug: bool = False) -> int:
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, which end a command as Ctrl-C does: `with` and `finally` clean up."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__()
+        self.signal_number = signal_number
+
+
+def start() -> None:
+    """Call first in a process: gives it three standard streams that take any text, a home and a user name.
+
+    Text that the locale cannot encode is printed as an escape. A closed stream becomes /dev/null, since the next file
+    that is opened would take its number. Libraries raise at import where neither the environment nor passwd names a home.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (for good)
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if Path("~").expanduser() == Path("~"):
+        os.environ["HOME"] = NO_HOME
+    if not any(os.environ.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME")) and not _has_passwd_entry():
+        os.environ["LOGNAME"] = f"uid{os.getuid()}"
+
+
+def _has_passwd_entry() -> bool:
+    import pwd
+
+    try:
+        return bool(pwd.getpwuid(os.getuid()))
+    except KeyError:
+        return False
+
+
+def guarded(work: Callable[[], int | None], debug: Callable[[], bool] = lambda: False) -> int:
     """Run `work`; print an expected error as one line on stderr and return the exit code.
 
-    With `debug` (or AIGC_DEBUG=1 in the environment) the traceback comes too.
+    Where `debug` says so afterwards (or with AIGC_DEBUG=1 in the environment) the traceback is printed too.
     """
     try:
-        return work() or 0
+        try:
+            return work() or 0
+        finally:
+            sys.stdout.flush()
     except AigcError as error:
-        return _say(error, str(error), error.exit_code, debug)
+        return _report(error, str(error), error.exit_code, debug())
     except KeyboardInterrupt as error:
-        return _say(error, "interrupted", 128 + signal.SIGINT, debug)
+        number = getattr(error, "signal_number", signal.SIGINT)
+        reason = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+        return _report(error, reason, 128 + number, debug())
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 128 + signal.SIGPIPE
     except (OSError, MemoryError) as error:
-        return _say(error, _explain(error), 1, debug)
+        _drop_output()
+        return _report(error, _explain(error), 1, debug())
 
 
-def _say(error: BaseException, message: str, code: int, debug: bool) -> int:
-    if debug or os.environ.get("AIGC_DEBUG"):
-        import traceback
+def _report(error: BaseException, message: str, code: int, debug: bool) -> int:
+    with suppress(OSError):  # nobody reads stderr any more
+        if debug or os.environ.get("AIGC_DEBUG"):
+            import traceback
 
-        traceback.print_exception(error)
-    print(f"error: {message}", file=sys.stderr, flush=True)
+            traceback.print_exception(error)
+        print(f"error: {message}", file=sys.stderr, flush=True)
     return code
+
+
+def _drop_output() -> None:
+    """Send to /dev/null what cannot be written, so that Python does not try again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explain(error: OSError | MemoryError) -> str:
@@ -56,10 +118,92 @@ def _explain(error: OSError | MemoryError) -> str:
     return f"{place}{error.strerror or error}{remedy}"
 
 
-def die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent ends, so that no writer outlives the DVC that started it; take it now where it has ended.
+@contextmanager
+def terminating() -> Iterator[None]:
+    """Raise Terminated on SIGTERM and SIGHUP within the block, unless they are ignored (nohup) or it is no main thread.
 
-    What DVC starts is of DVC's process group; who adopts an orphan (init, or what acts as one) is of another.
+    For commands. A stage stops by StopRequest while it trains, and dies at once otherwise.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    last = -GRACE_SECONDS
+
+    def end(number: int, _frame: object) -> None:
+        nonlocal last
+        since, last = time.monotonic() - last, time.monotonic()
+        if since > GRACE_SECONDS:  # `timeout` and a closed terminal send theirs twice: not into the cleaning up
+            raise Terminated(number)
+
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    wanted = [number for number, handler in previous.items() if handler is not signal.SIG_IGN]
+    for number in wanted:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in wanted:
+            signal.signal(number, previous[number])
+
+
+def call(command: Sequence[str], stdin: bytes | None = None, **options: Any) -> "subprocess.CompletedProcess[bytes]":
+    """As subprocess.run(input=stdin), in a session of its own that has ended, all of it, when this raises.
+
+    subprocess.run would kill the child alone, and what the child has started would go on.
+    """
+    pipe = {"stdin": subprocess.DEVNULL if stdin is None else subprocess.PIPE}
+    with subprocess.Popen(command, start_new_session=True, **{**pipe, **options}) as child:
+        try:
+            out, err = child.communicate(stdin)
+        except BaseException:
+            _end_session(child)
+            raise
+    return subprocess.CompletedProcess(command, child.returncode, out, err)
+
+
+def _end_session(child: "subprocess.Popen[bytes]") -> None:
+    """SIGTERM, then SIGKILL, to a child and to all in its process group; returns when they are gone."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < deadline:
+            child.poll()
+            if not _is_alive(child.pid):
+                return
+            time.sleep(0.02)
+
+
+def _is_alive(group: int) -> bool:
+    """Whether a process group has a member that is no zombie: in a container nobody may reap an orphan."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    found = False
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, _, member = stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[:3]
+            if int(member) == group:
+                found = True
+                if state not in "ZX":
+                    return True
+    return not found
+
+
+def reason(stderr: bytes | str) -> str:
+    """The lines of a failed program's stderr that say why, as one line: those of an error, else the last that is no advice."""
+    text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith(ADVICE)]
+    errors = [line for line in lines if line.startswith(REASON)]
+    return " ".join(errors or lines[-1:]) or "no message"
+
+
+def die_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the parent ends, so that no writer outlives the DVC that started it.
+
+    Where DVC has ended already, the process ends here: what DVC starts is in DVC's process group, and the process that
+    adopts an orphan (init, or what acts as one) is in another.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

@@ -93,7 +93,7 @@ def environment_differences(tags: Mapping[str, str], requirements: Path) -> dict
     now = machine.describe()
     then = {key.removeprefix("machine."): value for key, value in tags.items() if key.startswith("machine.")}
     found = {key: [value, now.get(key, "unknown")] for key, value in then.items() if now.get(key) != value}
-    return found | (_other_versions(requirements.read_text()) if requirements.exists() else {})
+    return found | (_other_versions(requirements.read_text(encoding="utf-8")) if requirements.exists() else {})
 
 
 def _other_versions(lock: str) -> dict[str, list[str]]:

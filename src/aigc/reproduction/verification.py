@@ -47,6 +47,8 @@ class Request:
 
 def run(request: Request, keep: Path | None, as_json: bool, summary: Path | None) -> int:
     """Re-make HEAD, print the verdict, return 0 or raise GateError naming the first stage that differs."""
+    if summary:
+        summary.open("a", encoding="utf-8").close()  # a place that cannot be written is known before hours of work
     with checkout.clone(keep) as clone:
         committed = lockfile.read_lock(clone)
         if not committed:
@@ -71,7 +73,7 @@ def run(request: Request, keep: Path | None, as_json: bool, summary: Path | None
                "made_on": made_on, "here": machine.cpu_model()}
     print(json.dumps(verdict, indent=1) if as_json else table(stages, metrics))
     if summary:
-        with summary.open("a") as stream:
+        with summary.open("a", encoding="utf-8") as stream:
             stream.write(markdown(stages, metrics))
     return judge(stages, metrics, made_on, request)
 

@@ -1,36 +1,63 @@
 """What git says of the checkout around the current folder. Where git refuses to answer, its own message is shown."""
 
-import subprocess
+import os
+import re
 from pathlib import Path
+from subprocess import PIPE
 
+from aigc.core import process
 from aigc.core.errors import AigcError
 
-DIFF = ("diff", "--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
+DIFF = ("diff", "--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--no-relative", "--submodule=short",
+        "--src-prefix=a/", "--dst-prefix=b/")
 SOURCES = ("src", "*.py", "*.yaml", "*.toml", "*.lock", "*.html", "*.css", "*.dvc")  # as git's pathspecs
 MOST_BYTES = 1 << 20  # of one untracked source file
+# Variables that do not say which repository, index or pathspecs git takes. A hook of git's sets those, for another folder.
+HARMLESS = ("GIT_CONFIG", "GIT_SSH", "GIT_SSL", "GIT_EXEC_PATH", "GIT_TEMPLATE_DIR", "GIT_DISCOVERY", "GIT_CEILING", "GIT_ASKPASS")
+PLAIN = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}  # messages in English, no questions
+NO_COMMIT_YET = "does not have any commits yet"
+DUBIOUS = re.compile(r"dubious ownership in repository at ('.*')")
+
+
+def environment() -> dict[str, str]:
+    """This environment without what makes git take another repository, index or pathspec, as a hook's does."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name.startswith(HARMLESS)}
+
+
+def ask(*arguments: str, stdin: bytes | None = None, accepted: tuple[int, ...] = (0,)) -> bytes:
+    """What git prints. Raises AigcError with git's reason when it is not installed or its exit code is not accepted."""
+    try:
+        done = process.call(["git", *arguments], stdin, env={**environment(), **PLAIN}, stdout=PIPE, stderr=PIPE)
+    except OSError as error:
+        raise AigcError(f"git cannot be started ({error.strerror}); install it, or put it on PATH") from None
+    if done.returncode not in accepted:
+        reason = process.reason(done.stderr)
+        foreign = DUBIOUS.search(reason)
+        remedy = f"; if you trust it: git config --global --add safe.directory {foreign[1]}" if foreign else ""
+        raise AigcError(f"`git {' '.join(arguments[:5])}` failed: {reason}{remedy}")
+    return done.stdout
 
 
 def run(*arguments: str, stdin: bytes | None = None) -> str:
-    """What git prints. Raises AigcError with git's own message when it fails or is not installed."""
-    try:
-        done = subprocess.run(["git", *arguments], input=stdin, capture_output=True, check=False)
-    except OSError as error:
-        raise AigcError(f"git cannot be started ({error.strerror}); install it") from None
-    if done.returncode:
-        said = [line.strip() for line in done.stderr.decode(errors="replace").splitlines() if line.strip()]
-        raise AigcError(f"`git {' '.join(arguments[:5])}` failed: {' '.join(said) or 'no message'}")
-    return done.stdout.decode(errors="surrogateescape")
+    """What git prints, as text. Raises AigcError as `ask` does."""
+    return os.fsdecode(ask(*arguments, stdin=stdin))
 
 
 def is_repository() -> bool:
-    """Whether there is a git repository around the current folder. Raises AigcError where git refuses to look at it."""
+    """Whether there is a git repository around the current folder. Raises AigcError where git cannot look at it."""
     try:
         run("rev-parse", "--git-dir")
-    except AigcError as error:
-        if "not a git repository" in str(error) or "cannot be started" in str(error):
+    except AigcError:
+        if _marked() is None:
             return False
         raise
     return True
+
+
+def _marked() -> Path | None:
+    """The .git of the current folder or of the nearest above, whatever git thinks of it; None where there is none."""
+    here = Path.cwd()
+    return next((folder / ".git" for folder in (here, *here.parents) if os.path.lexists(folder / ".git")), None)
 
 
 def top() -> Path:
@@ -42,40 +69,43 @@ def top() -> Path:
 
 
 def head() -> str:
-    """The commit that is checked out; "" where there is none yet."""
+    """The commit that is checked out; "" where there is none yet. Raises AigcError where git cannot read it."""
     try:
-        return run("rev-parse", "--verify", "--quiet", "HEAD").strip()
-    except AigcError:
-        return ""
+        return run("log", "-1", "--no-show-signature", "--no-color", "--format=%H").strip()
+    except AigcError as error:
+        if NO_COMMIT_YET in str(error):
+            return ""
+        raise
 
 
 def has_commit(commit: str) -> bool:
-    """Whether the repository holds `commit`."""
-    try:
-        run("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
-    except AigcError:
-        return False
-    return True
+    """Whether the repository holds `commit`. Raises AigcError where git cannot look."""
+    return bool(ask("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}", accepted=(0, 1)))
+
+
+def is_shallow() -> bool:
+    """Whether the repository holds only the newest part of its history."""
+    return run("rev-parse", "--is-shallow-repository").strip() == "true"
 
 
 def committed(path: Path) -> bytes | None:
-    """The content of `path` at HEAD; None where HEAD has no such file. Raises AigcError where git refuses to look."""
+    """The content of `path` at HEAD; None where HEAD has no such file. Raises AigcError where git cannot look."""
     if not is_repository() or not head() or not run("ls-tree", "--name-only", "HEAD", "--", str(path)):
         return None
-    return subprocess.run(["git", "show", f"HEAD:./{path}"], capture_output=True, check=True).stdout
+    return ask("cat-file", "blob", f"HEAD:./{path}")
 
 
 def uncommitted() -> bytes:
     """The difference between HEAD and the working tree, untracked source files included, as a patch (b"" when clean).
 
     Left out: untracked files of other kinds, over MOST_BYTES, or in a folder of the root in which git tracks nothing.
-    Raises AigcError where git refuses to look.
+    Raises AigcError where git cannot look.
     """
-    tracked = run("ls-tree", "-z", "--name-only", "HEAD").split("\0") if head() else []
+    commit = head()
+    tracked = run("ls-tree", "-z", "--name-only", "HEAD").split("\0") if commit else []
     untracked = [name for name in run("ls-files", "-z", "--others", "--exclude-standard", "--", *SOURCES).split("\0")
                  if Path(name).is_file() and Path(name).stat().st_size <= MOST_BYTES
                  and ("/" not in name or name.partition("/")[0] in tracked)]
-    commands = [[*DIFF, "HEAD"]] if head() else []
-    commands += [[*DIFF, "--no-index", "/dev/null", name] for name in untracked]
+    changed = ask(*DIFF, "HEAD") if commit else b""
     # Exit code 1 says only that there is a difference.
-    return b"".join(subprocess.run(["git", *command], capture_output=True, check=False).stdout for command in commands)
+    return changed + b"".join(ask(*DIFF, "--no-index", "/dev/null", name, accepted=(0, 1)) for name in untracked)
