@@ -12,6 +12,7 @@ from PIL import Image
 from aigc import cli
 from aigc.core import config, runtime
 from aigc.core.errors import ConfigError, DataError, GateError
+from aigc.data import check
 from aigc.data.config import DataConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +76,7 @@ def test_a_kind_of_source_is_recognised_by_what_lies_there(place: Path) -> None:
 
 @pytest.mark.parametrize("name", ["absent", "params.yaml"])
 def test_a_path_of_no_use_is_one_line(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (place / "dvc.yaml").touch()
     monkeypatch.setattr(runtime, "cap_environment", lambda *_: None)  # stands already: tests/conftest.py
     assert cli.main(["data", "check", name]) == 1
     assert capsys.readouterr().err.count("\n") == 1
