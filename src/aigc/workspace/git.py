@@ -13,7 +13,8 @@ DIFF = ("diff", "--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--n
 SOURCES = ("src", "*.py", "*.yaml", "*.toml", "*.lock", "*.html", "*.css", "*.dvc")  # as git's pathspecs
 MOST_BYTES = 1 << 20  # of one untracked source file
 # Variables that do not say which repository, index or pathspecs git takes. A hook of git's sets those, for another folder.
-HARMLESS = ("GIT_CONFIG", "GIT_SSH", "GIT_SSL", "GIT_EXEC_PATH", "GIT_TEMPLATE_DIR", "GIT_DISCOVERY", "GIT_CEILING", "GIT_ASKPASS")
+HARMLESS = ("GIT_CONFIG", "GIT_SSH", "GIT_SSL", "GIT_EXEC_PATH", "GIT_TEMPLATE_DIR", "GIT_DISCOVERY", "GIT_CEILING", "GIT_ASKPASS",
+            "GIT_TEST")
 PLAIN = {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}  # messages in English, no questions
 NO_COMMIT_YET = "does not have any commits yet"
 DUBIOUS = re.compile(r"dubious ownership in repository at ('.*')")
