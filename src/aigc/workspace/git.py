@@ -102,11 +102,10 @@ def uncommitted() -> bytes:
     Left out: untracked files of other kinds, over MOST_BYTES, or in a folder of the root in which git tracks nothing.
     Raises AigcError where git cannot look.
     """
-    commit = head()
-    tracked = run("ls-tree", "-z", "--name-only", "HEAD").split("\0") if commit else []
+    before = head() or run("hash-object", "-t", "tree", "/dev/null").strip()  # the empty tree, before the first commit
+    tracked = {name.partition("/")[0] for name in run("ls-files", "-z").split("\0")}
     untracked = [name for name in run("ls-files", "-z", "--others", "--exclude-standard", "--", *SOURCES).split("\0")
                  if Path(name).is_file() and Path(name).stat().st_size <= MOST_BYTES
                  and ("/" not in name or name.partition("/")[0] in tracked)]
-    changed = ask(*DIFF, "HEAD") if commit else b""
     # Exit code 1 says only that there is a difference.
-    return changed + b"".join(ask(*DIFF, "--no-index", "/dev/null", name, accepted=(0, 1)) for name in untracked)
+    return ask(*DIFF, before) + b"".join(ask(*DIFF, "--no-index", "/dev/null", name, accepted=(0, 1)) for name in untracked)
