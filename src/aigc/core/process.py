@@ -7,6 +7,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,8 +23,9 @@ from aigc.core.errors import AigcError, StorageError
 PR_SET_PDEATHSIG = 1
 USAGE_EXIT_CODE = 2
 NO_HOME = "/nonexistent"  # as Debian's passwd has it for users without one
-GRACE_SECONDS = 5.0  # in which a child may end by itself, and in which a signal that is sent twice counts once
+GRACE_SECONDS = 3.0  # in which a child may end by itself, and in which a signal that is sent twice counts once
 ADVICE = ("hint:", "Having any troubles?", "warning:", "WARNING:")  # lines of a program's stderr that are no reason
+QUOTED, TRACEBACK, MOST_OF_A_REASON = re.compile(r"\d+\s"), "Traceback (most recent call last):", 600  # characters
 REASON = ("ERROR:", "Error:", "error:", "fatal:")
 
 
@@ -52,7 +54,7 @@ def start() -> None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (for good)
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    if Path("~").expanduser() == Path("~"):
+    if os.path.expanduser("~") == "~":  # noqa: PTH111 (pathlib raises)
         os.environ["HOME"] = NO_HOME
     if not any(os.environ.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME")) and not _has_passwd_entry():
         os.environ["LOGNAME"] = f"uid{os.getuid()}"
@@ -162,8 +164,8 @@ def call(command: Sequence[str], stdin: bytes | None = None, **options: Any) -> 
 
 
 def _end_session(child: "subprocess.Popen[bytes]") -> None:
-    """SIGTERM, then SIGKILL, to a child and to all in its process group; returns when they are gone."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+    """End a child and all in its process group, as Ctrl-C does, by SIGTERM, at last by SIGKILL; returns when they are gone."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(child.pid, number)
         deadline = time.monotonic() + GRACE_SECONDS
@@ -192,11 +194,15 @@ def _is_alive(group: int) -> bool:
 
 
 def reason(stderr: bytes | str) -> str:
-    """The lines of a failed program's stderr that say why, as one line: those of an error, else the last that is no advice."""
+    """Why a program failed, as one line, from its stderr: the lines of an error, else a traceback's last one, else all.
+
+    Left out are advice and the numbered lines of a file that DVC quotes.
+    """
     text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith(ADVICE)]
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(ADVICE) and not QUOTED.match(line)]
     errors = [line for line in lines if line.startswith(REASON)]
-    return " ".join(errors or lines[-1:]) or "no message"
+    return " ".join(errors or (lines[-1:] if TRACEBACK in lines else lines))[:MOST_OF_A_REASON] or "no message"
 
 
 def die_with_parent() -> None:
