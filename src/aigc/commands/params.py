@@ -90,12 +90,20 @@ def _range(annotation: Any, metadata: list[Any]) -> str:
 
 
 def _comment(commented: Any, key: str) -> str:
-    """The comment behind `key`, where it is stated: in the section itself, or in a block that it merges."""
+    """The comment behind `key`, else above it, where it is stated: in the section itself, or in a block that it merges."""
     for place in (commented, *getattr(commented, "merge", [])):
-        token = place.ca.items.get(key, [None] * 3)[2]
-        if token is not None and (text := token.value.partition("\n")[0].lstrip("# ").strip()):
-            return str(text)
+        names = list(place)
+        behind = _lines(place, key)[:1]
+        above = _lines(place, names[names.index(key) - 1])[1:] if key in names[1:] else []
+        if text := " ".join(filter(None, behind)) or " ".join(filter(None, above)):
+            return text
     return ""
+
+
+def _lines(place: Any, key: str) -> list[str]:
+    """The comments from the end of the line of `key` to the next key, a line each; ruamel.yaml keeps them with `key`."""
+    token = place.ca.items.get(key, [None] * 3)[2]
+    return [line.strip().lstrip("# ") for line in token.value.split("\n")] if token else []
 
 
 def _yaml(value: Any) -> str:
