@@ -43,6 +43,7 @@ def test_every_key_of_params_yaml_has_its_value_its_range_and_its_meaning(projec
         assert meaning, f"{key}: params.yaml has no comment on it"
     assert found["train.seed"] == ["0", "0", "int, ≥ 0, < 4294967296", "0 to 2^32 - 1: weights, order of the pictures, noise"]
     assert found["runtime.arithmetic"][2] == "portable | fast"
+    assert found["validate.warn"][0] == "[near_duplicates, imbalance]" and found["validate.warn"][2] == "list"
 
 
 def test_a_method_has_what_it_shares_and_its_own_value_stands_before_the_shared_one(project: Path) -> None:

@@ -83,6 +83,8 @@ def _range(annotation: Any, metadata: list[Any]) -> str:
     """What a value may be, as text: bounds, or the words to choose from."""
     if get_origin(annotation) is not None and annotation.__class__.__name__ == "_LiteralGenericAlias":
         return " | ".join(map(str, get_args(annotation)))
+    if get_origin(annotation) is list:
+        return "list"
     bounds = [text.format(getattr(part, name)) for part in metadata for name, text in BOUNDS.items()
               if hasattr(part, name) and getattr(part, name) < ENDLESS]
     kind = annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
@@ -107,4 +109,6 @@ def _lines(place: Any, key: str) -> list[str]:
 
 
 def _yaml(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_yaml, value))}]"
     return {True: "true", False: "false", "": '""'}.get(value, str(value)) if isinstance(value, bool | str) else str(value)
