@@ -107,6 +107,10 @@ def test_a_command_that_needs_no_project_works_beside_another_one(project: Path)
     (project / "dvc.yaml").write_text(FOREIGN)
     done = run_in(project / "notes", *AIGC, "whence", "--model", "../models/gan", "made/gan-seed0-000000.png", **CODE)
     assert done.stdout.startswith("made/gan-seed0-000000.png: identical") and done.stderr == ""
+    (project / "params.yaml").write_text("evaluate: {epochs: 1}\n")
+    write_pictures(project / "real", random_pictures(80))
+    done = run_in(project, *AIGC, "evaluate", "--real", "real", "--fake", "real", check=False, **CODE)
+    assert "models/evaluator" in done.stderr and "params.yaml" not in done.stderr  # which it has none of; not the other's params
 
 
 def test_a_folder_that_a_symbolic_link_put_elsewhere_belongs_to_the_project(project: Path, tmp_path: Path) -> None:

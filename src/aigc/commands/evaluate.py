@@ -9,8 +9,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "evaluate", help="judge any pictures against real ones: FID, KID, IS, precision, recall, density, coverage",
         description="Judge pictures that any model made. PATH is a folder of pictures or an array of uint8 (N, C, H, W), "
                     "(N, H, W, C) or (N, H, W) in a .npy or .npz. Prints each metric with its 95%% interval and its floor: "
-                    "other real pictures against the same real ones, at the same n. In a folder with params.yaml, its "
-                    "sections `runtime` and `evaluate` hold.")
+                    "other real pictures against the same real ones, at the same n. In a project, the sections `runtime` "
+                    "and `evaluate` of its params.yaml hold.")
     evaluate.add_argument("--real", type=Path, required=True, metavar="PATH", help="real pictures")
     evaluate.add_argument("--fake", type=Path, required=True, metavar="PATH", help="generated pictures, of the same size")
     evaluate.add_argument("--extractor", choices=["classifier", "inception"],
@@ -25,9 +25,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from aigc.core import config, paths, runtime
+    from aigc.core import config, runtime
+    from aigc.workspace import root
 
-    content = config.read() if paths.PARAMS.exists() else {}
+    content = config.read() if root.is_project(Path.cwd()) else {}
     switches = config.section("runtime", runtime.RuntimeConfig, content) if content else runtime.RuntimeConfig()
     runtime.cap_environment(switches.arithmetic, switches.threads)
     from aigc.evaluation import any_pictures

@@ -38,7 +38,7 @@ def enter(arguments: argparse.Namespace) -> None:
     Raises ConfigError where there is no project, unless the command says that it needs none (`needs_project=False`).
     """
     found = find()
-    problem = "" if found and _is_ours(found) else _why_none(found)
+    problem = "" if found and is_project(found) else _why_none(found)
     if found is None or problem:
         if getattr(arguments, "needs_project", True):
             raise ConfigError(f"{problem}; run inside a clone of the project")
@@ -51,8 +51,10 @@ def enter(arguments: argparse.Namespace) -> None:
     print(f"in {found}:", file=sys.stderr)  # what follows names files from there
 
 
-def _is_ours(folder: Path) -> bool:
-    return (folder / paths.PARAMS).is_file() and RUNS_OUR_STAGES in (folder / PIPELINE).read_bytes()
+def is_project(folder: Path) -> bool:
+    """Whether `folder` holds our dvc.yaml and params.yaml."""
+    written = (folder / PIPELINE).is_file() and (folder / paths.PARAMS).is_file()
+    return written and RUNS_OUR_STAGES in (folder / PIPELINE).read_bytes()
 
 
 def _why_none(found: Path | None) -> str:
