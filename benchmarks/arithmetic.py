@@ -15,9 +15,6 @@ import subprocess
 import sys
 import time
 
-from aigc.model.contract import Shape
-from aigc.training.config import TrainConfig
-
 
 def compute(portable: bool, names: list[str], steps: int) -> dict[str, float]:
     """{method: seconds a step}, medians, after two steps to warm up."""
@@ -30,6 +27,8 @@ def compute(portable: bool, names: list[str], steps: int) -> dict[str, float]:
 
     from aigc import methods
     from aigc.core import config
+    from aigc.model.contract import Shape
+    from aigc.training.config import TrainConfig
     from aigc.training.feed import Feed
     from aigc.training.loop import Trainer
 
@@ -39,12 +38,12 @@ def compute(portable: bool, names: list[str], steps: int) -> dict[str, float]:
     feed, train = Feed(pictures, np.arange(1000) % 10, 0, device), TrainConfig(seed=0, intervals=1, checkpoints=1)
     found = {}
     for name in names:
-        chosen = methods.load_config(name, content)
-        trainer = Trainer(name, partial(methods.build, name, chosen, shape), feed, chosen, train, device)
+        settings = methods.load_config(name, content)
+        trainer = Trainer(name, partial(methods.build, name, settings, shape), feed, settings, train, device)
         times = []
         for _ in range(steps + 2):
             started = time.perf_counter()
-            trainer.advance()
+            trainer.train_step()
             times.append(time.perf_counter() - started)
         found[name] = statistics.median(times[2:])
     return found

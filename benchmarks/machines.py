@@ -17,9 +17,6 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from aigc.model.contract import Shape
-from aigc.training.config import TrainConfig
-
 CPUS = ["Haswell", "EPYC-Rome"]
 NARROW = {"width": 8, "max_width": 16, "batch_size": 8, "components": 2, "steps": 2, "images": 3000}
 WORDS = ("weights", "samples", "metrics")
@@ -42,6 +39,8 @@ def compute(names: list[str], steps: int, full: bool) -> dict[str, dict[str, str
     from aigc.metrics import frechet
     from aigc.metrics.inception_score import inception_score
     from aigc.model import sampling
+    from aigc.model.contract import Shape
+    from aigc.training.config import TrainConfig
     from aigc.training.feed import Feed
     from aigc.training.loop import Trainer
 
@@ -61,8 +60,8 @@ def compute(names: list[str], steps: int, full: bool) -> dict[str, dict[str, str
         section = dict(content[name])
         narrow = {} if full else {key: value for key, value in NARROW.items() if key in section}
         batch = narrow.get("batch_size", section["batch_size"])
-        chosen = methods.config_class(name).model_validate({**section, **narrow, "images": batch * steps})
-        trainer = Trainer(name, partial(methods.build, name, chosen, shape), feed, chosen, train, device)
+        settings = methods.config_class(name).model_validate({**section, **narrow, "images": batch * steps})
+        trainer = Trainer(name, partial(methods.build, name, settings, shape), feed, settings, train, device)
         model = trainer.fit()
         images = torch.cat(list(sampling.blocks(model, 0, 128))).numpy()
         seen = classify(extractor, images, device)

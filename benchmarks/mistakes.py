@@ -53,8 +53,8 @@ TRAIN = TrainConfig(seed=0, intervals=20, checkpoints=1)
 
 
 class SigmoidOutput(gan.GAN):
-    def __init__(self, chosen: gan.GANConfig, shape: Shape) -> None:
-        super().__init__(chosen, shape)
+    def __init__(self, settings: gan.GANConfig, shape: Shape) -> None:
+        super().__init__(settings, shape)
         layers = list(self.generator.children())
         self.generator = nn.Sequential(*(nn.Sigmoid() if isinstance(layer, nn.Tanh) else layer for layer in layers))
 
@@ -66,13 +66,13 @@ class UselessTerm(gan.GAN):
 
 
 class Minimax(gan.GAN):
-    def __init__(self, chosen: gan.GANConfig, shape: Shape) -> None:
-        super().__init__(chosen.model_copy(update={"loss": "minimax"}), shape)
+    def __init__(self, settings: gan.GANConfig, shape: Shape) -> None:
+        super().__init__(settings.model_copy(update={"loss": "minimax"}), shape)
 
 
 class EpsNotMomentum(dcgan.DCGAN):
-    def __init__(self, chosen: dcgan.DCGANConfig, shape: Shape) -> None:
-        super().__init__(chosen, shape)
+    def __init__(self, settings: dcgan.DCGANConfig, shape: Shape) -> None:
+        super().__init__(settings, shape)
         self.generator.norms = nn.ModuleList(nn.BatchNorm2d(norm.num_features, 0.8) for norm in self.generator.norms)
 
 
@@ -83,15 +83,15 @@ class SigmoidVariance(vae.VAE):
 
 
 class SumAgainstMean(vae.VAE):
-    def misfit(self, logits: Tensor, real: Tensor, deviation: float | None = None) -> Tensor:
+    def reconstruction_loss(self, logits: Tensor, real: Tensor, deviation: float | None = None) -> Tensor:
         """Mean over pixels and batch beside a KL summed over both, divided by the batch, to which Adam is blind."""
-        return super().misfit(logits, real, deviation) / real.numel()
+        return super().reconstruction_loss(logits, real, deviation) / real.numel()
 
 
 class Overwritten(vae.VAE):
-    def __init__(self, chosen: vae.VAEConfig, shape: Shape) -> None:
-        super().__init__(chosen, shape)
-        self.encoder = OverwrittenEncoder(shape.channels * shape.size**2, chosen.max_width, chosen.latent)
+    def __init__(self, settings: vae.VAEConfig, shape: Shape) -> None:
+        super().__init__(settings, shape)
+        self.encoder = OverwrittenEncoder(shape.channels * shape.size**2, settings.max_width, settings.latent)
 
 
 class OverwrittenEncoder(nn.Module):
@@ -107,17 +107,18 @@ class OverwrittenEncoder(nn.Module):
 
 
 class UnboundedSigmoid(wgan_gp.WGANGP):
-    def __init__(self, chosen: wgan_gp.WGANGPConfig, shape: Shape) -> None:
-        super().__init__(chosen, shape)
+    def __init__(self, settings: wgan_gp.WGANGPConfig, shape: Shape) -> None:
+        super().__init__(settings, shape)
         self.critic = nn.Sequential(self.critic, nn.Sigmoid())
 
-    def off_slope_one(self, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+    def gradient_penalty(self, real: Tensor, fake: Tensor, rng: torch.Generator,
+                         host_rng: torch.Generator) -> Tensor:
         return real.new_zeros(())
 
 
 class LabelColumn(cgan.CGAN):
-    def __init__(self, chosen: cgan.CGANConfig, shape: Shape) -> None:
-        super().__init__(chosen, shape)
+    def __init__(self, settings: cgan.CGANConfig, shape: Shape) -> None:
+        super().__init__(settings, shape)
         self.critic.__class__ = LabelColumnCritic  # the same weights, another forward
 
 
@@ -150,7 +151,7 @@ class Bench:
         self.train = data.open_folder(paths.PROCESSED / "train")
         self.extractor = ClassifierExtractor(self.device)
         settings = fidelity.settings_of(config.section("evaluate", EvaluateConfig))
-        self.real = fidelity.read_real_sides(paths.REFERENCE, settings)[fidelity.MAIN].gaussian
+        self.real = fidelity.read_real_statistics(paths.REFERENCE, settings)[fidelity.MAIN].gaussian
         self.remedies: dict[str, tuple[np.ndarray, dict[str, Any]]] = {}
 
     def pair(self, method: str, mistake: type[Method]) -> tuple[np.ndarray, dict[str, Any]]:
@@ -167,9 +168,9 @@ class Bench:
 
     def judge(self, method: str, build: Callable[..., Method]) -> tuple[np.ndarray, dict[str, Any]]:
         """The first samples, uint8 (ROWS * COLUMNS, C, H, W), and the numbers of all samples."""
-        chosen, size = self.config_of(method), config.section("evaluate", EvaluateConfig).sample_size
+        settings, size = self.config_of(method), config.section("evaluate", EvaluateConfig).sample_size
         shape = Shape.of(self.train)
-        trainer = Trainer.on(self.train, method, lambda: build(chosen, shape), chosen, TRAIN, self.device)
+        trainer = Trainer.on(self.train, method, lambda: build(settings, shape), settings, TRAIN, self.device)
         trained = trainer.fit()
         assert isinstance(trained, Method)
         samples = torch.cat(list(sampling.blocks(trained, 0, BLOCKS * size))).numpy()

@@ -50,7 +50,8 @@ class Quarters:
 
     def extract(self, images: PictureStack) -> Features:
         chunk = images[0:len(images)].astype(float)
-        features = chunk.reshape(len(chunk), -1, 2, chunk.shape[2] // 2, 2, chunk.shape[3] // 2).mean((1, 3, 5)).reshape(len(chunk), 4)
+        quarters = chunk.reshape(len(chunk), -1, 2, chunk.shape[2] // 2, 2, chunk.shape[3] // 2)
+        features = quarters.mean((1, 3, 5)).reshape(len(chunk), 4)
         return Features(features, features / 10)
 
 
@@ -60,7 +61,8 @@ def write_pictures(path: Path, images: np.ndarray) -> Path:
         return path
     path.mkdir()
     for index, image in enumerate(images):
-        Image.fromarray(image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)).save(path / f"{index:03}.png")
+        pixels = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
+        Image.fromarray(pixels).save(path / f"{index:03}.png")
     return path
 
 

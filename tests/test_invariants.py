@@ -52,7 +52,7 @@ def weights(folder: Path, device: Device, stop_at: int = 0) -> torch.Tensor:
     if stop_at:
         first = trainer()
         for _ in range(stop_at):
-            first.advance()
+            first.train_step()
         with pytest.raises(Interrupted):
             first.stop(15)
     run = trainer()

@@ -12,12 +12,12 @@ from conftest import copy_project, run_in
 # what is planted: (file, before, after), the stage that it spoils, and the environment of the second making
 PLANTS = {
     "a clock in an out": (
-        ("src/aigc/stages/preprocess.py", "        pictures.write_labels(folder, found.labels[rows], found.classes)",
-         "        pictures.write_labels(folder, found.labels[rows], found.classes)\n"
+        ("src/aigc/stages/preprocess.py", "        pictures.write_labels(folder, raw.labels[rows], raw.classes)",
+         "        pictures.write_labels(folder, raw.labels[rows], raw.classes)\n"
          "        files.write_json(folder / 'made.json', __import__('time').time())"), "preprocess", "data/processed/holdout", {}),
     "an unseeded draw": (
-        ("src/aigc/stages/preprocess.py", "append(geometry.fit_array(found.images[row], chosen)[None])",
-         "append(geometry.fit_array(found.images[row], chosen)[None] ^ np.random.default_rng().integers(2, dtype=np.uint8))"),
+        ("src/aigc/stages/preprocess.py", "append(geometry.fit_array(raw.images[row], settings)[None])",
+         "append(geometry.fit_array(raw.images[row], settings)[None] ^ np.random.default_rng().integers(2, dtype=np.uint8))"),
         "preprocess", "data/processed/holdout", {}),
     "a changed thread count": (
         ("src/aigc/stages/evaluator.py", "runtime.start_torch(switches.arithmetic, switches.threads)",

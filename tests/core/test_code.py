@@ -42,9 +42,11 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_closure_follows_imports_and_leaves_out_what_is_for_type_checkers_and_what_is_neutral(source: Path) -> None:
+def test_the_closure_follows_imports_and_leaves_out_what_is_for_type_checkers_and_what_is_neutral(
+        source: Path) -> None:
     found = code.closure("aigc.start")
-    assert set(found) == {"aigc.start", "aigc.plain", "aigc.room", "aigc.room.inner", "aigc.untyped", "aigc.lazy"}
+    assert set(found) == {"aigc.start", "aigc.plain", "aigc.room", "aigc.room.inner", "aigc.untyped",
+                          "aigc.lazy"}
     assert found["aigc.room"] == source / "aigc/room/__init__.py"
 
 
@@ -56,9 +58,9 @@ def test_what_a_neutral_module_imports_counts_where_another_imports_it_too(sourc
 
 @pytest.mark.parametrize(("file", "counts"), [
     ("training/loop.py", True), ("methods/gan.py", True), ("stages/train.py", True), ("core/files.py", True),
-    ("stages/__main__.py", True), ("methods/vae.py", False), ("tracking/run.py", False), ("tracking/observer.py", False),
-    ("training/observer.py", False), ("core/errors.py", False), ("core/code.py", False), ("commands/mend.py", False),
-    ("metrics/frechet.py", False)])
+    ("stages/__main__.py", True), ("methods/vae.py", False), ("tracking/run.py", False),
+    ("tracking/observer.py", False), ("training/observer.py", False), ("core/errors.py", False),
+    ("core/code.py", False), ("commands/mend.py", False), ("metrics/frechet.py", False)])
 def test_a_comment_in_a_file_that_train_runs_is_another_training_and_one_in_tracking_is_not(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, counts: bool) -> None:
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
@@ -72,11 +74,12 @@ def test_a_comment_in_a_file_that_train_runs_is_another_training_and_one_in_trac
     assert (code.fingerprint("train", "gan", {"train.seed": 0}, {})[0] != before) is counts
 
 
-def test_params_deps_and_requirements_are_part_of_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_params_deps_and_requirements_are_part_of_a_training(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "requirements.lock").write_text("torch==1\n")
-    found = [code.fingerprint("train", "gan", params, deps)[0]
-             for params, deps in (({"a": 0}, {"images": "1"}), ({"a": 1}, {"images": "1"}), ({"a": 0}, {"images": "2"}))]
+    asked = (({"a": 0}, {"images": "1"}), ({"a": 1}, {"images": "1"}), ({"a": 0}, {"images": "2"}))
+    found = [code.fingerprint("train", "gan", params, deps)[0] for params, deps in asked]
     (tmp_path / "requirements.lock").write_text("torch==2\n")
     found.append(code.fingerprint("train", "gan", {"a": 0}, {"images": "1"})[0])
     assert len(set(found)) == 4

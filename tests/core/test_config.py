@@ -6,7 +6,7 @@ import pytest
 
 from aigc.core import config
 from aigc.core.errors import ConfigError
-from aigc.stages.check import SECTIONS
+from aigc.params import SECTIONS
 from aigc.training.config import TrainConfig
 
 
@@ -16,16 +16,31 @@ def test_the_committed_params_are_understood(monkeypatch: pytest.MonkeyPatch) ->
         config.section(name, kind)
 
 
-@pytest.mark.parametrize(("content", "says"), [
-    ({"seed": 0, "intervals": 100, "checkpoints": 20, "pace_xyz": 1}, "unknown key `train.pace_xyz`; known here: balanced, checkpoints"),
-    ({"seed": 0, "intervals": 100, "checkpoint": 20}, "did you mean `checkpoints`"),
-    ({"seed": -1, "intervals": 100, "checkpoints": 20}, "`train.seed`: Input should be greater than or equal to 0"),
-    ({"seed": True, "intervals": 100, "checkpoints": 20}, "`train.seed`"),
-    ({"seed": 0, "intervals": 100, "checkpoints": 30}, "intervals (100) must be a multiple of checkpoints (30)"),
-    ({"seed": 0, "intervals": 10**30, "checkpoints": 20}, "`train.intervals`: Input should be less than or equal to 1000000000000"),
-    ({"seed": 0, "intervals": 100, "checkpoints": 20, "crop": float("inf")}, "`train.crop`"),
-    ({"seed": 0, "intervals": 100}, "key `train.checkpoints` is missing"),
-])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (
+            {"seed": 0, "intervals": 100, "checkpoints": 20, "pace_xyz": 1},
+            "unknown key `train.pace_xyz`; known here: balanced, checkpoints",
+        ),
+        ({"seed": 0, "intervals": 100, "checkpoint": 20}, "did you mean `checkpoints`"),
+        (
+            {"seed": -1, "intervals": 100, "checkpoints": 20},
+            "`train.seed`: Input should be greater than or equal to 0",
+        ),
+        ({"seed": True, "intervals": 100, "checkpoints": 20}, "`train.seed`"),
+        (
+            {"seed": 0, "intervals": 100, "checkpoints": 30},
+            "intervals (100) must be a multiple of checkpoints (30)",
+        ),
+        (
+            {"seed": 0, "intervals": 10**30, "checkpoints": 20},
+            "`train.intervals`: Input should be less than or equal to 1000000000000",
+        ),
+        ({"seed": 0, "intervals": 100, "checkpoints": 20, "crop": float("inf")}, "`train.crop`"),
+        ({"seed": 0, "intervals": 100}, "key `train.checkpoints` is missing"),
+    ],
+)
 def test_a_wrong_section_is_one_line_that_names_the_key(content: dict[str, object], says: str) -> None:
     with pytest.raises(ConfigError) as caught:
         config.section("train", TrainConfig, {"train": content})
@@ -39,7 +54,9 @@ def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
     assert config.read(path) == {"a": 0.001, "b": 10, "c": "on"}
 
 
-@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2\n", "a: 1\na: 2\n", "5: 6\n", "a: " + "1" * 5001, "[" * 5000])
+@pytest.mark.parametrize(
+    "text", ["a: [1", "- 1\n- 2\n", "a: 1\na: 2\n", "5: 6\n", "a: " + "1" * 5001, "[" * 5000]
+)
 def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(text)

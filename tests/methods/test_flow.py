@@ -1,4 +1,4 @@
-"""The solvers, given the exact velocity of a known law, arrive at that law; guidance is linear in the velocity."""
+"""With the exact velocity of a known distribution the solvers give that distribution; guidance is linear."""
 
 import pytest
 import torch
@@ -11,8 +11,19 @@ CENTRES, SPREAD = torch.tensor([-0.6, 0.5]), 0.1
 
 
 def build(classes: int = 0, **changes: object) -> flow.FlowMatching:
-    plain = {"images": 1, "batch_size": 4, "ema_halflife": 1.0, "warmup": 0.0, "decay": 0.0, "learning_rate": 0.1, "width": 8,
-             "label_dropout": 0.1, "guidance": 1.0, "steps": 50, "solver": "heun"}
+    plain = {
+        "images": 1,
+        "batch_size": 4,
+        "ema_halflife": 1.0,
+        "warmup": 0.0,
+        "decay": 0.0,
+        "learning_rate": 0.1,
+        "width": 8,
+        "label_dropout": 0.1,
+        "guidance": 1.0,
+        "steps": 50,
+        "solver": "heun",
+    }
     return flow.FlowMatching(flow.FlowMatchingConfig(**{**plain, **changes}), Shape(1, 16, classes))
 
 
@@ -51,10 +62,12 @@ def test_guidance_extrapolates_from_no_class_towards_the_class() -> None:
     x, labels = torch.randn(2, 1, 16, 16), torch.tensor([3, 4])
     time = torch.full((2,), 0.5)
     towards, free = method.velocity(x, time, labels), method.velocity(x, time, torch.tensor([10, 10]))
-    torch.testing.assert_close(method.guided(x, 0.5, labels), free + 3 * (towards - free), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        method.guided_velocity(x, 0.5, labels), free + 3 * (towards - free), rtol=1e-4, atol=1e-5
+    )
 
 
-def test_the_velocity_of_patches_that_hold_more_numbers_than_the_network_has_channels_can_point_anywhere() -> None:
+def test_the_velocity_of_patches_with_more_numbers_than_channels_can_point_anywhere() -> None:
     torch.manual_seed(0)
     network = flow.UNet(3, 64, 16, 0)
     for weights in network.end[-1].weight, network.past.weight, network.past.bias:
@@ -81,7 +94,10 @@ def test_a_trained_flow_recovers_the_moments_of_a_two_dimensional_mixture() -> N
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    drawn, real = method.sample(torch.full((20_000,), -1), rng).detach().flatten(1), mixture(20_000).flatten(1)
+    drawn, real = (
+        method.sample(torch.full((20_000,), -1), rng).detach().flatten(1),
+        mixture(20_000).flatten(1),
+    )
     torch.testing.assert_close(drawn.mean(0), real.mean(0), rtol=0, atol=0.05)
     torch.testing.assert_close(drawn.T.cov(), real.T.cov(), rtol=0, atol=0.05)
     assert (drawn[:, 0] > 0).float().mean().item() == pytest.approx(0.5, abs=0.05)
@@ -90,8 +106,13 @@ def test_a_trained_flow_recovers_the_moments_of_a_two_dimensional_mixture() -> N
 class Perceptron(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.layers = torch.nn.Sequential(torch.nn.Linear(3, 64), torch.nn.SiLU(), torch.nn.Linear(64, 64), torch.nn.SiLU(),
-                                          torch.nn.Linear(64, 2))
+        self.layers = torch.nn.Sequential(
+            torch.nn.Linear(3, 64),
+            torch.nn.SiLU(),
+            torch.nn.Linear(64, 64),
+            torch.nn.SiLU(),
+            torch.nn.Linear(64, 2),
+        )
 
     def forward(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
         return self.layers(torch.cat([x.flatten(1), t[:, None]], 1)).view_as(x)

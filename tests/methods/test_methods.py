@@ -12,6 +12,8 @@ from aigc import methods
 from aigc.core import config
 from aigc.core.errors import ConfigError
 from aigc.core.runtime import Device
+from aigc.methods import wgan_gp
+from aigc.methods.families import adversarial
 from aigc.model import sampling
 from aigc.model.card import WEIGHTS, Card, write_model
 from aigc.model.contract import Method, MethodConfig, Shape
@@ -34,12 +36,42 @@ SHAPES += [pytest.param(shape, marks=pytest.mark.slow) for shape in (
 class NoSquareRoot(TorchDispatchMode):
     """Forbids the one operation that the caps of the portable arithmetic do not reach (see core/runtime)."""
 
-    def __torch_dispatch__(self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         name = operation.overloadpacket
-        assert name not in (torch.ops.aten.sqrt, torch.ops.aten.sqrt_), "torch.sqrt has other bytes on other processors"
-        assert "batch_norm" not in str(name) or args[0].is_contiguous(), "of what is not contiguous batch normalisation takes torch.sqrt"
-        assert name not in (torch.ops.aten.pow, torch.ops.aten.pow_) or args[1] != 0.5, "x ** 0.5 has other bytes on other processors"
+        assert name not in (torch.ops.aten.sqrt, torch.ops.aten.sqrt_), (
+            "torch.sqrt has other bytes on other processors"
+        )
+        assert "batch_norm" not in str(name) or args[0].is_contiguous(), (
+            "of what is not contiguous batch normalisation takes torch.sqrt"
+        )
+        assert name not in (torch.ops.aten.pow, torch.ops.aten.pow_) or args[1] != 0.5, (
+            "x ** 0.5 has other bytes on other processors"
+        )
         return operation(*args, **(kwargs or {}))
+
+
+HOST_SEED = 4711  # tells the host's generator from the others
+
+
+class NoReads(TorchDispatchMode):
+    """Forbids to read a tensor's value, for which the host would wait for a GPU, unless the host drew it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn: list[torch.Tensor] = []
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = operation(*args, **(kwargs or {}))
+        rng = (kwargs or {}).get("generator")
+        if rng is not None and rng.initial_seed() == HOST_SEED:
+            self.drawn.append(result)
+        if operation.overloadpacket is torch.ops.aten._local_scalar_dense:
+            assert args[0].data_ptr() in [tensor.data_ptr() for tensor in self.drawn]
+        return result
 
 
 def load(method: str, **changes: object) -> MethodConfig:
@@ -49,13 +81,23 @@ def load(method: str, **changes: object) -> MethodConfig:
 
 
 def train(method: str, shape: Shape, device: Device, folder: Path, **changes: object) -> torch.nn.Module:
-    chosen = load(method, **changes)
+    return trainer(method, shape, device, folder, **changes).fit()
+
+
+def trainer(method: str, shape: Shape, device: Device, folder: Path, **changes: object) -> Trainer:
+    settings = load(method, **changes)
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, *shape.image), dtype=np.uint8)
     labels = rng.integers(0, shape.classes, 40) if shape.classes else np.full(40, -1)
-    trainer = Trainer(method, lambda: methods.build(method, chosen, shape), Feed(images, labels, 0, device), chosen,
-                      TrainConfig(seed=0, intervals=2, checkpoints=1), device, Checkpoints(folder))
-    return trainer.fit()
+    return Trainer(
+        method,
+        lambda: methods.build(method, settings, shape),
+        Feed(images, labels, 0, device),
+        settings,
+        TrainConfig(seed=0, intervals=2, checkpoints=1),
+        device,
+        Checkpoints(folder),
+    )
 
 
 def write(folder: Path, trained: torch.nn.Module, method: str, shape: Shape) -> Card:
@@ -65,7 +107,9 @@ def write(folder: Path, trained: torch.nn.Module, method: str, shape: Shape) -> 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_every_method_gives_the_same_bytes_on_every_shape(method: str, shape: Shape, device: Device, tmp_path: Path) -> None:
+def test_every_method_gives_the_same_bytes_on_every_shape(
+    method: str, shape: Shape, device: Device, tmp_path: Path
+) -> None:
     if method in NEEDS_LABELS and not shape.classes:
         with pytest.raises(ConfigError, match="needs labels"):
             train(method, shape, device, tmp_path)
@@ -110,25 +154,48 @@ def test_an_unknown_method_is_named_with_its_neighbour() -> None:
         methods.method_class("dcgann")
 
 
-OPTIONS = [("vae", {"trunk": "convolution", "max_width": 16}), ("autoencoder", {"trunk": "convolution", "max_width": 16}),
-           ("vae", {"likelihood": "gaussian", "kl_warmup": 0.5, "free_bits": 0.1}), ("vae", {"likelihood": "gaussian", "deviation": 0.5}),
-           ("autoencoder", {"likelihood": "gaussian"}), ("cgan", {"spectral_norm": True, "loss": "hinge", "generator_hidden": 0}),
-           ("dcgan", {"see_batch": False, "loss": "relativistic", "r2": 1.0, "penalty_every": 1, "critic_hidden": 0}),
-           ("gan", {"translate": 0.1, "cutout": 0.3, "brightness": 0.2, "instance_noise": 0.1}),
-           ("wgan_gp", {"spectral_norm": True, "translate": 0.1, "penalty_every": 4, "n_critic": 2, "generator_hidden": 0}),
-           ("flow", {"solver": "euler", "guidance": 1.0, "label_dropout": 0.0})]
+OPTIONS = [
+    ("vae", {"trunk": "convolution", "max_width": 16}),
+    ("autoencoder", {"trunk": "convolution", "max_width": 16}),
+    ("vae", {"likelihood": "gaussian", "kl_warmup": 0.5, "free_bits": 0.1}),
+    ("vae", {"likelihood": "gaussian", "deviation": 0.5}),
+    ("autoencoder", {"likelihood": "gaussian"}),
+    ("cgan", {"spectral_norm": True, "loss": "hinge", "generator_hidden": 0}),
+    (
+        "dcgan",
+        {"see_batch": False, "loss": "relativistic", "r2": 1.0, "penalty_every": 1, "critic_hidden": 0},
+    ),
+    ("gan", {"translate": 0.1, "cutout": 0.3, "brightness": 0.2, "instance_noise": 0.1}),
+    (
+        "wgan_gp",
+        {"spectral_norm": True, "translate": 0.1, "penalty_every": 4, "n_critic": 2, "generator_hidden": 0},
+    ),
+    ("flow", {"solver": "euler", "guidance": 1.0, "label_dropout": 0.0}),
+]
 
 
 @pytest.mark.parametrize(("method", "changes"), OPTIONS, ids=str)
-def test_every_option_trains_is_saved_and_samples_as_before_it_was_saved(method: str, changes: dict[str, object], device: Device,
-                                                                         tmp_path: Path) -> None:
+def test_every_option_trains_is_saved_and_samples_as_before_it_was_saved(
+    method: str, changes: dict[str, object], device: Device, tmp_path: Path
+) -> None:
     shape = Shape(1, 16, 10)
     trained = train(method, shape, device, tmp_path / "c", **changes)
     assert isinstance(trained, Method)
-    write_model(tmp_path / "a", trained, method=method, config=load(method, **changes).model_dump(), shape=vars(shape),
-                classes=[str(n) for n in range(10)], seed=0, data_sha256="", origin={})
+    write_model(
+        tmp_path / "a",
+        trained,
+        method=method,
+        config=load(method, **changes).model_dump(),
+        shape=vars(shape),
+        classes=[str(n) for n in range(10)],
+        seed=0,
+        data_sha256="",
+        origin={},
+    )
     loaded, _ = methods.load(tmp_path / "a")
-    assert torch.equal(torch.cat(list(sampling.blocks(loaded, 0, 5))), torch.cat(list(sampling.blocks(trained, 0, 5))))
+    assert torch.equal(
+        torch.cat(list(sampling.blocks(loaded, 0, 5))), torch.cat(list(sampling.blocks(trained, 0, 5)))
+    )
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -141,17 +208,33 @@ def test_every_method_trains_in_low_precision(method: str, device: Device, tmp_p
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_latents_are_colder_below_temperature_one_and_interpolations_start_and_end_at_samples(method: str, device: Device, tmp_path: Path) -> None:
+def test_a_step_waits_for_no_value_from_the_device(
+    method: str, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host_rng = torch.Generator().manual_seed(HOST_SEED)
+    for page in (adversarial, wgan_gp):
+        monkeypatch.setattr(page, "on_host", lambda rng: host_rng)
+    run = trainer(method, Shape(1, 16, 10), device, tmp_path)
+    with NoReads():
+        run.train_step()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_low_temperature_narrows_the_latents_and_interpolation_starts_and_ends_at_its_latents(
+    method: str, device: Device, tmp_path: Path
+) -> None:
     trained = train(method, Shape(1, 16, 10), device, tmp_path)
     assert isinstance(trained, Method)
-    warm, cold = (trained.latents(500, torch.Generator().manual_seed(0), temperature) for temperature in (1.0, 0.1))
+    warm, cold = (
+        trained.latents(500, torch.Generator().manual_seed(0), temperature) for temperature in (1.0, 0.1)
+    )
     assert cold.var() < warm.var()
     between = sampling.interpolations(trained, 0, 2, 5)
     assert between.shape == (10, 1, 16, 16)
     assert torch.equal(between, sampling.interpolations(trained, 0, 2, 5))
     start, end, share = warm[:3], warm[3:6], torch.ones(3)
-    torch.testing.assert_close(trained.between(start, end, 0 * share), start, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(trained.between(start, end, share), end, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(trained.interpolate(start, end, 0 * share), start, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(trained.interpolate(start, end, share), end, rtol=1e-4, atol=1e-5)
 
 
 def test_an_unconditional_method_refuses_a_class(device: Device, tmp_path: Path) -> None:

@@ -7,9 +7,23 @@ from torch import distributions as d
 from aigc.methods import vae
 from aigc.model.contract import Shape
 
-CONFIG = {"images": 1, "batch_size": 4, "ema_halflife": 1.0, "warmup": 0.0, "decay": 0.0, "latent": 3, "width": 4, "max_width": 8,
-          "learning_rate": 0.1, "trunk": "mlp", "likelihood": "bernoulli", "deviation": "learned", "beta": 1.0, "kl_warmup": 0.0,
-          "free_bits": 0.0}
+CONFIG = {
+    "images": 1,
+    "batch_size": 4,
+    "ema_halflife": 1.0,
+    "warmup": 0.0,
+    "decay": 0.0,
+    "latent": 3,
+    "width": 4,
+    "max_width": 8,
+    "learning_rate": 0.1,
+    "trunk": "mlp",
+    "likelihood": "bernoulli",
+    "deviation": "learned",
+    "beta": 1.0,
+    "kl_warmup": 0.0,
+    "free_bits": 0.0,
+}
 
 
 def build(**changes: object) -> vae.VAE:

@@ -48,7 +48,9 @@ def test_mirror_swaps_left_and_right_of_about_half() -> None:
     mirrored = augment.mirror(images, rng())
     swapped = (mirrored[:, 0, 0, 0] == 3)
     assert 150 < swapped.sum() < 250
-    assert torch.equal(mirrored[swapped][0], images[0].flip(2)) and torch.equal(mirrored[~swapped][0], images[0])
+    assert torch.equal(mirrored[swapped][0], images[0].flip(2)) and torch.equal(
+        mirrored[~swapped][0], images[0]
+    )
 
 
 def test_a_crop_of_the_whole_changes_nothing_and_a_smaller_one_enlarges() -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from aigc.networks import blocks
 
 
-@given(st.integers(1, 40), st.integers(1, 30), st.integers(1, 30), st.sampled_from([0, blocks.FEW]))
-def test_linear_is_torchs_linear_with_its_gradients(batch: int, fan_in: int, fan_out: int, few: int) -> None:
-    with mock.patch.object(blocks, "FEW", few):  # 0: every size by convolution
+@given(st.integers(1, 40), st.integers(1, 30), st.integers(1, 30), st.sampled_from([0, blocks.SMALL_INPUT]))
+def test_linear_is_torchs_linear_with_its_gradients(batch: int, fan_in: int, fan_out: int, most: int) -> None:
+    with mock.patch.object(blocks, "SMALL_INPUT", most):  # 0: every size by convolution
         compare_linear(batch, fan_in, fan_out)
 
 
@@ -23,7 +23,9 @@ def compare_linear(batch: int, fan_in: int, fan_out: int) -> None:
     x = torch.randn(batch, fan_in, dtype=torch.float64, requires_grad=True)
     torch.testing.assert_close(layer(x), F.linear(x, layer.weight, layer.bias))
     ours = torch.autograd.grad(layer(x).square().sum(), (x, layer.weight, layer.bias))
-    theirs = torch.autograd.grad(F.linear(x, layer.weight, layer.bias).square().sum(), (x, layer.weight, layer.bias))
+    theirs = torch.autograd.grad(
+        F.linear(x, layer.weight, layer.bias).square().sum(), (x, layer.weight, layer.bias)
+    )
     torch.testing.assert_close(ours, theirs)
 
 

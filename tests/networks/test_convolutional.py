@@ -12,9 +12,11 @@ CORNERS[0, :, :4, :4] = CORNERS[1, :, -4:, -4:] = 1
 
 
 def surprise(critic: Critic) -> Tensor:
-    """How far the score of both corners together is from what the corners add to the score of nothing one by one."""
+    """How far the score is from a sum: of both corners at once, against each corner alone."""
     nothing = torch.zeros(1, 1, 28, 28)
-    zero, one, other, both = critic.double()(torch.cat([nothing, CORNERS, CORNERS.sum(0, keepdim=True)]).double()).detach()
+    zero, one, other, both = critic.double()(
+        torch.cat([nothing, CORNERS, CORNERS.sum(0, keepdim=True)]).double()
+    ).detach()
     return (both - one - other + zero).abs()
 
 
@@ -33,11 +35,18 @@ def test_hidden_units_come_on_top_of_the_layers_that_are_there_without() -> None
 
 def test_the_score_gains_the_inner_product_of_features_and_the_classs_embedding() -> None:
     torch.manual_seed(0)
-    critic, images, labels = Critic(1, LEVELS, SIDE, classes=4, hidden=25).double(), torch.randn(3, 1, 28, 28).double(), torch.tensor([0, 3, 3])
+    critic, images, labels = (
+        Critic(1, LEVELS, SIDE, classes=4, hidden=25).double(),
+        torch.randn(3, 1, 28, 28).double(),
+        torch.tensor([0, 3, 3]),
+    )
     assert critic.embed is not None
     torch.nn.init.normal_(critic.embed.weight)
     features = critic.trunk(images)
-    expected = [critic.score(row).item() + (row @ critic.embed.weight[label]).item() / 5 for row, label in zip(features, labels, strict=True)]
+    expected = [
+        critic.score(row).item() + (row @ critic.embed.weight[label]).item() / 5
+        for row, label in zip(features, labels, strict=True)
+    ]
     torch.testing.assert_close(critic(images, labels), torch.tensor(expected, dtype=torch.float64))
 
 

@@ -17,7 +17,8 @@ from conftest import ROOT, run_in
 STAGES = ["check", "ingest", "validate", "preprocess", "evaluator", "reference", "train@vae", "train@gan",
           "generate@gan", "evaluate@vae", "report"]
 # Read by the harness (params are tracked as params; git and MLflow's own files are no data of ours).
-NOT_DEPS = ("params.yaml", "dvc.lock", ".git", ".trace", ".checkpoints", "mlruns", "mlflow.db", "src/sitecustomize.py")
+NOT_DEPS = ("params.yaml", "dvc.lock", ".git", ".trace", ".checkpoints", "mlruns", "mlflow.db",
+            "src/sitecustomize.py")
 TEMPLATES = ["page.html", "audit_all.html", "audit_method.html", "runs.html", "style.css"]
 # Read for MLflow alone, which no out depends on: the code beside a model, and the pictures of an evaluation.
 FOR_OBSERVERS = {"train": [f"src/aigc/reporting/{name}" for name in TEMPLATES],
@@ -79,7 +80,8 @@ def test_everything_a_stage_imports_and_opens_is_a_dep(
         finished: Path, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     deps, outs = declared(finished, stage)
     name, _, method = stage.partition("@")
-    beside = [path for path in traced(finished, stage) if not any(covers(known, path) for known in deps + outs)]
+    beside = [path for path in traced(finished, stage)
+              if not any(covers(known, path) for known in deps + outs)]
     mine = listed(code.of_stage(name, method or None))
     assert not mine.intersection(beside), f"{stage} runs what dvc.yaml does not list"
     watching = observers(monkeypatch) if name in OBSERVED else set()
@@ -115,7 +117,8 @@ def test_what_the_page_of_every_method_imports_is_a_dep_of_the_stages_that_load_
     stages = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
     for stage in ("train", "generate", "evaluate"):
         deps = [dep.replace("${item.method}", method) for dep in stages[stage]["deps"]]
-        missing = [path for path in files if not is_neutral(path) and not any(covers(dep, path) for dep in deps)]
+        missing = [path for path in files
+                   if not is_neutral(path) and not any(covers(dep, path) for dep in deps)]
         assert not missing, f"{stage}@{method} uses what dvc.yaml does not list: {missing}"
 
 
@@ -126,7 +129,8 @@ def test_what_is_committed_is_what_aigc_deps_writes() -> None:
 @pytest.mark.parametrize(("before", "after"), [
     ("      - src/aigc/training/loop.py\n", ""), ("      x: images\n", "      x: step\n"),
     ("      - src/aigc/training/loop.py\n", "      - src/aigc/training/loop.py\n      - src/aigc/cli.py\n")])
-def test_a_dvc_yaml_that_is_not_up_to_date_is_refused_and_written_anew(tmp_path: Path, before: str, after: str) -> None:
+def test_a_dvc_yaml_that_is_not_up_to_date_is_refused_and_written_anew(
+        tmp_path: Path, before: str, after: str) -> None:
     content = (ROOT / "dvc.yaml").read_text()
     assert before in content
     (tmp_path / "dvc.yaml").write_text(content.replace(before, after, 1))

@@ -6,18 +6,23 @@ import signal
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from aigc.core import paths
+from aigc.core import files, paths, runtime
+from aigc.core.runtime import Device
+from aigc.data import pictures
 from aigc.stages import train
 from aigc.tracking import relocation
-from conftest import run_in
+from aigc.training.observer import Observer
+from conftest import ROOT, run_in
 from stores import client_of
 
 WEIGHTS = "models/gan/model.safetensors"
 
 
-def test_a_history_that_went_through_a_checkpoint_is_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_history_that_went_through_a_checkpoint_is_the_same_file(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     straight = [{"step": 3, "images": 384, "loss/critic": 0.1}]
     resumed = [{name: float(value) for name, value in row.items()} for row in straight]
@@ -53,8 +58,9 @@ def test_a_training_that_is_forced_is_done_anew_as_a_run_of_its_own_to_the_same_
     assert "Running stage 'train@gan'" in done.stdout and "resumed at step" not in done.stderr
     assert (project / WEIGHTS).read_bytes() == weights and (project / "dvc.lock").read_bytes() == lock
     first, second = gan_runs(project)
-    steps = {run: [point.step for point in client_of(project).get_metric_history(run, "images")] for run in (first, second)}
-    assert steps[first] == steps[second] != []
+    before, now = ([point.step for point in client_of(project).get_metric_history(run, "images")]
+                   for run in (first, second))
+    assert before == now != []
 
 
 KILLED_AT_THE_END = """
@@ -89,3 +95,24 @@ def test_a_training_killed_after_its_last_checkpoint_resumes_there(project: Path
     resumed = re.search(r"gan: resumed at step (\d+) of (\d+)", done.stderr)
     assert resumed and resumed[1] == resumed[2]
     assert (project / WEIGHTS).read_bytes() == weights
+
+
+@pytest.mark.parametrize(("arithmetic", "found"), [("portable", None), ("fast", "cpu")])
+def test_a_checkpoint_of_fast_arithmetic_names_its_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                          device: Device, arithmetic: str,
+                                                          found: str | None) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runtime, "_problem_with_cuda", lambda: "not in this test")
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    params = (ROOT / "params.yaml").read_text().replace("arithmetic: portable", f"arithmetic: {arithmetic}")
+    (tmp_path / "params.yaml").write_text(
+        params.replace("images: 250000", "images: 640").replace("threads: 2", "threads: 1"))
+    shutil.copy(ROOT / paths.REQUIREMENTS, tmp_path)
+    folder = paths.PROCESSED / "train"
+    files.write_npy(folder / "images.npy", np.zeros((40, 1, 28, 28), np.uint8))
+    pictures.write_labels(folder, np.full(40, -1), [])
+    pictures.write_origin(folder, {})
+    train.run("gan", Observer())
+    runtime.start_torch("portable", 1)
+    checkpoint = next(paths.CHECKPOINTS.glob("gan-*/*.safetensors"))
+    assert files.read_tensors(checkpoint)[1]["identity"]["params"].get("runtime.device") == found

@@ -47,6 +47,7 @@ def test_a_port_that_another_server_has_is_refused(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.slow
 def test_a_server_of_ones_own_is_only_pointed_at(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").touch()
     with ui_of(tmp_path, 5918, signal.SIGTERM) as address:
         pointed = run_in(tmp_path, "python", "-m", "aigc", "ui", "--port", 5918, PYTHONPATH=str(ROOT / "src"),
                          MLFLOW_TRACKING_URI=address.partition("/#/")[0])

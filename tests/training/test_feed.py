@@ -21,10 +21,13 @@ def test_any_stretch_of_the_balanced_order_can_be_asked_for(start: int, length: 
 
 
 def test_the_balanced_order_shows_every_class_equally_often_and_every_picture_of_a_class() -> None:
-    chosen = BalancedOrder(LABELS, 0).indices(0, 150)
-    assert torch.bincount(LABELS[chosen]).tolist() == [50, 50, 50]
-    assert all((LABELS[chosen[start:start + 3]].sort().values == torch.arange(3)).all() for start in range(0, 150, 3))
-    assert torch.bincount(chosen, minlength=57).tolist() == [1] * 50 + [10] * 5 + [25] * 2
+    indices = BalancedOrder(LABELS, 0).indices(0, 150)
+    assert torch.bincount(LABELS[indices]).tolist() == [50, 50, 50]
+    assert all(
+        (LABELS[indices[start : start + 3]].sort().values == torch.arange(3)).all()
+        for start in range(0, 150, 3)
+    )
+    assert torch.bincount(indices, minlength=57).tolist() == [1] * 50 + [10] * 5 + [25] * 2
 
 
 def test_mirrored_and_shifted_pictures_are_a_function_of_the_step(device: Device) -> None:
@@ -32,7 +35,10 @@ def test_mirrored_and_shifted_pictures_are_a_function_of_the_step(device: Device
     labels = np.arange(20)
     plain = Feed(images, labels, 0, device)
     changed = Feed(images, labels, 0, device, mirror=True, shift=2, crop=0.8)
-    first, again = changed.batch(3, 8), Feed(images, labels, 0, device, mirror=True, shift=2, crop=0.8).batch(3, 8)
+    first, again = (
+        changed.batch(3, 8),
+        Feed(images, labels, 0, device, mirror=True, shift=2, crop=0.8).batch(3, 8),
+    )
     assert torch.equal(first[0], again[0]) and torch.equal(first[1], plain.batch(3, 8)[1])
     assert not torch.equal(first[0], plain.batch(3, 8)[0])
     assert not torch.equal(first[0], changed.batch(4, 8)[0])
@@ -42,8 +48,8 @@ def test_what_does_not_fit_the_device_is_read_ahead_and_is_the_same(device: Devi
     pictures = np.random.default_rng(0).integers(0, 256, (50, 3, 16, 16), dtype=np.uint8)
     np.save(tmp_path / "images.npy", pictures)
     mapped, labels = np.load(tmp_path / "images.npy", mmap_mode="r"), np.arange(50)
-    resident, streamed = Feed(pictures, labels, 0, device), Feed(mapped, labels, 0, device, room=1000)
-    assert streamed.ahead is not None and resident.ahead is None
+    resident, streamed = Feed(pictures, labels, 0, device), Feed(mapped, labels, 0, device, memory=1000)
+    assert streamed.prefetch is not None and resident.prefetch is None
     for step in (0, 1, 2, 9, 3, 4):  # in order, as a run asks, and after a jump, as a resumed one does
         for one, other in zip(resident.batch(step, 8), streamed.batch(step, 8), strict=True):
             assert torch.equal(one, other)

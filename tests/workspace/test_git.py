@@ -59,7 +59,8 @@ def of_another_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_repository_of_another_owner_is_refused_with_gits_own_words_and_is_never_clean(of_another_owner: Path) -> None:
+def test_a_repository_of_another_owner_is_refused_with_gits_own_words_and_is_never_clean(
+        of_another_owner: Path) -> None:
     for ask in (git.is_repository, git.uncommitted, git.top, lambda: git.committed(Path("a.py"))):
         with pytest.raises(AigcError, match="dubious ownership") as caught:
             ask()
@@ -71,7 +72,8 @@ def test_a_run_in_a_repository_of_another_owner_says_unknown_and_not_clean(
     from aigc.tracking import store
     from aigc.tracking.run import training_run
 
-    training = Training("gan", "0123", {}, {}, of_another_owner, "d" * 64, steps=10, previews=1, is_repeat=False)
+    training = Training("gan", "0123", {}, {}, of_another_owner, "d" * 64, steps=10, previews=1,
+                        is_repeat=False)
     with training_run(training) as run:
         run_id = run.run_id
     tags = store.open_store()[0].get_run(run_id).data.tags

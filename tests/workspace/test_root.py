@@ -13,7 +13,8 @@ from small import random_pictures, small_model, write_pictures
 from stores import CODE
 
 
-def test_a_command_from_a_sub_folder_acts_on_the_project_and_paths_start_where_the_user_is(tmp_path: Path) -> None:
+def test_a_command_from_a_sub_folder_acts_on_the_project_and_paths_start_where_the_user_is(
+        tmp_path: Path) -> None:
     small_model(tmp_path / "models", "gan")
     for name in ("dvc.yaml", "params.yaml"):
         (tmp_path / name).write_text((ROOT / name).read_text())
@@ -29,9 +30,10 @@ def test_a_command_from_a_sub_folder_acts_on_the_project_and_paths_start_where_t
 
 
 @pytest.mark.parametrize("command", [
-    ["sync"], ["record"], ["mend"], ["runs"], ["promote", "gan"], ["generate", "gan", "--out", "made"], ["params"],
-    ["verify"], ["reproduce", "0123"], ["deps"], ["data", "check", "."], ["ui"]], ids=" ".join)
-def test_outside_of_a_project_nothing_is_made_and_one_line_says_so(tmp_path: Path, command: list[str]) -> None:
+    ["sync"], ["record"], ["mend"], ["runs"], ["promote", "gan"], ["generate", "gan", "--out", "made"],
+    ["params"], ["verify"], ["reproduce", "0123"], ["deps"], ["data", "check", "."], ["ui"]], ids=" ".join)
+def test_outside_of_a_project_nothing_is_made_and_one_line_says_so(
+        tmp_path: Path, command: list[str]) -> None:
     done = run_in(tmp_path, sys.executable, "-m", "aigc", *command, check=False, **CODE)
     assert done.returncode == 1
     assert done.stderr == (f"error: {tmp_path}: no dvc.yaml here or in a folder above; "

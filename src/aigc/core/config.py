@@ -1,7 +1,7 @@
 """params.yaml as frozen typed objects: an unknown or ill-typed key is an error that names it.
 
-Knows no method: a method's config class lives on the method's page. Not for: defaults; every number that a
-user may turn stands in params.yaml, with its unit and range.
+It knows no method: a method's config class is in the method's file. It holds no defaults: every number that
+a user may set is in params.yaml, with its unit and range.
 """
 
 import difflib
@@ -20,15 +20,13 @@ Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 PRINTABLE, LONGEST_LINE = r"[^\x00-\x1f\x7f]", 2000
 Line = Annotated[str, Field(max_length=LONGEST_LINE, pattern=f"^{PRINTABLE}*$")]
-FEWEST_CLASSES = 2  # with one there is nothing to tell apart: such pictures have no classes
-
-
-SHARED = "shared"  # what several methods share: blocks that their sections merge
-UNPARSED = ("methods", SHARED)  # keys at the top of params.yaml that are no section of their own
+FEWEST_CLASSES = 2  # pictures of a single class count as pictures without classes
+SHARED = "shared"  # blocks that the sections of several methods merge
+UNPARSED = ("methods", SHARED)  # top-level keys of params.yaml that are not sections
 
 
 class Section(BaseModel):
-    """One block of params.yaml. Strict: no unknown key, no silent conversion, nothing changes afterwards."""
+    """One section of params.yaml. Strict: no unknown keys, no type conversion, immutable."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -43,8 +41,9 @@ def read(path: Path = paths.PARAMS) -> dict[str, Any]:
     try:
         content = YAML(typ="safe", pure=True).load(path)
     except FileNotFoundError:
-        raise ConfigError(f"{path}: missing; run in the folder that holds it, or `git checkout {path}`") from None
-    except (YAMLError, ValueError, RecursionError) as error:  # the latter two: numbers and nesting beyond all use
+        raise ConfigError(f"{path}: missing; run in the folder that holds it, or "
+                          f"`git checkout {path}`") from None
+    except (YAMLError, ValueError, RecursionError) as error:  # the last two: huge numbers, deep nesting
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise ConfigError(f"{path}: expected a mapping of named sections, found {content!r:.60}")
@@ -52,7 +51,10 @@ def read(path: Path = paths.PARAMS) -> dict[str, Any]:
 
 
 def section(name: str, kind: type[S], content: dict[str, Any] | None = None) -> S:
-    """One section of params.yaml as `kind`. Raises ConfigError naming the key that is missing, unknown or ill-typed."""
+    """One section of params.yaml as `kind`.
+
+    Raises ConfigError with the key that is missing, unknown or ill-typed.
+    """
     content = read() if content is None else content
     if name not in content:
         raise ConfigError(f"{paths.PARAMS}: section `{name}` is missing")
@@ -69,12 +71,12 @@ def _explain(name: str, kind: type[Section], problem: Any) -> str:
         return f"{paths.PARAMS}: unknown key `{key}`{did_you_mean(str(problem['loc'][-1]), known)}"
     if problem["type"] == "missing":
         return f"{paths.PARAMS}: key `{key}` is missing"
-    given = f" (found {problem['input']!r})" if not isinstance(problem["input"], dict) else ""
-    return f"{paths.PARAMS}: `{key}`: {problem['msg'].removeprefix('Value error, ')}{given}"
+    value = f" (found {problem['input']!r})" if not isinstance(problem["input"], dict) else ""
+    return f"{paths.PARAMS}: `{key}`: {problem['msg'].removeprefix('Value error, ')}{value}"
 
 
 def first_problem(error: ValidationError) -> str:
-    """The first thing that pydantic found, without its link to further reading."""
+    """The first error that pydantic reports, as "key: message"."""
     problem = error.errors()[0]
     return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
 
@@ -88,16 +90,17 @@ def _keys_at(kind: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
 
 
 def did_you_mean(word: str, known: list[str]) -> str:
-    """'; did you mean `x`?' when something known is near, else the list of what is known."""
+    """'; did you mean `x`?' where a known word is similar, else the list of known words."""
     near = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean `{near[0]}`?" if near else f"; known here: {', '.join(sorted(known))}"
 
 
 def methods(content: dict[str, Any] | None = None) -> list[str]:
-    """The names under `methods:`. Raises ConfigError when it is no list of distinct names."""
+    """The names under `methods:`. Raises ConfigError unless it is a list of distinct names."""
     names = (read() if content is None else content).get("methods")
     if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise ConfigError(f"{paths.PARAMS}: `methods` must be a list of names, such as [vae, gan] (found {names!r})")
+        raise ConfigError(f"{paths.PARAMS}: `methods` must be a list of names, such as [vae, gan] "
+                          f"(found {names!r})")
     if len(set(names)) < len(names):
         raise ConfigError(f"{paths.PARAMS}: `methods` names one twice: {', '.join(names)}")
     return names

@@ -1,7 +1,7 @@
 """Files that are whole or absent, in bytes that depend on their content alone.
 
-Everything that the project writes goes through `replacing`: a temporary file in the same folder, fsync, rename.
-Not for: knowing where things lie (paths) or what they mean (provenance, model).
+Everything that the project writes goes through `replacing`: a temporary file in the same folder, fsync,
+rename. Not for: where files are (paths) or what they mean (provenance, model).
 """
 
 import functools
@@ -24,15 +24,16 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 MOST_ROWS = 1024
-NOT_NPY = (ValueError, EOFError, OverflowError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile)  # of numpy, on damaged bytes
-METADATA_KEY = "aigc"  # one key only: safetensors writes several in an order that changes with the process
+# What numpy raises on damaged .npy files.
+NOT_NPY = (ValueError, EOFError, OverflowError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile)
+METADATA_KEY = "aigc"  # a single key: the order of several keys would differ between processes
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; what was written there becomes `path` when the block ends well.
+    """Yield a temporary path in the folder of `path`; it is renamed to `path` if the block raises nothing.
 
-    Raises StorageError, naming `path`, when the disk is full or the folder cannot be written.
+    Raises StorageError with the name of `path` when the disk is full or the folder cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -58,13 +59,13 @@ def _flush_to_disk(path: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all."""
+    """Write `content` to `path`, complete or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with sorted keys and no NaN: equal values, equal text."""
+    """JSON with sorted keys and no NaN: equal values give equal text."""
     return json.dumps(value, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
@@ -89,6 +90,22 @@ def read_json(path: Path) -> Any:
         raise StorageError(f"{path}: not readable as JSON ({error}); delete it and run `dvc repro`") from None
 
 
+def read_object(path: Path, stage: str, *keys: str) -> dict[str, Any]:
+    """Read a JSON object that `stage` wrote. keys: entries that it must have; "a.b" is the entry b of the object a.
+
+    Raises StorageError if the file is missing, is not JSON or lacks an entry.
+    """
+    content = read_json(path)
+    for key in ("", *keys):
+        part = content
+        for name in filter(None, key.split(".")):
+            part = part.get(name) if isinstance(part, dict) else None
+        if part is None or not (key or isinstance(part, dict)):
+            raise StorageError(f"{path}: not what the stage `{stage}` writes ({f'no `{key}`' if key else 'no JSON object'}); "
+                               f"run `dvc repro {stage}`")
+    return dict(content)
+
+
 def sha256(path: Path) -> str:
     """The sha256 of a file's bytes, read in chunks."""
     with path.open("rb") as stream:
@@ -102,23 +119,23 @@ def md5(path: Path) -> str:
 
 
 def rows_at_once(size: int) -> int:
-    """How many rows of `size` bytes to hold in memory: CHUNK of them, one at least, MOST_ROWS at most."""
+    """How many rows of `size` bytes fit in CHUNK bytes; at least 1, at most MOST_ROWS."""
     return min(MOST_ROWS, max(1, CHUNK // max(1, size)))
 
 
 @contextmanager
 def npy_rows(path: Path, shape: tuple[int | None, ...],
              dtype: "np.typing.DTypeLike") -> Iterator[Callable[["np.ndarray"], None]]:
-    """Stream an array to a .npy file a few rows at a time: give a function that appends rows.
+    """Write an array to a .npy file a few rows at a time: yields a function that appends rows.
 
-    shape[0] may be None, when nobody knows yet how many rows will come: numpy's header leaves room for their number.
-
-    Written through a stream and not a memory map, because a full disk under a map is a SIGBUS and not an error.
+    shape[0] is None where the number of rows is not known yet; numpy's header has space to fill it in later.
+    No memory map: a full disk raises an error on a stream, and SIGBUS under a memory map.
     """
     import numpy as np
 
     with replacing(path) as temporary, temporary.open("wb") as stream:
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": (shape[0] or 0, *shape[1:])}
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False,
+                  "shape": (shape[0] or 0, *shape[1:])}
         np.lib.format.write_array_header_1_0(stream, header)
         written = 0
 
@@ -132,7 +149,7 @@ def npy_rows(path: Path, shape: tuple[int | None, ...],
             stream.seek(0)
             np.lib.format.write_array_header_1_0(stream, {**header, "shape": (written, *shape[1:])})
         elif written != shape[0]:
-            raise StorageError(f"{path}: {written} rows written where {shape[0]} were announced")
+            raise StorageError(f"{path}: {written} rows written where {shape[0]} were expected")
 
 
 def write_npy(path: Path, array: "np.ndarray") -> None:
@@ -150,7 +167,8 @@ def map_npy(path: Path) -> "np.ndarray":
     except FileNotFoundError:
         raise StorageError(f"{path}: missing; `dvc repro` makes it, `dvc checkout` restores it") from None
     except NOT_NPY as error:
-        raise StorageError(f"{path}: not a whole .npy file ({error}); delete it and run `dvc repro`") from None
+        raise StorageError(f"{path}: not a whole .npy file ({error}); "
+                           "delete it and run `dvc repro`") from None
 
 
 def write_tensors(path: Path, tensors: Mapping[str, "torch.Tensor"], metadata: Any = None) -> None:
@@ -177,4 +195,5 @@ def read_tensors(path: Path) -> tuple[dict[str, "torch.Tensor"], Any]:
     except FileNotFoundError:
         raise StorageError(f"{path}: missing; `dvc repro` makes it, `dvc checkout` restores it") from None
     except (SafetensorError, ValueError) as error:
-        raise StorageError(f"{path}: not a whole safetensors file ({error}); delete it and run `dvc repro`") from None
+        raise StorageError(f"{path}: not a whole safetensors file ({error}); "
+                           "delete it and run `dvc repro`") from None

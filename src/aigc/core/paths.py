@@ -1,4 +1,4 @@
-"""Where stages read and write, relative to the project's root, which is every stage's working directory."""
+"""Where stages read and write, relative to the project's root. Every stage runs in that folder."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ OVERVIEW = Path("reports/overview.png")
 
 
 def training_lock(name: str, fingerprint: str) -> Path:
-    """The lock of the only writer of one training; its checkpoints lie beside it."""
+    """The lock file of one training, in the folder of its checkpoints."""
     return CHECKPOINTS / f"{name}-{fingerprint[:16]}" / "lock"
 
 
@@ -34,7 +34,7 @@ def model(method: str) -> Path:
 
 
 def history(method: str) -> Path:
-    """One row an interval of training: images seen, losses, gradient norms, learning rates."""
+    """One row per interval of training: images seen, losses, gradient norms, learning rates."""
     return Path("reports/plots") / method / "history.csv"
 
 
@@ -44,30 +44,30 @@ def generated(method: str) -> Path:
 
 
 def grid(method: str) -> Path:
-    """The first samples of one method as one picture."""
+    """The first samples of one method in one image."""
     return Path("reports/plots") / method / "samples.png"
 
 
 def latents(method: str) -> Path:
-    """Interpolations between latents and, where there is an encoder, real test pictures over their reconstructions."""
+    """Interpolations between latents and, with an encoder, test pictures and their reconstructions."""
     return Path("reports/plots") / method / "latents.png"
 
 
 def metrics(method: str) -> Path:
-    """The numbers of one method, each with its interval and protocol."""
+    """The metrics of one method, each with its interval and protocol."""
     return Path("reports/metrics") / f"{method}.json"
 
 
 def classes(method: str) -> Path:
-    """The classes that the evaluator sees in one method's samples, and how well each is met where it was asked for."""
+    """The predicted classes of one method's samples, and for each class how often a request for it is met."""
     return Path("reports/plots") / method / "classes.csv"
 
 
 def confusion(method: str) -> Path:
-    """The class that each sample of one method was asked for, and the class that it is seen as; no rows where none was asked for."""
+    """The requested and the predicted class of each sample of one method; no rows if unconditional."""
     return Path("reports/plots") / method / "confusion.csv"
 
 
 def nearest(method: str) -> Path:
-    """The samples of one method that lie nearest to training pictures."""
+    """The samples of one method that are nearest to training pictures."""
     return Path("reports/plots") / method / "nearest.csv"

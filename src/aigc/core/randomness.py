@@ -1,6 +1,7 @@
 """Randomness as a function of (seed, purpose, step): there is no generator state to save.
 
-torch's CPU generator (mt19937) is seeded by 32 bits. Within one (seed, purpose) distinct steps have distinct seeds.
+torch's CPU generator (mt19937) takes a seed of 32 bits. Within one (seed, purpose), different steps have
+different seeds.
 """
 
 import hashlib
@@ -10,9 +11,9 @@ import torch
 
 
 class Purpose(StrEnum):
-    """Every stream of random numbers in the project. The texts are hashed: to change one is to change results.
+    """Every stream of random numbers in the project. The texts are hashed: a changed text changes results.
 
-    {} is what the stream is for: the trained network's stream name, a split, a kind of copy.
+    {} stands for the `of` of `stream_seed`: the name of a training's stream, of a split, of a kind of copy.
     """
 
     INITIAL_WEIGHTS = "initial weights of {}"
@@ -30,11 +31,11 @@ class Purpose(StrEnum):
     CELLS = "cells of {}"
     COPYCAT = "copycat by {}"
     OWN_MEASURES = "own measures on {}"
-    SIDE = "{}"  # `aigc evaluate`: the order of the real and of the fake pictures
+    SIDE = "{}"  # `aigc evaluate`: the order of the real pictures, and that of the fake ones
 
 
 def stream_seed(seed: int, purpose: Purpose, step: int = 0, of: str = "") -> int:
-    """The 32-bit seed of one stream of random numbers. of: what fills the {} of the purpose."""
+    """The 32-bit seed of one stream of random numbers. of: replaces the {} of the purpose."""
     base = int.from_bytes(hashlib.sha256(f"{seed}/{purpose.format(of)}".encode()).digest()[:4], "little")
     return (base + step) % 2**32
 
@@ -45,43 +46,57 @@ def generator(seed: int, purpose: Purpose, step: int = 0, device: torch.device |
     return torch.Generator(device).manual_seed(stream_seed(seed, purpose, step, of))
 
 
+def on_host(rng: torch.Generator) -> torch.Generator:
+    """A CPU generator for draws that Python reads: `rng` itself on the CPU, else a new one with its seed.
+
+    To read a number that a GPU drew, the host must wait until the GPU has done all work before it.
+    """
+    return rng if rng.device.type == "cpu" else torch.Generator().manual_seed(rng.initial_seed())
+
+
 class Order:
-    """An endless order over `count` pictures: each epoch is a seeded permutation; any stretch can be asked for."""
+    """An endless order over `count` pictures: each epoch is a seeded permutation.
+
+    Any part can be asked for at once, without the part before it.
+    """
 
     def __init__(self, count: int, seed: int) -> None:
         self.count, self.seed = count, seed
         self._epoch, self._permutation = -1, torch.empty(0, dtype=torch.int64)
 
     def indices(self, start: int, length: int) -> torch.Tensor:
-        """Positions start..start+length of the order: int64 (length,). The last permutation is kept, not a state."""
+        """Positions start..start+length of the order: int64 (length,). The last permutation is cached."""
         parts = []
         while length > 0:
             epoch, offset = divmod(start, self.count)
             if epoch != self._epoch:
                 self._epoch = epoch
-                self._permutation = torch.randperm(self.count, generator=generator(self.seed, Purpose.ORDER, epoch))
+                rng = generator(self.seed, Purpose.ORDER, epoch)
+                self._permutation = torch.randperm(self.count, generator=rng)
             parts.append(self._permutation[offset:offset + length])
             start, length = start + len(parts[-1]), length - len(parts[-1])
         return torch.cat(parts)
 
 
 class BalancedOrder(Order):
-    """An endless order in which every class is equally frequent: each round holds one picture of each, shuffled."""
+    """An endless order with all classes equally frequent: each round has one picture of each, shuffled."""
 
     def __init__(self, labels: torch.Tensor, seed: int) -> None:
         super().__init__(len(labels), seed)
         self.groups = [torch.nonzero(labels == label).flatten() for label in labels.unique()]
-        self.within = [Order(len(group), stream_seed(seed, Purpose.ORDER_WITHIN_CLASS, index)) for index, group in enumerate(self.groups)]
-        self.between = Order(len(self.groups), stream_seed(seed, Purpose.ORDER_OF_CLASSES))
+        self.within = [Order(len(group), stream_seed(seed, Purpose.ORDER_WITHIN_CLASS, index))
+                       for index, group in enumerate(self.groups)]
+        self.classes = Order(len(self.groups), stream_seed(seed, Purpose.ORDER_OF_CLASSES))
 
     def indices(self, start: int, length: int) -> torch.Tensor:
+        """As `Order.indices`."""
         positions = torch.arange(start, start + length)
-        chosen = self.between.indices(start, length)
-        found = torch.empty_like(positions)
+        classes = self.classes.indices(start, length)
+        pictures = torch.empty_like(positions)
         for index, (group, order) in enumerate(zip(self.groups, self.within, strict=True)):
-            mine = chosen == index
-            rounds = positions[mine] // len(self.groups)
+            of_class = classes == index
+            rounds = positions[of_class] // len(self.groups)
             if len(rounds):
                 first, last = int(rounds[0]), int(rounds[-1])
-                found[mine] = group[order.indices(first, last - first + 1)[rounds - first]]
-        return found
+                pictures[of_class] = group[order.indices(first, last - first + 1)[rounds - first]]
+        return pictures

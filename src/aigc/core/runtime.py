@@ -1,12 +1,12 @@
-"""The one place that sets the global switches of torch and of the numeric libraries under it.
+"""The only place that sets the global switches of torch and of the numeric libraries under it.
 
-Two arithmetics. `portable`: CPU, fp32, a fixed number of threads and a capped instruction set, so that any x86-64
-machine with AVX2 computes the same bytes. `fast`: cuda, else mps, else cpu, with all of its instructions;
-deterministic on that machine. Standard library alone at import: the caps must stand in the environment before
-numpy or torch are loaded.
+There are two arithmetics. `portable`: CPU, fp32, a fixed number of threads and a capped instruction set, so
+that any x86-64 machine with AVX2 computes the same bytes. `fast`: cuda, else mps, else cpu, with all of its
+instructions; the same machine computes the same bytes. This module imports neither numpy nor torch at its
+top: the caps must be in the environment before they are loaded.
 
-No cap reaches torch.sqrt (and x ** 0.5) on the CPU: it is MKL's vector function, whose last bit hangs on the processor.
-x * x.rsqrt() is the same everywhere. Batch normalisation calls it where its input is not contiguous.
+torch.sqrt (and x ** 0.5) on the CPU is not portable: it calls MKL, and the last bit depends on the CPU. No
+cap changes that. Use x * x.rsqrt(). Batch normalisation calls torch.sqrt when its input is not contiguous.
 """
 
 import math
@@ -46,47 +46,48 @@ class RuntimeConfig(Section):
 
 
 def cap_environment(arithmetic: Arithmetic, threads: int) -> None:
-    """Put the caps of `arithmetic` into the environment, over whatever stood there.
+    """Set the environment variables of `arithmetic`; existing values are replaced.
 
-    Raises ConfigError when a numeric library is loaded already: it would not see them.
+    Raises ConfigError when a numeric library is already loaded, because it would not read them.
     """
     loaded = [name for name in NUMERIC_LIBRARIES if name in sys.modules]
     if loaded:
-        raise ConfigError(f"{', '.join(loaded)} was imported before the arithmetic was chosen; "
+        raise ConfigError(f"{', '.join(loaded)} was imported before the arithmetic was set; "
                           "call runtime.cap_environment first")
     os.environ.update(dict.fromkeys(THREAD_COUNTS, str(threads)))
     # cuBLAS needs this before its first call to be deterministic.
     os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     os.environ["MPLBACKEND"] = "agg"
-    # Waiting threads spin; at the default length a step becomes many times slower where others use the same cores.
+    # Waiting threads spin. With the default length a step is many times slower if other processes use the
+    # cores.
     os.environ["GOMP_SPINCOUNT"] = "10000"
     if arithmetic == "portable":
         os.environ.update(PORTABLE_CAPS)
 
 
 def is_capped() -> bool:
-    """Whether this process computes under the caps of the portable arithmetic."""
+    """Whether this process has the caps of the portable arithmetic."""
     return os.environ.get("MKL_CBWR") == PORTABLE_CAPS["MKL_CBWR"]
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where and how tensors are computed."""
+    """Where and how tensors are computed. low_precision: of autocast, None = fp32."""
 
     torch_device: "torch.device"
     channels_last: bool
     low_precision: "torch.dtype | None"
 
     def autocast(self) -> "AbstractContextManager[object]":
-        """The context in which a forward pass runs: bf16 where `fast` gains by it, else nothing."""
+        """The context of a forward pass: autocast where there is a `low_precision`, else nothing."""
         import torch
 
         if self.low_precision is None:
             return nullcontext()
         return torch.autocast(self.torch_device.type, dtype=self.low_precision)
 
-    def room(self) -> float:
-        """Bytes of pictures that may lie in the device's memory: half of what is free; endless where that is the memory map's."""
+    def memory_for_images(self) -> float:
+        """How many bytes of images to keep on the device: half of its free memory; on the CPU, no limit."""
         import torch
 
         if self.torch_device.type == "cuda":
@@ -95,28 +96,63 @@ class Device:
 
 
 def start_torch(arithmetic: Arithmetic, threads: int) -> Device:
-    """Set torch's switches for `arithmetic` and say where to compute. Call after `cap_environment`."""
+    """Set torch's switches for `arithmetic` and choose the device. Call after `cap_environment`.
+
+    Prints the device of `fast` on stderr; for the CPU also why it is no GPU.
+    """
     import torch
 
     torch.set_num_threads(threads)
-    torch.set_deterministic_debug_mode("error")  # as use_deterministic_algorithms(True), which also imports a compiler: two seconds
-    # Filling every new tensor with NaN costs a sixth of a training step and guards against what we do not do.
+    # The same as use_deterministic_algorithms(True), which also imports a compiler; that takes two seconds.
+    torch.set_deterministic_debug_mode("error")
+    # By default deterministic mode fills new tensors with NaN. That costs a sixth of a step and finds bugs
+    # only.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if arithmetic == "portable":
         return Device(torch.device("cpu"), channels_last=False, low_precision=None)
-    if torch.cuda.is_available():
+    problem = _problem_with_cuda()
+    if not problem:
         torch.backends.cuda.matmul.allow_tf32 = True
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = False
-        return Device(torch.device("cuda"), channels_last=True, low_precision=torch.bfloat16)
+        has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        print(f"fast: computing on {torch.cuda.get_device_name()} (cuda)", file=sys.stderr)
+        return Device(torch.device("cuda"), channels_last=True,
+                      low_precision=torch.bfloat16 if has_bf16 else None)
     if torch.backends.mps.is_available():
+        print("fast: computing on this Mac's GPU (mps)", file=sys.stderr)
         return Device(torch.device("mps"), channels_last=True, low_precision=None)
+    print(f"fast: no GPU that torch can use: {problem}; computing on the CPU", file=sys.stderr)
     return Device(torch.device("cpu"), channels_last=True,
                   low_precision=torch.bfloat16 if _cpu_has_bf16() else None)
+
+
+def device_identity(config: RuntimeConfig, device: Device) -> dict[str, str]:
+    """What a training's fingerprint has beside its params: under `fast` the device type, under `portable`
+    nothing.
+
+    Different devices compute different bytes, so a training must not continue on another one.
+    """
+    return {"runtime.device": device.torch_device.type} if config.arithmetic == "fast" else {}
+
+
+def _problem_with_cuda() -> str:
+    """Why torch cannot compute on a CUDA device, as its own first sentence; "" if it can.
+
+    It runs a kernel: a card can be listed although torch was not built for it.
+    """
+    import torch
+
+    try:
+        torch.ones(1, device="cuda").add(1).cpu()
+    except (RuntimeError, AssertionError) as error:  # no driver, card or kernel for it; torch without CUDA
+        return str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
+    return ""
 
 
 def _cpu_has_bf16() -> bool:
     """Whether the CPU multiplies bf16 natively; emulated bf16 is slower than fp32."""
     import torch
 
-    return any(getattr(torch.cpu, probe, bool)() for probe in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, probe, bool)() for probe in probes)

@@ -1,8 +1,8 @@
 """Generative methods, one page each, and the registry that finds a page by its name.
 
-A page is a module of this package: `methods/NAME.py` holds one subclass of MethodConfig and one of Method. To add a
-method, add its page, give it a section in params.yaml and name it under `methods:`. A page is imported when it is
-asked for, never before. `families/` holds what several pages share.
+A page is a module of this package: `methods/NAME.py` defines one subclass of MethodConfig and one of
+Method. To add a method: add its page, add a section of its name to params.yaml, and add the name to
+`methods:`. A page is imported only when it is used. `families/` holds what several pages share.
 """
 
 import importlib
@@ -22,19 +22,25 @@ if TYPE_CHECKING:
 
 
 def available() -> list[str]:
-    """Names of the methods that have a page in this folder."""
+    """The names of all methods that have a page in this folder."""
     return sorted(page.name for page in pkgutil.iter_modules(__path__) if not page.ispkg)
 
 
 def method_class(name: str) -> Any:
-    """The class of one method, a subclass of Method that is called with (config, shape). Raises ConfigError when there is no page of that name."""
+    """The class of one method: a subclass of Method whose arguments are (config, shape).
+
+    Raises ConfigError when there is no page of that name.
+    """
     from aigc.model.contract import Method
 
     return _defined_on_page(name, Method)
 
 
 def config_class(name: str) -> "type[MethodConfig]":
-    """The class of one method's section of params.yaml. Raises ConfigError when there is no page of that name."""
+    """The class of one method's section of params.yaml.
+
+    Raises ConfigError when there is no page of that name.
+    """
     from aigc.model.contract import MethodConfig
 
     return _defined_on_page(name, MethodConfig)
@@ -45,11 +51,12 @@ def _defined_on_page(name: str, base: type) -> Any:
         raise ConfigError(f"{paths.PARAMS}: unknown method `{name}` under `methods`"
                           f"{config.did_you_mean(name, available())}")
     page = importlib.import_module(f"{__name__}.{name}")
-    found = [value for value in vars(page).values()
-             if isinstance(value, type) and issubclass(value, base) and value.__module__ == page.__name__]
-    if len(found) != 1:
-        raise ConfigError(f"{page.__file__}: must define one subclass of {base.__name__}, found {len(found)}")
-    return found[0]
+    classes = [value for value in vars(page).values()
+               if isinstance(value, type) and issubclass(value, base) and value.__module__ == page.__name__]
+    if len(classes) != 1:
+        raise ConfigError(f"{page.__file__}: must define one subclass of {base.__name__}, "
+                          f"found {len(classes)}")
+    return classes[0]
 
 
 def summary(name: str) -> str:
@@ -59,30 +66,31 @@ def summary(name: str) -> str:
 
 
 def load_config(name: str, content: dict[str, Any] | None = None) -> "MethodConfig":
-    """The section of params.yaml that has the method's name, as that method's own config."""
+    """The section of params.yaml with the method's name, as that method's config class."""
     return config.section(name, config_class(name), content)
 
 
 def build(name: str, settings: "MethodConfig", shape: "Shape") -> "Method":
-    """A new, untrained model. Initial weights come from torch's default generator: seed it first.
+    """A new, untrained model. torch's default generator draws the initial weights: seed it first.
 
     Raises ConfigError when the method needs classes and there are none.
     """
     if not shape.has_classes and needing_classes([name]):
-        raise ConfigError(f"{name} needs labels of at least two classes; take it out of `methods` in {paths.PARAMS}")
+        raise ConfigError(f"{name} needs labels of at least two classes; "
+                          f"take it out of `methods` in {paths.PARAMS}")
     build_method: Callable[[MethodConfig, Shape], Method] = method_class(name)
     return build_method(settings, shape)
 
 
 def needing_classes(names: Iterable[str]) -> list[str]:
-    """Those of the methods that cannot learn from pictures without classes."""
+    """Those of the methods that cannot be trained on pictures without classes."""
     return [name for name in names if method_class(name).needs_classes]
 
 
 def load(folder: Path, device: "torch.device | str" = "cpu") -> "tuple[Method, Card]":
     """The trained model in `folder`, in eval mode on `device`, with its card.
 
-    Raises StorageError when a file is missing or changed, or when the method's page has changed since the training.
+    Raises StorageError when a file is missing or changed, or does not fit this version of the method.
     """
     from pydantic import ValidationError
 
@@ -91,13 +99,15 @@ def load(folder: Path, device: "torch.device | str" = "cpu") -> "tuple[Method, C
 
     card = read_card(folder)
     if card.method not in available():
-        raise StorageError(f"{folder}: a model of {card.method}, which this version does not have; "
+        raise StorageError(f"{folder}: a model of {card.method}, a method that this version does not have; "
                            "check out the commit that made it")
     try:
         built = build(card.method, config_class(card.method).model_validate(card.config), Shape(**card.shape))
         read_weights(folder, card, built)
-    except (TypeError, ValueError, RuntimeError) as error:  # of the shape, the settings, and load_state_dict
-        reason = config.first_problem(error) if isinstance(error, ValidationError) else " ".join(str(error).split())[:200]
-        raise StorageError(f"{folder}: a model of another version of {card.method} ({reason}); check out the commit that "
-                           "made it, or serve the model of its MLflow run, which brings its own code") from None
+    except (TypeError, ValueError, RuntimeError) as error:  # of the shape, the config, and load_state_dict
+        text = config.first_problem(error) if isinstance(error, ValidationError) else str(error)
+        reason = " ".join(text.split())[:200]
+        raise StorageError(f"{folder}: a model of another version of {card.method} ({reason}); check out the "
+                           "commit that made it, or serve the model of its MLflow run, which has its own code"
+                           ) from None
     return built.to(device), card

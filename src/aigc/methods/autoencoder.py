@@ -1,9 +1,10 @@
-"""Autoencoder with noise on its codes, and a density fitted to them after training (that density: Ghosh et al. 2020).
+"""Autoencoder with noise on its codes, and a density fitted to them after training (that density: Ghosh et
+al. 2020).
 
     loss = -log p(x|z) + decay_codes |encoder(x)|^2 / 2,   z = encoder(x) + noise e,  e ~ N(0, I)
     afterwards  q(z) = a Gaussian mixture over the codes of the training pictures;   sampling: decode z ~ q
 
-Nothing in training makes the codes follow a known law; the mixture learns the law that they follow.
+The training loss does not make the codes follow a known distribution. The mixture learns their distribution.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,31 +24,33 @@ class AutoencoderConfig(EncodingConfig):
 
 
 class Autoencoder(Encoding):
+    config: AutoencoderConfig
+
     def __init__(self, config: AutoencoderConfig, shape: Shape) -> None:
         super().__init__(config, shape)
-        self.config = config
-        self.density = Mixture(config.components, config.latent)
+        self.density = GaussianMixture(config.components, config.latent)
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         codes = self.codes(real)
-        logits = self.decoder(codes + self.config.noise * torch.randn(codes.shape, generator=rng, device=rng.device))
-        yield "autoencoder", (self.misfit(logits, real) + self.config.decay_codes * codes.square().sum(1) / 2).mean()
+        z = codes + self.config.noise * torch.randn(codes.shape, generator=rng, device=rng.device)
+        reconstruction = self.reconstruction_loss(self.decoder(z), real)
+        yield "autoencoder", (reconstruction + self.config.decay_codes * codes.square().sum(1) / 2).mean()
 
-    def conclude(self, batches: Iterable[Tensor], seed: int) -> None:
+    def fit_after_training(self, batches: Iterable[Tensor], seed: int) -> None:
         """Fit the mixture to the codes of all training pictures."""
         self.density.fit(torch.cat([self.codes(batch) for batch in batches]), seed)
 
     def latents(self, count: int, rng: torch.Generator, temperature: float = 1.0) -> Tensor:
-        """z ~ q(z), each Gaussian's deviations multiplied by the temperature: float32 (count, latent)."""
+        """z ~ q(z), each Gaussian's standard deviations times the temperature: float32 (count, latent)."""
         return self.density.sample(count, rng, temperature)
 
-    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
-        """Straight: the codes lie near no sphere."""
+    def interpolate(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        """A straight line: the codes are not near a sphere."""
         return torch.lerp(start, end, share[:, None])
 
 
-class Mixture(nn.Module):
-    """A Gaussian mixture, fitted once by scikit-learn and kept as buffers: sum_k weights_k N(means_k, roots_k roots_k^T).
+class GaussianMixture(nn.Module):
+    """sum_k weights_k N(means_k, roots_k roots_k^T), fitted by scikit-learn and kept as buffers.
 
     weights (K,), means (K, d), roots (K, d, d), lower triangular.
     """
@@ -63,20 +66,23 @@ class Mixture(nn.Module):
         self.register_buffer("roots", torch.eye(dimensions).repeat(components, 1, 1))
 
     def fit(self, points: Tensor, seed: int) -> None:
-        """Maximum likelihood by EM on points (n, d), with fewer components where n is less, on one thread: same points, same bytes."""
-        from sklearn.mixture import GaussianMixture
+        """Maximum likelihood by EM on points (n, d), with n components where n is less than K.
+
+        On one thread, so that the same points give the same bytes.
+        """
+        from sklearn import mixture
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(limits=1):
-            mixture = GaussianMixture(min(len(self.weights), len(points)), reg_covar=1e-4, random_state=seed)
-            fitted = mixture.fit(points.cpu().double().numpy())
-        count = len(fitted.weights_)
-        self.weights.zero_()[:count] = torch.from_numpy(fitted.weights_)
-        self.means[:count] = torch.from_numpy(fitted.means_)
-        self.roots[:count] = torch.linalg.cholesky(torch.from_numpy(fitted.covariances_))
+            components = min(len(self.weights), len(points))
+            fitted = mixture.GaussianMixture(components, reg_covar=1e-4, random_state=seed).fit(
+                points.cpu().double().numpy())
+        self.weights.zero_()[:components] = torch.from_numpy(fitted.weights_)
+        self.means[:components] = torch.from_numpy(fitted.means_)
+        self.roots[:components] = torch.linalg.cholesky(torch.from_numpy(fitted.covariances_))
 
     def sample(self, count: int, rng: torch.Generator, temperature: float = 1.0) -> Tensor:
         """Draw points: float32 (count, d)."""
-        which = torch.multinomial(self.weights, count, replacement=True, generator=rng)
+        component = torch.multinomial(self.weights, count, replacement=True, generator=rng)
         noise = torch.randn(count, self.means.shape[1], 1, generator=rng, device=rng.device)
-        return self.means[which] + temperature * (self.roots[which] @ noise).squeeze(2)
+        return self.means[component] + temperature * (self.roots[component] @ noise).squeeze(2)

@@ -1,11 +1,13 @@
-"""Flow matching on straight paths (Lipman et al. 2023; Liu et al. 2023): learn the velocity that carries noise to data.
+"""Flow matching on straight paths (Lipman et al. 2023; Liu et al. 2023): learn the velocity that carries
+noise to data.
 
     x_t = (1 - t) x_0 + t x_1,   x_0 ~ N(0, I),  x_1 ~ data       loss = E |v(x_t, t, y) - (x_1 - x_0)|^2
-    sampling: solve dx/dt = v(x, t, y) over the times (k / steps)^2 by Euler or Heun steps, the last of which is Euler's
+    sampling: solve dx/dt = v(x, t, y) at times (k / steps)^2 by Euler or Heun steps, the last one by Euler
 
-With labels the class is dropped at times while training, so that v can be guided (Ho & Salimans 2022):
-v = v(none) + guidance (v(y) - v(none)). Times are logit-normal (Esser et al. 2024): the middle is where it is hard.
-Heun's steps with Euler's at the end: Karras et al. 2022.
+With labels, training drops the class of some pictures, so that sampling can use classifier-free guidance
+(Ho & Salimans 2022): v = v(none) + guidance (v(y) - v(none)). Times are logit-normal (Esser et al. 2024):
+most are in the middle, where the velocity is hardest to predict. Heun's steps with Euler's at the end:
+Karras et al. 2022.
 """
 
 import math
@@ -22,8 +24,8 @@ from aigc.core.config import Count, Positive, Share
 from aigc.model.contract import LearningRate, Method, MethodConfig, Player, Shape
 from aigc.networks.blocks import Linear
 
-GROUPS = 8  # of channels, for normalisation
-LARGEST_SIDE = 16  # patches a side; larger pictures get larger patches
+GROUPS = 8  # of channels, for group normalisation
+LARGEST_SIDE = 16  # patches per side; larger pictures get larger patches
 
 
 class FlowMatchingConfig(MethodConfig):
@@ -35,9 +37,10 @@ class FlowMatchingConfig(MethodConfig):
     solver: Literal["euler", "heun"]
 
     @model_validator(mode="after")
-    def _guidance_has_something_to_start_from(self) -> "FlowMatchingConfig":
+    def _guidance_needs_dropout(self) -> "FlowMatchingConfig":
         if self.guidance != 1 and self.label_dropout == 0:
-            raise ValueError("guidance other than 1 needs label_dropout above 0: the velocity without a class must be learned too")
+            raise ValueError("guidance other than 1 needs label_dropout above 0: the velocity without a "
+                             "class must be learned too")
         return self
 
 
@@ -49,10 +52,12 @@ class FlowMatching(Method):
         self.config = config
         self.conditional = shape.has_classes
         self.latent_shape = shape.image
-        self.velocity = UNet(shape.channels, shape.size, config.width, shape.classes if self.conditional else 0)
+        classes = shape.classes if self.conditional else 0
+        self.velocity = UNet(shape.channels, shape.size, config.width, classes)
 
     def players(self) -> dict[str, Player]:
-        return {"velocity": Player(list(self.velocity.parameters()), self.config.learning_rate, betas=(0.9, 0.99))}
+        parameters = list(self.velocity.parameters())
+        return {"velocity": Player(parameters, self.config.learning_rate, betas=(0.9, 0.99))}
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         x_1, x_0 = real, torch.randn(real.shape, generator=rng, device=rng.device)
@@ -63,7 +68,7 @@ class FlowMatching(Method):
         yield "velocity", (self.velocity(x_t, t, labels) - (x_1 - x_0)).square().mean()
 
     def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """matching_loss: |v(x_t, t, y) - (x_1 - x_0)|^2, mean over pixels, at times drawn as in training and no class hidden."""
+        """matching_loss: the training loss per image, without label dropout."""
         x_1, x_0 = real, torch.randn(real.shape, generator=rng, device=rng.device)
         t = torch.randn(len(real), generator=rng, device=rng.device).sigmoid()
         labels = torch.where(labels < 0, self.shape.classes, labels)
@@ -73,21 +78,21 @@ class FlowMatching(Method):
     def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
         x = latents
         even = [step / self.config.steps for step in range(self.config.steps + 1)]
-        for t, after in pairwise(u * u for u in even):  # finer near the noise, where the picture is decided
-            dt, v = after - t, self.guided(x, t, labels)
-            if self.config.solver == "heun" and after < 1:
-                v = (v + self.guided(x + dt * v, after, labels)) / 2
+        for t, t_next in pairwise(u * u for u in even):  # small steps near the noise: they decide the picture
+            dt, v = t_next - t, self.guided_velocity(x, t, labels)
+            if self.config.solver == "heun" and t_next < 1:
+                v = (v + self.guided_velocity(x + dt * v, t_next, labels)) / 2
             x = x + dt * v
         return x.clamp(-1, 1)
 
-    def guided(self, x: Tensor, t: float, labels: Tensor) -> Tensor:
-        """The velocity at time t, guided towards the class where there is one and guidance is not 1."""
+    def guided_velocity(self, x: Tensor, t: float, labels: Tensor) -> Tensor:
+        """The velocity at time t, with classifier-free guidance where there are classes."""
         time = torch.full((len(x),), t, device=x.device)
         velocity: Tensor = self.velocity(x, time, labels)
         if not self.conditional or self.config.guidance == 1:
             return velocity
-        free = self.velocity(x, time, torch.full_like(labels, self.shape.classes))
-        return torch.lerp(free, velocity, self.config.guidance)
+        without_class = self.velocity(x, time, torch.full_like(labels, self.shape.classes))
+        return torch.lerp(without_class, velocity, self.config.guidance)
 
 
 def time_features(t: Tensor, width: int) -> Tensor:
@@ -98,7 +103,7 @@ def time_features(t: Tensor, width: int) -> Tensor:
 
 
 class Residual(nn.Module):
-    """x + conv(silu(scale, shift (norm(conv(silu(norm(x))))))), scale and shift from the embedding."""
+    """Residual block of two convolutions; the embedding sets scale and shift after the second norm."""
 
     def __init__(self, fan_in: int, fan_out: int, embedding: int) -> None:
         super().__init__()
@@ -118,10 +123,11 @@ class Residual(nn.Module):
 
 
 class UNet(nn.Module):
-    """A small U-Net on patches, of two resolutions: v(x, t, label): (B, C, S, S), (B,), (B,) -> (B, C, S, S). Label `classes` means none.
+    """A small U-Net on patches, with two resolutions: x (B, C, S, S), t (B,), labels (B,) -> v (B, C, S, S).
 
-    x also goes past the network, times a gain that depends on time (Karras 2022's skip): a large patch has more numbers than
-    the network has channels, and noise that cannot reach the output would stay in the picture.
+    The label `classes` means no class. A skip connection adds x to the output, times a gain that depends on
+    time (as Karras 2022). Without it, where a patch has more numbers than the network has channels, part of
+    the noise could not reach the output and would stay in the picture.
     """
 
     def __init__(self, channels: int, size: int, width: int, classes: int) -> None:
@@ -134,7 +140,8 @@ class UNet(nn.Module):
         self.start = nn.Conv2d(pixels, width, 3, padding=1)
         self.fine = Residual(width, width, embedding)
         self.down = nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)
-        self.coarse1, self.coarse2 = Residual(2 * width, 2 * width, embedding), Residual(2 * width, 2 * width, embedding)
+        self.coarse1 = Residual(2 * width, 2 * width, embedding)
+        self.coarse2 = Residual(2 * width, 2 * width, embedding)
         self.up = nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1)
         self.merge = Residual(2 * width, width, embedding)
         last = nn.Conv2d(width, pixels, 3, padding=1)
@@ -152,4 +159,5 @@ class UNet(nn.Module):
         fine = self.fine(self.start(patches), embedding)
         coarse = self.coarse2(self.coarse1(self.down(fine), embedding), embedding)
         merged = self.merge(torch.cat([fine, self.up(coarse)], dim=1), embedding)
-        return F.pixel_shuffle(self.end(merged) + self.past(embedding)[:, :, None, None] * patches, self.patch)
+        skipped = self.past(embedding)[:, :, None, None] * patches
+        return F.pixel_shuffle(self.end(merged) + skipped, self.patch)

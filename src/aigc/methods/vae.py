@@ -1,11 +1,12 @@
 """Variational autoencoder (Kingma & Welling 2013) with the beta of Higgins et al. 2017.
 
-    loss = E_q[-log p(x|z)] + beta KL(q(z|x) || p(z)),    q = N(mean(x), exp(log_variance(x))),  p(z) = N(0, I)
+    loss = E_q[-log p(x|z)] + beta KL(q(z|x) || p(z)),   q = N(mean(x), exp(log_variance(x))),  p(z) = N(0, I)
 
-Both terms are sums over dimensions and means over pictures: averaging one and summing the other is the commonest
-mistake. p(x|z) is Bernoulli on [0, 1], or Gaussian on [-1, 1] with a standard deviation that is given or learned in
-closed form (Rybkin et al. 2021). The KL term may rise slowly (Bowman 2016), and a dimension may be left its first
-nats for free (Kingma 2016), so that the decoder learns to use the latents before they are priced.
+Both terms are summed over dimensions and averaged over pictures. To average one and sum the other is a common
+mistake. p(x|z) is Bernoulli on [0, 1], or Gaussian on [-1, 1] with a fixed standard deviation or one
+learned in closed form (Rybkin et al. 2021). Two options keep latent dimensions in use early in training:
+beta may rise from 0 (kl_warmup, Bowman 2016), and each dimension may have its first nats of KL at no cost
+(free_bits, Kingma 2016).
 """
 
 from collections.abc import Iterator
@@ -27,9 +28,10 @@ class VAEConfig(EncodingConfig):
 
 
 class VAE(Encoding):
+    config: VAEConfig
+
     def __init__(self, config: VAEConfig, shape: Shape) -> None:
         super().__init__(config, shape, outputs=2)
-        self.config = config
         self.deviation = None if config.deviation == "learned" else config.deviation
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -38,29 +40,39 @@ class VAE(Encoding):
         return mean, log_variance
 
     def codes(self, images: Tensor) -> Tensor:
+        """The means of q(z|x): (B, latent)."""
         return self.posterior(images)[0]
 
-    def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+    def terms(self, real: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """-log p(x|z) (B,) at one draw of z ~ q(z|x), and the KL per dimension (B, latent), in nats."""
         mean, log_variance = self.posterior(real)
-        logits = self.decoder(mean + (log_variance / 2).exp() * self.latents(len(real), rng))
-        price = kl(mean, log_variance).mean(0).clamp(min=self.config.free_bits).sum()
-        yield "autoencoder", self.misfit(logits, real, self.deviation).mean() + self.beta() * price
+        z = mean + (log_variance / 2).exp() * self.latents(len(real), rng)
+        return self.reconstruction_loss(self.decoder(z), real, self.deviation), kl(mean, log_variance)
+
+    def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        reconstruction, divergence = self.terms(real, rng)
+        kl_loss = divergence.mean(0).clamp(min=self.config.free_bits).sum()
+        yield "autoencoder", reconstruction.mean() + self.beta() * kl_loss
 
     def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """elbo: nats a picture, at beta 1 and one draw of z, beside the reconstruction error. bernoulli: of the picture made
-        black and white at random, each pixel by its grey; gaussian: a density on [-1, 1]. The two do not compare."""
-        if self.likelihood == "gaussian" and self.deviation is None:
-            return super().own_measures(real, labels, rng)  # a variance fitted to the pictures that are judged gives no bound
-        mean, log_variance = self.posterior(real)
-        logits = self.decoder(mean + (log_variance / 2).exp() * self.latents(len(real), rng))
-        elbo = -self.misfit(logits, real, self.deviation) - kl(mean, log_variance).sum(1)
-        return {**super().own_measures(real, labels, rng), "elbo": elbo}
+        """reconstruction_error, and elbo: nats per picture at beta 1 and one draw of z, where it is a bound.
+
+        bernoulli: of the picture with pixels drawn black or white. gaussian: of a density on [-1, 1]. The two
+        cannot be compared. A learned variance is fitted to the measured pictures themselves: that gives no
+        bound.
+        """
+        measures = super().own_measures(real, labels, rng)
+        if self.config.likelihood == "gaussian" and self.deviation is None:
+            return measures
+        reconstruction, divergence = self.terms(real, rng)
+        return {**measures, "elbo": -reconstruction - divergence.sum(1)}
 
     def beta(self) -> float:
-        """The weight of the KL term now: rising linearly over the first share `kl_warmup` of the run."""
-        return self.config.beta * (min(1.0, self.progress / self.config.kl_warmup) if self.config.kl_warmup else 1.0)
+        """The weight of the KL term now: it rises linearly over the first share `kl_warmup` of the run."""
+        warmup = self.config.kl_warmup
+        return self.config.beta * (min(1.0, self.progress / warmup) if warmup else 1.0)
 
 
 def kl(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, exp(log_variance)) || N(0, 1)) in nats, a dimension: (B, d) (Kingma & Welling 2013, appendix B)."""
+    """KL(N(mean, exp(log_variance)) || N(0, 1)) in nats: (B, d) (Kingma & Welling 2013, appendix B)."""
     return (mean.square() + log_variance.exp() - 1 - log_variance) / 2

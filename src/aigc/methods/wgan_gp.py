@@ -1,11 +1,13 @@
-"""Wasserstein GAN with gradient penalty (Gulrajani et al. 2017): a critic that estimates a distance, not a probability.
+"""Wasserstein GAN with gradient penalty (Gulrajani et al. 2017): a critic that estimates a distance, not a
+probability.
 
     critic     E[D(G(z))] - E[D(x)] + lambda E[(|grad D(x^)| - 1)^2],    x^ = e x + (1 - e) G(z),  e ~ U(0, 1)
     generator  -E[D(G(z))]
 
-The critic takes n_critic steps, each on a fresh batch, before the generator takes one. No batch normalisation in the
-critic: the penalty is on the gradient at one picture, which a normalised batch does not have. The penalty may be lazy, and
-then acts on one step in `penalty_every`, so much the stronger there.
+The critic takes n_critic steps, each on a fresh batch, before the generator takes one. The critic has no
+batch normalisation: the penalty is on the gradient at each single picture, and a normalised score depends
+on the whole batch. The penalty may be lazy: it then acts with probability 1 / penalty_every and
+penalty_every times the weight.
 """
 
 from collections.abc import Iterator
@@ -14,41 +16,47 @@ import torch
 from torch import Tensor
 
 from aigc.core.config import Count, Positive
+from aigc.core.randomness import on_host
 from aigc.methods.families import convolutional
 from aigc.methods.families.adversarial import Adversarial
 from aigc.model.contract import Shape
 
 
-class WGANGPConfig(convolutional.PyramidConfig):
+class WGANGPConfig(convolutional.ConvolutionalConfig):
     n_critic: Count
     gradient_penalty: Positive
 
 
 class WGANGP(Adversarial):
+    config: WGANGPConfig
+
     def __init__(self, config: WGANGPConfig, shape: Shape) -> None:
-        super().__init__(config, shape)
-        self.n_critic = self.reals_per_update = config.n_critic
-        self.strength = config.gradient_penalty
-        self.play(*convolutional.players(config, shape))
+        super().__init__(config, shape, *convolutional.networks(config, shape))
+        self.batches_per_update = config.n_critic
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
-        for batch in real.chunk(self.n_critic):
+        host_rng = on_host(rng)
+        for batch in real.chunk(self.config.n_critic):
             with torch.no_grad():
-                fake = self.view(self.generator(self.latents(len(batch), rng)), rng)
-            batch = self.view(batch, rng)
+                fake = self.augmented(self.generator(self.latents(len(batch), rng)), rng)
+            batch = self.augmented(batch, rng)
             distance = self.critic(batch).mean() - self.critic(fake).mean()
-            yield "critic", self.off_slope_one(batch, fake, rng) - distance + self.penalty(batch, fake, (), rng)
-        yield "generator", -self.critic(self.view(self.generator(self.latents(len(batch), rng)), rng)).mean()
+            penalty = self.gradient_penalty(batch, fake, rng, host_rng)
+            yield "critic", penalty - distance + self.r1_r2_penalty(batch, fake, (), host_rng)
+        fake = self.augmented(self.generator(self.latents(len(batch), rng)), rng)
+        yield "generator", -self.critic(fake).mean()
 
-    def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """The critic's estimate of the Wasserstein distance beside its accuracy on pairs."""
-        distance = self.critic(real) - self.critic(self.sample(labels, rng))
-        return {**super().own_measures(real, labels, rng), "wasserstein_estimate": distance}
-
-    def off_slope_one(self, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-        """lambda E[(|grad D(x^)| - 1)^2] between pairs of real and generated pictures (eq. 3), lazily."""
-        weight = self.laziness(rng)
+    def gradient_penalty(self, real: Tensor, fake: Tensor, rng: torch.Generator,
+                         host_rng: torch.Generator) -> Tensor:
+        """lambda E[(|grad D(x^)| - 1)^2], x^ between real and generated images (eq. 3), lazily."""
+        weight = self.lazy_weight(host_rng)
         if weight == 0:
             return real.new_zeros(())
         e = torch.rand(len(real), 1, 1, 1, generator=rng, device=rng.device)
-        return weight * self.strength * (self.slope(torch.lerp(fake.float(), real.float(), e)).norm(dim=1) - 1).square().mean()
+        norm = self.critic_gradient(torch.lerp(fake.float(), real.float(), e)).norm(dim=1)
+        return weight * self.config.gradient_penalty * (norm - 1).square().mean()
+
+    def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
+        """wasserstein_estimate: the critic's estimate of the distance, beside its accuracy on pairs."""
+        distance = self.critic(real) - self.critic(self.sample(labels, rng))
+        return {**super().own_measures(real, labels, rng), "wasserstein_estimate": distance}

@@ -1,1 +1,1 @@
-"""What a generative method is, how a trained one lies on disk, and how it is sampled. Knows no method by name."""
+"""The interface of a generative method, a trained model on disk, and sampling. Knows no method by name."""

@@ -1,7 +1,7 @@
-"""What a method is: named players, updates that yield (player, loss), and a sampler. The training loop knows no more.
+"""The interface of a method: named players, updates that yield (player, loss), and a sampler.
 
-Model space is float32 in [-1, 1], NCHW. What a method can do beyond this contract is a capability that it declares
-(see Method); whoever needs it asks for the capability, never for a class.
+The training loop uses nothing else. Images are float32 in [-1, 1], NCHW. What a method can do beyond this
+interface it declares as a capability (see Method). Callers test for the capability, never for a class.
 """
 
 from abc import ABC, abstractmethod
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 from aigc.core.config import FEWEST_CLASSES, Count, Positive, Section, Share
 
 LearningRate = Annotated[float, Field(gt=0, le=1)]
-NEARLY_PARALLEL = 1e-4  # sine of the angle below which the straight line is taken: there is no arc, or none that is the shortest
+NEARLY_PARALLEL = 1e-4  # sine of an angle; below it slerp divides by almost 0, so a straight line is used
 
 
 class MethodConfig(Section):
-    """What the loop needs to know of every method; a method's own config adds to it."""
+    """The settings that the training loop reads. A method's own config adds to them."""
 
     images: Count
     batch_size: Count
@@ -35,7 +35,7 @@ class MethodConfig(Section):
 
 @dataclass(frozen=True)
 class Shape:
-    """The pictures that a model is built for: square, `size` pixels a side, `classes` labels (0 = unlabelled)."""
+    """The images that a model is built for: `size` x `size` pixels, `classes` labels (0 = unlabelled)."""
 
     channels: int
     size: int
@@ -59,7 +59,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Player:
-    """A named group of parameters that one Adam optimizer moves."""
+    """A group of parameters with one Adam optimizer."""
 
     parameters: list[nn.Parameter]
     learning_rate: float
@@ -69,11 +69,11 @@ class Player:
 class Trainable(nn.Module, ABC):
     """What the loop can train.
 
-    reals_per_update: how many batches of fresh real pictures one call of `updates` is given, stacked.
-    progress: share of the run that is done, in [0, 1); the loop sets it before it calls `updates`.
+    batches_per_update: how many batches of real images `updates` receives in one call, concatenated.
+    progress: the share of the run that is done, in [0, 1); the loop sets it before it calls `updates`.
     """
 
-    reals_per_update = 1
+    batches_per_update = 1
     progress = 0.0
 
     def __init__(self, shape: Shape) -> None:
@@ -82,23 +82,23 @@ class Trainable(nn.Module, ABC):
 
     @abstractmethod
     def players(self) -> dict[str, Player]:
-        """The optimizers' view of the parameters."""
+        """The parameters by player: one optimizer each."""
 
     @abstractmethod
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         """Yield (player, scalar loss); the loop steps that player's optimizer before it resumes the method.
 
-        real: float32 (B * reals_per_update, C, H, W) in [-1, 1]. labels: int64 (B * reals_per_update,), -1 = none.
-        rng: the only source of randomness; equal rng, equal losses.
+        real: float32 (B * batches_per_update, C, H, W) in [-1, 1]. labels: int64 (B * batches_per_update,),
+        -1 = none. rng: the only source of randomness: the same rng gives the same losses.
         """
 
 
 class Method(Trainable):
-    """A generative method with its networks: latents of a distribution that is easy to sample, decoded to pictures.
+    """A generative method with its networks: latents from a simple distribution are decoded to images.
 
-    Capabilities, each declared by the method that has it:
-    conditional: the labels steer what is generated. needs_classes: it cannot be trained without labels.
-    reconstructs: `reconstruct` gives a picture back through its latent. interpolates: `between` two latents lie others.
+    Capabilities, declared by the methods that have them:
+    conditional: the labels decide the class of the samples. needs_classes: training needs labels.
+    reconstructs: it implements `reconstruct`. interpolates: it implements `interpolate`.
 
     latent_shape: the shape of one latent; the method sets it.
     """
@@ -109,40 +109,40 @@ class Method(Trainable):
     interpolates = True
     latent_shape: tuple[int, ...]
 
-    def conclude(self, batches: Iterable[Tensor], seed: int) -> None:
-        """What is fitted once, after training, under the averaged weights: batches of all training pictures. Default: nothing."""
+    def fit_after_training(self, batches: Iterable[Tensor], seed: int) -> None:
+        """Fit what needs the final, averaged weights. batches: all training images. Default: nothing."""
 
     def latents(self, count: int, rng: torch.Generator, temperature: float = 1.0) -> Tensor:
-        """z ~ N(0, temperature^2 I): float32 (count, *latent_shape). Below 1: likelier pictures that differ less."""
+        """z ~ N(0, temperature^2 I): float32 (count, *latent_shape). Below 1: more typical, less diverse."""
         return temperature * torch.randn(count, *self.latent_shape, generator=rng, device=rng.device)
 
     def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """What this family is judged by beside its samples: measure -> one value a picture, float32 or bool (B,). Default: nothing.
+        """The family's own measures beside those of samples: name -> float32 or bool (B,). Default: none.
 
-        real, labels, rng: as `updates` gets them, from pictures that it never saw; the model is in eval mode.
+        real, labels, rng: as for `updates`, but not of the training. The model is in eval mode.
         """
         return {}
 
     @abstractmethod
     def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """The picture of each latent: float32 (B, C, H, W) in [-1, 1]. Unconditional methods ignore the labels."""
+        """The image of each latent: float32 (B, C, H, W) in [-1, 1]. labels: of conditional methods only."""
 
-    def between(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
-        """Latents on the way from `start` to `end`, both (B, *latent_shape), at `share` (B,) in [0, 1] of it.
+    def interpolate(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
+        """Latents between `start` (share 0) and `end` (share 1), both (B, *latent_shape); share (B,).
 
-        Spherical, since Gaussian latents lie near a sphere and the straight line leaves it (White 2016).
+        Spherical: Gaussian latents are near a sphere, and a straight line leaves it (White 2016).
         """
         return slerp(start, end, share)
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """Pictures through encoder and decoder, without noise: float32 (B, C, H, W) -> the same, in [-1, 1].
+        """Images through encoder and decoder, without noise: float32 (B, C, H, W) in [-1, 1] -> the same.
 
-        Only of methods that declare `reconstructs`.
+        Only for methods with the capability `reconstructs`.
         """
         raise TypeError(f"{type(self).__name__} does not reconstruct pictures")
 
     def sample(self, labels: Tensor, rng: torch.Generator, temperature: float = 1.0) -> Tensor:
-        """New pictures, one a label: float32 (len(labels), C, H, W) in [-1, 1]."""
+        """New images, one for each label: float32 (len(labels), C, H, W) in [-1, 1]."""
         return self.decode(self.latents(len(labels), rng, temperature), labels)
 
 

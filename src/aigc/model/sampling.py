@@ -1,6 +1,7 @@
-"""Samples in blocks of a fixed size, so that picture i is the same bytes however many were asked for.
+"""Samples in blocks of a fixed size, so that the bytes of sample i do not depend on the number of samples.
 
-Block b draws from (seed, b) alone, and the last block is computed whole and cut. Changing BLOCK changes every sample.
+Block b draws from (seed, b) alone. The last block is computed in full and then cut. A new BLOCK changes
+every sample.
 """
 
 import time
@@ -26,29 +27,31 @@ class GenerateConfig(Section):
 
 
 def default_labels(method: Method, count: int, first: int = 0) -> Tensor:
-    """Picture i of a conditional method is of class i mod classes; of another method it is unlabelled: int64 (count,).
+    """Sample i has class i mod classes for a conditional method, else no label: int64 (count,).
 
-    first: i of the first label.
+    first: the index i of the first label.
     """
     index = torch.arange(first, first + count)
     return index % method.shape.classes if method.conditional else torch.full_like(index, UNLABELLED)
 
 
 def check_labels(method: Method, labels: Tensor) -> None:
-    """Raises ConfigError when a label cannot be sampled by this method."""
+    """Raises ConfigError when this method cannot sample one of the labels."""
     if not method.conditional:
         if (labels != UNLABELLED).any():
             raise ConfigError("this method cannot be asked for a class: it was not trained with labels")
     elif ((labels < 0) | (labels >= method.shape.classes)).any():
         bad = labels[(labels < 0) | (labels >= method.shape.classes)][0]
-        raise ConfigError(f"label {int(bad)} is out of range: this model knows 0 to {method.shape.classes - 1}")
+        last = method.shape.classes - 1
+        raise ConfigError(f"label {int(bad)} is out of range: this model knows 0 to {last}")
 
 
-def blocks(method: Method, seed: int, count: int, labels: Tensor | None = None, temperature: float = 1.0) -> Iterator[Tensor]:
+def blocks(method: Method, seed: int, count: int, labels: Tensor | None = None,
+           temperature: float = 1.0) -> Iterator[Tensor]:
     """Yield `count` samples as uint8 (b, C, H, W) on the CPU, block by block.
 
-    method: in eval mode, on the device that samples. labels: int64 (count,), default `default_labels`. temperature:
-    of the latents, see Method.latents.
+    method: in eval mode; its device computes. labels: int64 (count,), default `default_labels`.
+    temperature: of the latents, see Method.latents.
     """
     labels = default_labels(method, count) if labels is None else labels
     check_labels(method, labels)
@@ -58,7 +61,10 @@ def blocks(method: Method, seed: int, count: int, labels: Tensor | None = None, 
 
 @torch.inference_mode()
 def one_block(method: Method, seed: int, number: int, labels: Tensor, temperature: float = 1.0) -> Tensor:
-    """The first len(labels) samples of one block as uint8 (len(labels), C, H, W) on the CPU; a row depends on its own label alone."""
+    """The first len(labels) samples of one block: uint8 (len(labels), C, H, W) on the CPU.
+
+    Each sample depends on its own label only.
+    """
     device = next(method.parameters()).device
     padded = torch.cat([labels, labels[-1:].expand(BLOCK - len(labels))]).to(device)
     images = method.sample(padded, generator(seed, Purpose.SAMPLE, number, device), temperature)
@@ -67,27 +73,30 @@ def one_block(method: Method, seed: int, number: int, labels: Tensor, temperatur
 
 @torch.inference_mode()
 def interpolations(method: Method, seed: int, rows: int, columns: int) -> Tensor:
-    """`rows` ways from one latent to another in `columns` pictures: uint8 (rows * columns, C, H, W), row by row.
+    """`rows` interpolations between two latents in `columns` images each: uint8 (rows * columns, C, H, W).
 
-    A conditional method keeps one class a row.
+    A conditional method keeps one class per row.
     """
     device = next(method.parameters()).device
     rng = generator(seed, Purpose.INTERPOLATE, 0, device)
     start, end = (method.latents(rows, rng).repeat_interleave(columns, 0) for _ in range(2))
     share = torch.linspace(0, 1, columns, device=device).repeat(rows)
     labels = default_labels(method, rows).repeat_interleave(columns).to(device)
-    return as_bytes(method.decode(method.between(start, end, share), labels)).cpu()
+    return as_bytes(method.decode(method.interpolate(start, end, share), labels)).cpu()
 
 
 @torch.inference_mode()
 def reconstructions(method: Method, images: Tensor) -> Tensor:
-    """Pictures through encoder and decoder: uint8 (N, C, H, W) on the CPU -> the same."""
+    """Images through encoder and decoder: uint8 (N, C, H, W) on the CPU -> the same."""
     device = next(method.parameters()).device
     return as_bytes(method.reconstruct(as_model_space(images.to(device)))).cpu()
 
 
 def pace(method: Method, count: int = BLOCK) -> float:
-    """Pictures a second, over `count` pictures after one block to warm up. It varies with the machine and its load: for MLflow only."""
+    """Samples per second, over `count` samples after one block to warm up.
+
+    It varies with the machine and its load, so it is for MLflow only.
+    """
     for _ in blocks(method, 0, BLOCK):
         pass
     start = time.monotonic()

@@ -1,1 +1,1 @@
-"""Blocks that more than one method uses."""
+"""Networks, layers and augmentations that more than one method uses."""

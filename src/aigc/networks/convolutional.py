@@ -1,4 +1,4 @@
-"""Convolutional generator and critic on a pyramid of sizes, with or without classes."""
+"""Convolutional generator and critic, with or without classes."""
 
 import itertools
 
@@ -25,38 +25,44 @@ class ConditionalBatchNorm2d(nn.Module):
 
 
 class Generator(nn.Module):
-    """z (B, latent) [, labels (B,)] -> (B, channels, size, size) in [-1, 1]: transposed convolutions, doubled once a level.
+    """z (B, latent) [, labels (B,)] -> images (B, channels, size, size) in [-1, 1].
 
-    hidden: units of a layer between the latents and the coarsest grid, 0 = none. With it one smooth law of latents can be
-    bent into kinds that lie apart before any place is drawn.
+    A dense layer gives the coarsest level; each transposed convolution doubles the side. levels, side: from
+    `blocks.pyramid`. hidden: units of a dense layer before the coarsest level, 0 = none. That layer can
+    separate classes before any spatial position is generated.
     """
 
-    def __init__(self, latent: int, levels: list[int], side: int, channels: int, classes: int = 0, hidden: int = 0) -> None:
+    def __init__(self, latent: int, levels: list[int], side: int, channels: int, classes: int = 0,
+                 hidden: int = 0) -> None:
         super().__init__()
         self.classes = classes
         widths = [latent, *filter(None, [hidden]), levels[-1] * side**2]
         self.start = nn.Sequential(blocks.mlp(widths), nn.Unflatten(1, (levels[-1], side, side)))
-        self.norms = nn.ModuleList(ConditionalBatchNorm2d(width, classes) if classes else nn.BatchNorm2d(width)
-                                   for width in reversed(levels[1:]))
+        self.norms = nn.ModuleList(
+            ConditionalBatchNorm2d(width, classes) if classes else nn.BatchNorm2d(width)
+            for width in reversed(levels[1:]))
         self.ups = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 4, 2, 1)
                                  for coarse, fine in itertools.pairwise([*reversed(levels[1:]), channels]))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        x: Tensor = self.start(z).contiguous()  # else batch normalisation takes another way, which is not portable: runtime says why
+        """(B, latent), int64 (B,) -> (B, channels, size, size)"""
+        # BatchNorm of a non-contiguous input calls torch.sqrt, which is not portable: core/runtime.py.
+        x: Tensor = self.start(z).contiguous()
         for norm, up in zip(self.norms, self.ups, strict=True):
             x = up((norm(x, labels) if self.classes else norm(x)).relu())
         return x.tanh()
 
 
-class BatchDeviation(nn.Module):
-    """Appends one channel: how much the pictures of the batch differ, which shows a critic a generator that repeats itself.
+class MinibatchStdDev(nn.Module):
+    """Appends one channel: the standard deviation over the batch, averaged over channels and pixels.
 
-    The standard deviation over the batch, averaged over channels and pixels (Karras et al. 2018, section 3).
+    It lets the critic detect a generator whose images are too similar (Karras et al. 2018, section 3).
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C + 1, H, W)"""
-        # Sums, divided when they are small: the gradient of a mean divides at the size of the batch. No sqrt: runtime says why.
+        # sum / len is cheaper than mean: the gradient of a mean divides a tensor of the batch's size.
+        # x * rsqrt(x), since sqrt is not portable: core/runtime.py.
         mean = x.sum(0) / len(x)
         variance = (x - mean).square().sum(0) / len(x) + 1e-8
         deviation = (variance * variance.rsqrt()).mean()
@@ -64,20 +70,22 @@ class BatchDeviation(nn.Module):
 
 
 class Critic(nn.Module):
-    """(B, channels, size, size) [, labels (B,)] -> (B,) scores: strided convolutions, then one linear score.
+    """Images (B, channels, size, size) [, labels (B,)] -> scores (B,).
 
-    hidden: units of a layer before the score, 0 = none. Without it the score is a sum over places, and no place's share knows
-    what stands elsewhere.
-    see_batch: whether it sees how much a batch varies. A picture's score then hangs on its batch, and so do gradient penalties.
-    With classes the score gains the inner product of features and the class's embedding (Miyato & Koyama 2018, eq. 3).
+    Strided convolutions, then a linear score. levels, side: from `blocks.pyramid`.
+    hidden: units of a dense layer before the score, 0 = none. Without it the score is a sum over positions,
+    and no term of the sum depends on the whole image. see_batch: adds MinibatchStdDev. A score, and a
+    gradient penalty, then depend on the whole batch. With classes, the score gains the inner product of
+    features and class embedding (Miyato & Koyama 2018, eq. 3).
     """
 
-    def __init__(self, channels: int, levels: list[int], side: int, classes: int = 0, hidden: int = 0, see_batch: bool = False) -> None:
+    def __init__(self, channels: int, levels: list[int], side: int, classes: int = 0, hidden: int = 0,
+                 see_batch: bool = False) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for fine, coarse in itertools.pairwise([channels, *levels[1:]]):
             layers += [nn.Conv2d(fine, coarse, 4, 2, 1), nn.LeakyReLU(0.2)]
-        layers += [*([BatchDeviation()] if see_batch else []), nn.Flatten()]
+        layers += [*([MinibatchStdDev()] if see_batch else []), nn.Flatten()]
         features = (levels[-1] + see_batch) * side**2
         if hidden:
             layers += [blocks.Linear(features, hidden), nn.LeakyReLU(0.2)]
@@ -89,6 +97,7 @@ class Critic(nn.Module):
             nn.init.zeros_(self.embed.weight)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(B, channels, size, size), int64 (B,) -> (B,)"""
         features: Tensor = self.trunk(images)
         score: Tensor = self.score(features).flatten()
         if self.embed is None:

@@ -1,1 +1,1 @@
-"""The loop that trains every method, and what it stands on."""
+"""The training loop, and what it uses: batches, the average of the weights, checkpoints."""

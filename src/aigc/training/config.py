@@ -1,4 +1,4 @@
-"""The section `train` of params.yaml: what all trainings share."""
+"""The section `train` of params.yaml: the settings of all trainings."""
 
 from typing import Annotated
 
@@ -19,5 +19,6 @@ class TrainConfig(Section):
     @model_validator(mode="after")
     def _checkpoints_fall_on_intervals(self) -> "TrainConfig":
         if self.intervals % self.checkpoints:
-            raise ValueError(f"intervals ({self.intervals}) must be a multiple of checkpoints ({self.checkpoints})")
+            raise ValueError(f"intervals ({self.intervals}) must be a multiple of checkpoints "
+                             f"({self.checkpoints})")
         return self

@@ -1,4 +1,4 @@
-"""The exponential moving average of a model's weights: what is sampled from, saved and judged."""
+"""The exponential moving average (EMA) of a model's weights. Samples and the saved model use it."""
 
 import copy
 from collections.abc import Callable
@@ -10,8 +10,8 @@ from torch import nn
 T = TypeVar("T", bound=nn.Module)
 
 
-class Average(Generic[T]):
-    """A copy of `model` whose parameters trail it with a half-life in images; buffers are copied as they are."""
+class EMA(Generic[T]):
+    """A copy of `model` with averaged parameters. halflife: in images. Buffers are copied, not averaged."""
 
     def __init__(self, model: T, halflife: float) -> None:
         self.model: T = copy.deepcopy(model).requires_grad_(False)
@@ -19,27 +19,29 @@ class Average(Generic[T]):
 
     @torch.no_grad()
     def update(self, model: T, images_seen: int, images: int) -> None:
-        """Move towards `model` after `images` more pictures.
+        """Average in the weights of `model` after `images` more images.
 
-        The half-life grows with the run (to at most a twentieth of what was seen), so that the start is forgotten
-        (Karras et al. 2020, StyleGAN2-ADA's ramp-up).
+        The half-life is at most a twentieth of `images_seen`, so that the first weights soon count for
+        nothing (Karras et al. 2020, ramp-up of StyleGAN2-ADA).
         """
         halflife = min(self.halflife, max(images_seen, 1) / 20)
-        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - 0.5 ** (images / halflife))
-        for mine, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
-            mine.copy_(theirs)
+        weight = 1 - 0.5 ** (images / halflife)
+        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), weight)
+        for average, current in zip(self.model.buffers(), model.buffers(), strict=True):
+            average.copy_(current)
 
 
 @torch.no_grad()
 def refresh_batch_statistics(model: nn.Module, passes: int, forward: Callable[[int], object]) -> None:
-    """Re-estimate BatchNorm statistics under the averaged weights: the mean over `passes` calls of forward(i)."""
-    normalisations = [layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    """Set the BatchNorm statistics to the mean over `passes` calls: forward(0), forward(1), ..."""
+    batch_norm = nn.modules.batchnorm._BatchNorm
+    normalisations = [layer for layer in model.modules() if isinstance(layer, batch_norm)]
     if not normalisations:
         return
     momenta = [layer.momentum for layer in normalisations]
     for layer in normalisations:
         layer.reset_running_stats()
-        layer.momentum = None  # a plain mean over all passes
+        layer.momentum = None  # the plain mean over all passes
         layer.train()
     for index in range(passes):
         forward(index)

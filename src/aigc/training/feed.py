@@ -1,7 +1,7 @@
-"""Batches of real pictures as a function of the step.
+"""Batches of real images as a function of the step.
 
-On the CPU from the memory map. On another device from its own memory where they fit there, else from the memory map, the next
-batch read while the device works on this one.
+On the CPU they come from the memory map. On another device they come from its own memory if all images fit
+there, else from the memory map: a thread then reads the next batch while the device computes.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,85 +17,97 @@ from aigc.core.runtime import Device
 from aigc.networks import augment
 from aigc.networks.blocks import as_model_space
 
-ROWS = 1 << 12
+ROWS = 1 << 12  # images copied to the device at a time
 
 
 class Feed:
-    """Pictures and labels in a seeded endless order.
+    """Images and labels in a seeded endless order.
 
-    images: uint8 (N, C, H, W), memory-mapped or not. labels: int64 (N,), -1 = unlabelled. balanced: every class
-    equally often. mirror, shift (pixels), crop (least share of the side): each batch's pictures are changed at random, on
-    the device. room: bytes of pictures that the device may hold.
+    images: uint8 (N, C, H, W), memory-mapped or not. labels: int64 (N,), -1 = unlabelled. balanced: every
+    class equally often. mirror, shift (pixels), crop (least share of the side): random augmentation, on the
+    device. memory: bytes that the images may take on the device; default `Device.memory_for_images`.
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int, device: Device, balanced: bool = False,
-                 mirror: bool = False, shift: int = 0, crop: float = 1.0, room: int | None = None) -> None:
-        self.order = BalancedOrder(torch.from_numpy(np.array(labels)), seed) if balanced else Order(len(images), seed)
+    def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int, device: Device,
+                 balanced: bool = False, mirror: bool = False, shift: int = 0, crop: float = 1.0,
+                 memory: int | None = None) -> None:
         self.seed = seed
-        changes: list[tuple[bool, Callable[..., Tensor]]] = [
-            (mirror, augment.mirror), (shift > 0, partial(augment.translate, reach=shift, repeat_edge=True)),
-            (crop < 1, partial(augment.crop, least=crop))]
-        self.changes = [change for is_wanted, change in changes if is_wanted]
+        self.order = Order(len(images), seed)
+        if balanced:
+            self.order = BalancedOrder(torch.from_numpy(np.array(labels)), seed)
+        self.augmentations: list[Callable[..., Tensor]] = []
+        if mirror:
+            self.augmentations.append(augment.mirror)
+        if shift > 0:
+            self.augmentations.append(partial(augment.translate, most=shift, repeat_edge=True))
+        if crop < 1:
+            self.augmentations.append(partial(augment.crop, least=crop))
         self.device = device.torch_device
         self.images: np.ndarray | Tensor = images
         self.labels: np.ndarray | Tensor = labels
-        self.ahead: _Ahead | None = None
-        if images.nbytes > (device.room() if room is None else room):
-            self.ahead = _Ahead(self)
+        self.prefetch: _Prefetch | None = None
+        if images.nbytes > (device.memory_for_images() if memory is None else memory):
+            self.prefetch = _Prefetch(self)
         elif self.device.type != "cpu":
             self.images = torch.empty(images.shape, dtype=torch.uint8, device=self.device)
-            for start in range(0, len(images), ROWS):  # never all of it in the host's memory
+            for start in range(0, len(images), ROWS):  # so that the host never holds all of them
                 self.images[start:start + ROWS] = torch.from_numpy(np.array(images[start:start + ROWS]))
             self.labels = torch.from_numpy(np.array(labels)).to(self.device)
 
     def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """Batch number `step`: float32 (size, C, H, W) in [-1, 1] and int64 (size,)."""
-        images, labels = self.ahead.take(step, size) if self.ahead else self.read(step, size)
-        images, labels = as_model_space(images.to(self.device, non_blocking=True)), labels.to(self.device, non_blocking=True)
-        if self.changes:
+        """Batch number `step` on the device: float32 (size, C, H, W) in [-1, 1] and int64 (size,)."""
+        images, labels = self.prefetch.get(step, size) if self.prefetch else self.read(step, size)
+        images = as_model_space(images.to(self.device, non_blocking=True))
+        labels = labels.to(self.device, non_blocking=True)
+        if self.augmentations:
             rng = generator(self.seed, Purpose.AUGMENT, step, self.device)
-            for change in self.changes:
-                images = change(images, rng=rng)
+            for augmentation in self.augmentations:
+                images = augmentation(images, rng=rng)
         return images, labels
 
     def read(self, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """Batch number `step` from where the pictures lie: uint8 (size, C, H, W) and int64 (size,)."""
+        """Batch number `step`, where the images are stored: uint8 (size, C, H, W) and int64 (size,)."""
         return self._rows(self.order.indices(step * size, size))
 
     def all(self, size: int) -> Iterator[Tensor]:
-        """Every picture once, in the order of the array: float32 (up to size, C, H, W)."""
+        """Every image once, in the order of the array: float32 (up to size, C, H, W)."""
         for start in range(0, self.order.count, size):
-            yield as_model_space(self._rows(torch.arange(start, min(start + size, self.order.count)))[0].to(self.device))
+            rows = torch.arange(start, min(start + size, self.order.count))
+            yield as_model_space(self._rows(rows)[0].to(self.device))
 
-    def _rows(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    def _rows(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         if isinstance(self.images, Tensor) and isinstance(self.labels, Tensor):
-            chosen = chosen.to(self.device)
-            return self.images[chosen], self.labels[chosen]
-        rows = chosen.numpy()
-        return torch.from_numpy(self.images[rows]), torch.from_numpy(self.labels[rows])
+            rows = _pinned(rows, self.device).to(self.device, non_blocking=True)
+            return self.images[rows], self.labels[rows]
+        indices = rows.numpy()
+        return torch.from_numpy(self.images[indices]), torch.from_numpy(self.labels[indices])
 
 
-class _Ahead:
-    """One thread that reads batch `step + 1` once batch `step` was taken: it alone asks the feed's order."""
+class _Prefetch:
+    """A thread that reads batch `step + 1` after batch `step` was taken. Only it uses the feed's order."""
 
     def __init__(self, feed: Feed) -> None:
         self.feed = feed
-        self.thread = ThreadPoolExecutor(1, "reads pictures ahead")
-        self.asked: tuple[tuple[int, int], Future[tuple[Tensor, Tensor]]] | None = None
+        self.thread = ThreadPoolExecutor(1, "prefetch")
+        self.requested: tuple[tuple[int, int], Future[tuple[Tensor, Tensor]]] | None = None
 
-    def take(self, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """What `feed.read(step, size)` gives, page-locked where the device is CUDA's."""
-        if self.asked is None or self.asked[0] != (step, size):
-            self.ask(step, size)
-        assert self.asked is not None
-        found = self.asked[1].result()
-        self.ask(step + 1, size)
-        return found
+    def get(self, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """The result of `feed.read(step, size)`, pinned for CUDA."""
+        if self.requested is None or self.requested[0] != (step, size):
+            self._request(step, size)
+        assert self.requested is not None
+        batch = self.requested[1].result()
+        self._request(step + 1, size)
+        return batch
 
-    def ask(self, step: int, size: int) -> None:
-        """Have a batch read."""
-        self.asked = (step, size), self.thread.submit(self.read, step, size)
+    def _request(self, step: int, size: int) -> None:
+        self.requested = (step, size), self.thread.submit(self._read, step, size)
 
-    def read(self, step: int, size: int) -> tuple[Tensor, Tensor]:
+    def _read(self, step: int, size: int) -> tuple[Tensor, Tensor]:
         images, labels = self.feed.read(step, size)
-        return (images.pin_memory(), labels.pin_memory()) if self.feed.device.type == "cuda" else (images, labels)
+        return _pinned(images, self.feed.device), _pinned(labels, self.feed.device)
+
+
+def _pinned(tensor: Tensor, device: torch.device) -> Tensor:
+    """`tensor` in page-locked memory for CUDA: only from there does a copy to the GPU not block the host."""
+    return tensor.pin_memory() if device.type == "cuda" else tensor

@@ -1,12 +1,12 @@
-"""What all adversarial methods share, each option once: the game, its losses, penalties and augmentation.
+"""What all adversarial methods share, each option once: the losses, the gradient penalties, the augmentation.
 
-A page (gan, dcgan, cgan, wgan_gp) brings two networks; this file brings the rules. With D the critic's logits:
+A page (gan, dcgan, cgan, wgan_gp) brings the two networks. With D the critic's logits:
 
-    non_saturating  D: softplus(-D(x)) + softplus(D(G(z)))      G: softplus(-D(G(z)))        Goodfellow 2014
-    minimax         D: the same                                 G: -softplus(D(G(z)))        Goodfellow 2014, eq. 1
-    hinge           D: relu(1 - D(x)) + relu(1 + D(G(z)))       G: -D(G(z))                  Lim & Ye 2017
-    least_squares   D: (D(x) - 1)^2 / 2 + D(G(z))^2 / 2         G: (D(G(z)) - 1)^2 / 2       Mao 2017
-    relativistic    D: softplus(-(D(x) - D(G(z))))              G: softplus(-(D(G(z)) - D(x)))  Jolicoeur-Martineau 2019
+    non_saturating  D: softplus(-D(x)) + softplus(D(G(z)))  G: softplus(-D(G(z)))           Goodfellow 2014
+    minimax         D: the same                             G: -softplus(D(G(z)))           Goodfellow 2014
+    hinge           D: relu(1 - D(x)) + relu(1 + D(G(z)))   G: -D(G(z))                     Lim & Ye 2017
+    least_squares   D: (D(x) - 1)^2 / 2 + D(G(z))^2 / 2     G: (D(G(z)) - 1)^2 / 2          Mao 2017
+    relativistic    D: softplus(-(D(x) - D(G(z))))          G: softplus(-(D(G(z)) - D(x)))  Jolicoeur 2019
 """
 
 from collections.abc import Callable, Iterator
@@ -19,24 +19,25 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from aigc.core.config import Count, NonNegative, Share
+from aigc.core.randomness import on_host
 from aigc.model.contract import LearningRate, Method, MethodConfig, Player, Shape
 from aigc.networks import augment
 
-Game = Literal["non_saturating", "minimax", "hinge", "least_squares", "relativistic"]
+GANLoss = Literal["non_saturating", "minimax", "hinge", "least_squares", "relativistic"]
 
 
 def _logistic(real: Tensor, fake: Tensor) -> Tensor:
     return F.softplus(-real).mean() + F.softplus(fake).mean()
 
 
-CRITIC_LOSSES: dict[Game, Callable[[Tensor, Tensor], Tensor]] = {
+CRITIC_LOSSES: dict[GANLoss, Callable[[Tensor, Tensor], Tensor]] = {
     "non_saturating": _logistic,
     "minimax": _logistic,
     "hinge": lambda real, fake: F.relu(1 - real).mean() + F.relu(1 + fake).mean(),
     "least_squares": lambda real, fake: ((real - 1).square().mean() + fake.square().mean()) / 2,
     "relativistic": lambda real, fake: F.softplus(-(real - fake)).mean(),
 }
-GENERATOR_LOSSES: dict[Game, Callable[[Tensor, Tensor], Tensor]] = {
+GENERATOR_LOSSES: dict[GANLoss, Callable[[Tensor, Tensor], Tensor]] = {
     "non_saturating": lambda real, fake: F.softplus(-fake).mean(),
     "minimax": lambda real, fake: -F.softplus(fake).mean(),
     "hinge": lambda real, fake: -fake.mean(),
@@ -61,100 +62,110 @@ class AdversarialConfig(MethodConfig):
     brightness: Share
 
 
-class GameConfig(AdversarialConfig):
-    loss: Game
+class GANLossConfig(AdversarialConfig):
+    """Of the methods whose loss the user chooses."""
+
+    loss: GANLoss
 
 
 class Adversarial(Method):
-    """Generator against critic. A subclass gives `play` a generator (B, latent) -> image and a critic image -> (B,) logits."""
+    """A generator (B, latent) -> images (B, C, H, W) against a critic images -> logits (B,).
 
-    generator: nn.Module
-    critic: nn.Module
+    The networks of a conditional method take the labels (B,) as a second argument. The critic gets spectral
+    normalisation where the config asks for it (Miyato 2018).
+    """
 
-    def __init__(self, config: AdversarialConfig, shape: Shape) -> None:
+    config: AdversarialConfig
+
+    def __init__(self, config: AdversarialConfig, shape: Shape, generator: nn.Module,
+                 critic: nn.Module) -> None:
         super().__init__(shape)
-        self.rules = config
+        self.config = config
         self.latent_shape = (config.latent,)
-
-    def play(self, generator: nn.Module, critic: nn.Module) -> None:
-        """Take the two networks, the critic with spectral normalisation where it is asked for (Miyato 2018)."""
-        if self.rules.spectral_norm:
+        if config.spectral_norm:
             for layer in critic.modules():
                 if isinstance(layer, nn.Linear | nn.Conv2d):
                     spectral_norm(layer)
         self.generator, self.critic = generator, critic
 
     def players(self) -> dict[str, Player]:
-        betas = (self.rules.beta1, self.rules.beta2)
-        return {"critic": Player(list(self.critic.parameters()), self.rules.critic_lr, betas),
-                "generator": Player(list(self.generator.parameters()), self.rules.generator_lr, betas)}
+        betas = (self.config.beta1, self.config.beta2)
+        return {"critic": Player(list(self.critic.parameters()), self.config.critic_lr, betas),
+                "generator": Player(list(self.generator.parameters()), self.config.generator_lr, betas)}
 
-    def given(self, labels: Tensor) -> tuple[Tensor, ...]:
-        """What the networks are told beside their input: the labels where the method is conditional."""
+    def condition(self, labels: Tensor) -> tuple[Tensor, ...]:
+        """The networks' second argument: the labels, or nothing where the method is unconditional."""
         return (labels,) if self.conditional else ()
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
-        assert isinstance(self.rules, GameConfig)
-        given = self.given(labels)
-        fake = self.view(self.decode(self.latents(len(real), rng), labels), rng)
-        real = self.view(real, rng)
-        loss = CRITIC_LOSSES[self.rules.loss](self.critic(real, *given), self.critic(fake.detach(), *given))
-        yield "critic", loss + self.penalty(real, fake, given, rng)
+        assert isinstance(self.config, GANLossConfig)
+        loss, condition = self.config.loss, self.condition(labels)
+        fake = self.augmented(self.decode(self.latents(len(real), rng), labels), rng)
+        real = self.augmented(real, rng)
+        logits = self.critic(real, *condition), self.critic(fake.detach(), *condition)
+        penalty = self.r1_r2_penalty(real, fake, condition, on_host(rng))
+        yield "critic", CRITIC_LOSSES[loss](*logits) + penalty
         with torch.no_grad():
-            real_logits = self.critic(real, *given) if self.rules.loss == "relativistic" else torch.empty(0)
-        yield "generator", GENERATOR_LOSSES[self.rules.loss](real_logits, self.critic(fake, *given))
+            real_logits = self.critic(real, *condition) if loss == "relativistic" else torch.empty(0)
+        yield "generator", GENERATOR_LOSSES[loss](real_logits, self.critic(fake, *condition))
 
-    def view(self, images: Tensor, rng: torch.Generator) -> Tensor:
-        """Real and generated pictures as the critic sees them: augmented alike (Zhao 2020), and under instance noise.
+    def augmented(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        """Real and generated images for the critic: both augmented (Zhao 2020), then with instance noise.
 
-        The noise (Sønderby 2017) has standard deviation `instance_noise` at the start and falls linearly to none.
+        The noise (Sønderby 2017) starts with standard deviation `instance_noise` and falls linearly to 0.
         """
-        if self.rules.brightness:
-            images = augment.brighten(images, self.rules.brightness, rng)
-        if reach := int(self.rules.translate * self.shape.size):
-            images = augment.translate(images, reach, rng)
-        if side := int(self.rules.cutout * self.shape.size):
+        if self.config.brightness:
+            images = augment.brighten(images, self.config.brightness, rng)
+        if pixels := int(self.config.translate * self.shape.size):
+            images = augment.translate(images, pixels, rng)
+        if side := int(self.config.cutout * self.shape.size):
             images = augment.cutout(images, side, rng)
-        if deviation := self.rules.instance_noise * (1 - self.progress):
+        if deviation := self.config.instance_noise * (1 - self.progress):
             images = images + deviation * torch.randn(images.shape, generator=rng, device=rng.device)
         return images
 
-    def penalty(self, real: Tensor, fake: Tensor, given: tuple[Tensor, ...], rng: torch.Generator) -> Tensor:
-        """R1 and R2: r/2 E|grad D|^2 on real and on generated pictures (Mescheder 2018, eq. 9 and 10).
+    def r1_r2_penalty(self, real: Tensor, fake: Tensor, condition: tuple[Tensor, ...],
+                      host_rng: torch.Generator) -> Tensor:
+        """R1 and R2: r/2 E|grad D|^2 on real and generated images (Mescheder 2018, eq. 9 and 10), lazily."""
+        penalty = real.new_zeros(())
+        if self.config.r1 == self.config.r2 == 0 or (weight := self.lazy_weight(host_rng)) == 0:
+            return penalty
+        for gamma, images in ((self.config.r1, real), (self.config.r2, fake)):
+            if gamma:
+                gradient = self.critic_gradient(images, condition)
+                penalty = penalty + gamma / 2 * weight * gradient.square().sum(1).mean()
+        return penalty
 
-        Lazy, as `laziness` says.
+    def lazy_weight(self, host_rng: torch.Generator) -> int:
+        """Lazy regularisation (Karras 2020, StyleGAN2): penalty_every at one step of so many, else 0.
+
+        host_rng: from `on_host`; with a draw on a GPU every step would wait for the GPU.
         """
-        total = real.new_zeros(())
-        if self.rules.r1 == self.rules.r2 == 0 or (weight := self.laziness(rng)) == 0:
-            return total
-        for strength, images in ((self.rules.r1, real), (self.rules.r2, fake)):
-            if strength:
-                total = total + strength / 2 * weight * self.slope(images, given).square().sum(1).mean()
-        return total
+        every = self.config.penalty_every
+        return 0 if int(torch.randint(every, (), generator=host_rng)) else every
 
-    def laziness(self, rng: torch.Generator) -> int:
-        """The weight of a penalty at this step: `penalty_every` on one step in so many, else 0 (Karras 2020, StyleGAN2)."""
-        every = self.rules.penalty_every
-        return 0 if int(torch.randint(every, (), generator=rng, device=rng.device)) else every
-
-    def slope(self, images: Tensor, given: tuple[Tensor, ...] = ()) -> Tensor:
-        """The gradient of the critic's score with respect to each picture, itself differentiable: (B, C * H * W)."""
+    def critic_gradient(self, images: Tensor, condition: tuple[Tensor, ...] = ()) -> Tensor:
+        """The gradient of each image's score with respect to the image, differentiable: (B, C * H * W)."""
         images = images.detach().float().requires_grad_()
         with torch.autocast(images.device.type, enabled=False):
-            gradient, = torch.autograd.grad(self.critic(images, *given).sum(), images, create_graph=True)
+            gradient, = torch.autograd.grad(self.critic(images, *condition).sum(), images, create_graph=True)
         return gradient.flatten(1)
 
     def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
-        images: Tensor = self.generator(latents, *self.given(labels))
+        images: Tensor = self.generator(latents, *self.condition(labels))
         return images
 
     def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """How often the critic is right: of a real and a generated picture (one half: it cannot tell), and of each alone where
-        the game gives its score a boundary."""
-        given = self.given(labels)
-        of_real, of_fake = self.critic(real, *given), self.critic(self.sample(labels, rng), *given)
-        measures = {"critic_accuracy_pairs": of_real > of_fake}
-        if not isinstance(self.rules, GameConfig) or self.rules.loss == "relativistic":  # only differences mean something
-            return measures
-        boundary = 0.5 if self.rules.loss == "least_squares" else 0.0
-        return {**measures, "critic_accuracy_real": of_real > boundary, "critic_accuracy_generated": of_fake <= boundary}
+        """critic_accuracy_pairs: whether the real image of a pair scores higher; by chance 0.5 on average.
+
+        critic_accuracy_real, critic_accuracy_generated: whether the score is on the right side of the
+        boundary between real and generated, where the loss has one.
+        """
+        condition = self.condition(labels)
+        on_real, on_fake = self.critic(real, *condition), self.critic(self.sample(labels, rng), *condition)
+        pairs = {"critic_accuracy_pairs": on_real > on_fake}
+        if not isinstance(self.config, GANLossConfig) or self.config.loss == "relativistic":
+            return pairs  # only differences between scores mean something
+        boundary = 0.5 if self.config.loss == "least_squares" else 0.0
+        return {**pairs, "critic_accuracy_real": on_real > boundary,
+                "critic_accuracy_generated": on_fake <= boundary}

@@ -1,4 +1,4 @@
-"""What the convolutional adversarial methods share (dcgan, cgan, wgan_gp): one pyramid of sizes, a generator up it, a critic down."""
+"""What the convolutional adversarial methods (dcgan, cgan, wgan_gp) share: the two networks, their sizes."""
 
 from typing import Annotated
 
@@ -13,15 +13,16 @@ from aigc.networks.convolutional import Critic, Generator
 Units = Annotated[int, Field(ge=0)]
 
 
-class PyramidConfig(AdversarialConfig):
+class ConvolutionalConfig(AdversarialConfig):
     width: Count
     max_width: Count
     generator_hidden: Units
     critic_hidden: Units
 
 
-def players(config: PyramidConfig, shape: Shape, classes: int = 0, see_batch: bool = False) -> tuple[Generator, Critic]:
-    """The two networks for pictures of `shape`, both told the class where `classes` is above 0."""
+def networks(config: ConvolutionalConfig, shape: Shape, classes: int = 0,
+             see_batch: bool = False) -> tuple[Generator, Critic]:
+    """Generator and critic for pictures of `shape`; class-conditional where `classes` is above 0."""
     levels, side = blocks.pyramid(config.width, shape.size, config.max_width)
     return (Generator(config.latent, levels, side, shape.channels, classes, config.generator_hidden),
             Critic(shape.channels, levels, side, classes, config.critic_hidden, see_batch))

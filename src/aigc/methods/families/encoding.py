@@ -1,4 +1,4 @@
-"""What methods with an encoder share: the two networks, the likelihood of a picture, reconstruction."""
+"""What methods with an encoder share: encoder and decoder, the reconstruction loss, reconstruction."""
 
 from typing import Literal
 
@@ -23,51 +23,53 @@ class EncodingConfig(MethodConfig):
 
 
 class Encoding(Method):
-    """An encoder image -> `outputs` numbers a latent dimension, and a decoder latents -> logits of the pixels."""
+    """encoder: images -> `outputs` numbers per latent dimension. decoder: latents -> logits of the pixels."""
 
     reconstructs = True
+    config: EncodingConfig
 
     def __init__(self, config: EncodingConfig, shape: Shape, outputs: int = 1) -> None:
         super().__init__(shape)
+        self.config = config
         self.latent_shape = (config.latent,)
-        self.learning_rate, self.likelihood = config.learning_rate, config.likelihood
-        self.encoder, self.decoder = trunks.pair(config.trunk, shape.image, outputs * config.latent, config.latent,
-                                                 config.width, config.max_width)
+        self.encoder, self.decoder = trunks.encoder_and_decoder(
+            config.trunk, shape.image, outputs * config.latent, config.latent, config.width, config.max_width)
 
     def players(self) -> dict[str, Player]:
-        return {"autoencoder": Player(list(self.parameters()), self.learning_rate)}
+        return {"autoencoder": Player(list(self.parameters()), self.config.learning_rate)}
 
     def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """The mean of p(x|z) in [-1, 1]."""
-        return image_of(self.decoder(latents))
+        """The mean of p(x|z), in [-1, 1]."""
+        return pixels(self.decoder(latents))
 
     def codes(self, images: Tensor) -> Tensor:
-        """The latents that stand for pictures: (B, C, H, W) in [-1, 1] -> (B, latent)."""
+        """The latents of images: (B, C, H, W) in [-1, 1] -> (B, latent)."""
         codes: Tensor = self.encoder(images)
         return codes
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """Pictures through encoder and decoder: (B, C, H, W) in [-1, 1] -> the same."""
-        return image_of(self.decoder(self.codes(images)))
+        """Images through encoder and decoder: (B, C, H, W) in [-1, 1] -> the same."""
+        return pixels(self.decoder(self.codes(images)))
 
     def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
-        """reconstruction_error: mean squared error a pixel in [-1, 1], from the codes without noise."""
+        """reconstruction_error: mean squared error of a pixel in [-1, 1], from the codes without noise."""
         return {"reconstruction_error": (self.reconstruct(real) - real).square().mean((1, 2, 3))}
 
-    def misfit(self, logits: Tensor, real: Tensor, deviation: float | None = None) -> Tensor:
+    def reconstruction_loss(self, logits: Tensor, real: Tensor, deviation: float | None = None) -> Tensor:
         """-log p(x|z) in nats, summed over pixels: (B,).
 
-        bernoulli: expected over pixels drawn black or white, their greys as probabilities in [0, 1]; no density of the grey
-        picture itself (Loaiza-Ganem & Cunningham 2019). gaussian: pixels in [-1, 1] with one standard deviation; None =
-        the likeliest for this batch, sigma^2 = mean squared error (Rybkin 2021, eq. 5).
+        bernoulli: binary cross-entropy with pixels in [0, 1] as probabilities. This is the expected value
+        for an image whose pixels are drawn black or white; it is no density of the grey image (Loaiza-Ganem
+        & Cunningham 2019). gaussian: pixels in [-1, 1] with one standard deviation. None = the
+        maximum-likelihood value for this batch, sigma^2 = mean squared error (Rybkin 2021, eq. 5).
         """
-        if self.likelihood == "bernoulli":
+        if self.config.likelihood == "bernoulli":
             return F.binary_cross_entropy_with_logits(logits, (real + 1) / 2, reduction="none").sum((1, 2, 3))
-        error = (image_of(logits) - real).square()
-        variance = error.mean().detach() if deviation is None else torch.tensor(deviation**2, device=real.device)
+        error = (pixels(logits) - real).square()
+        variance = error.mean().detach() if deviation is None else real.new_full((), deviation**2)
         return error.sum((1, 2, 3)) / (2 * variance) + real[0].numel() / 2 * (2 * torch.pi * variance).log()
 
 
-def image_of(logits: Tensor) -> Tensor:
+def pixels(logits: Tensor) -> Tensor:
     """Logits -> pixels in [-1, 1]: 2 sigmoid(a) - 1."""
     return torch.tanh(logits / 2)
