@@ -33,7 +33,7 @@ def test_a_difference_of_the_environment_is_named(tmp_path: Path, capsys: pytest
     found = rerun.environment_differences({**same, "machine.cpu": "abacus", "aigc.method": "gan"}, requirements)
     assert set(found) == {"cpu", "pandas", "no-such-package"}
     assert found["no-such-package"] == ["2", "not installed"]
-    rerun.tell_environment(found)
+    rerun.print_environment(found)
     assert "environment: cpu: `abacus` then, `" in capsys.readouterr().err
     requirements.write_text("")
     assert rerun.environment_differences(same, requirements) == {}

@@ -73,7 +73,7 @@ def switches_of(findings: Findings) -> RuntimeConfig:
     claims = [finding.claim for finding in sound if finding.claim]
     kinds = sorted({(claim.arithmetic, int(claim.threads)) for claim in claims})
     if len(kinds) > 1:
-        named = " and in ".join(f"{arithmetic} arithmetic with {threads} threads" for arithmetic, threads in kinds)
+        named = " and in ".join(f"{name} arithmetic with {threads} threads" for name, threads in kinds)
         raise ConfigError(f"these pictures were made in {named}, and a process has one: "
                           "ask for each kind on its own")
     arithmetic, threads = kinds[0] if kinds else ("portable", 1)

@@ -1,8 +1,8 @@
 """The texts of a picture's PNG file: written with the picture, read back and checked against it.
 
-No secret signs the texts. Their seal and the hash of the pixels show what was changed; only making the picture
-again (`aigc whence`) shows whether they are true. Imports neither numpy nor torch: pictures are read before the
-arithmetic is chosen.
+No secret signs the texts. Their seal and the hash of the pixels show what was changed. Only making the
+picture again (`aigc whence`) shows whether they are true. Imports neither numpy nor torch: pictures are read
+before the arithmetic is chosen.
 """
 
 import hashlib
@@ -134,7 +134,7 @@ def _texts(image: ImageFile.ImageFile) -> dict[str, str]:
 
 
 def _what_changed(texts: dict[str, str], claim: Claim, content: bytes) -> str:
-    """What differs from what was written, "" when nothing: texts missing, added, invalid, or not under the seal."""
+    """What differs from what was written, "" when nothing."""
     expected = set(texts_of(claim, ""))
     if missing := expected - set(texts):
         return f"{', '.join(sorted(missing))} missing"

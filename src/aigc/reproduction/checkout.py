@@ -1,7 +1,7 @@
 """A checkout of the project somewhere else, in which the pipeline is made again by that checkout's own code.
 
-It has no DVC cache, no checkpoint and no dvc.lock but what it makes: all that it takes over is the pictures that `dvc add`
-keeps out of git. It logs to the MLflow store of the checkout that started it.
+It has no DVC cache, no checkpoint and no dvc.lock but what it makes. It takes over only the pictures that
+`dvc add` keeps out of git. It logs to the MLflow store of the checkout that started it.
 """
 
 import os
@@ -22,7 +22,7 @@ HERE = "where-it-started"  # the name, in the checkout, of the cache that its pi
 
 @contextmanager
 def clone(keep: Path | None) -> Iterator[Path]:
-    """A clone of HEAD in `keep` (which must not exist), or in a temporary folder that is removed when the block ends."""
+    """A clone of HEAD in `keep` (which must not exist), or in a temporary folder that the end removes."""
     root = git.top()
     with _folder(keep) as folder:
         git.run("clone", "--quiet", "--no-hardlinks", str(root), str(folder))
@@ -31,11 +31,12 @@ def clone(keep: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def worktree(commit: str, keep: Path | None) -> Iterator[Path]:
-    """A git worktree at `commit`, which need not be on any branch. Raises AigcError when the repository has no such commit."""
+    """A git worktree at `commit`. Raises AigcError when the repository has no such commit."""
     root = git.top()
     if not commit or not git.has_commit(commit):
         fetch = "git fetch --unshallow" if git.is_shallow() else "git fetch"
-        raise AigcError(f"commit {commit or '(none)'} is not in this repository; `{fetch}` it from where the run was made")
+        raise AigcError(f"commit {commit or '(none)'} is not in this repository; "
+                        f"`{fetch}` it from where the run was made")
     with _folder(keep) as folder:
         try:
             git.run("-C", str(root), "worktree", "add", "--quiet", "--detach", str(folder), commit)
@@ -60,7 +61,8 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 def ask_dvc(folder: Path, *arguments: str) -> str:
     """What DVC answers in `folder`. Raises AigcError with DVC's own reason when it fails."""
-    done = process.call([sys.executable, "-m", "dvc", *arguments], cwd=folder, env=_environment(), stdout=PIPE, stderr=PIPE)
+    done = process.call([sys.executable, "-m", "dvc", *arguments], cwd=folder, env=_environment(),
+                        stdout=PIPE, stderr=PIPE)
     if done.returncode:
         raise AigcError(f"`dvc {' '.join(arguments)}` failed in {folder}: {process.reason(done.stderr)}")
     return os.fsdecode(done.stdout)
@@ -80,23 +82,24 @@ def stages(folder: Path) -> list[str]:
 def remake(folder: Path, targets: Sequence[str] = ()) -> None:
     """`dvc repro --force` of `targets` (default: everything) and of all that they need, in `folder`.
 
-    This environment's libraries, that folder's code (dvc.yaml's commands set PYTHONPATH). Its dvc.lock is removed first, so
-    that afterwards it holds what was made and nothing else.
+    It uses this environment's libraries and that folder's code (dvc.yaml's commands set PYTHONPATH). Its
+    dvc.lock is removed first, so that afterwards it holds what was made and nothing else.
     """
     from aigc.tracking import store
 
     environment = {**_environment(), "MLFLOW_TRACKING_URI": store.store_uri()}
 
     def dvc(*arguments: str, remedy: str = "") -> None:
-        done = process.call([sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment, stdout=sys.stderr,
-                            preexec_fn=process.die_with_parent)
+        done = process.call([sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment,
+                            stdout=sys.stderr, preexec_fn=process.die_with_parent)
         if done.returncode:
             raise AigcError(f"`dvc {arguments[0]}` failed with exit code {done.returncode} in {folder}; "
                             f"its own message stands above{remedy}")
 
-    listed = git.run("-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*.dvc")
+    listed = git.run("-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard",
+                     "--", "*.dvc")
     if added := [name for name in listed.split("\0") if name and (folder / name).is_file()]:
-        # DVC's cache is laid out as a remote is; `verify` has what comes from it hashed again.
+        # A cache of DVC's has the layout of a remote; `verify` makes DVC hash what comes from it.
         dvc("remote", "add", "--quiet", "--local", "--force", HERE, ask_dvc(git.top(), "cache", "dir").strip())
         dvc("remote", "modify", "--quiet", "--local", HERE, "verify", "true")
         dvc("pull", "--quiet", "--remote", HERE, *added, remedy=f"; `dvc pull {' '.join(added)}` here first")
