@@ -1,7 +1,7 @@
-"""The command line: a list of commands, each a file of `aigc.commands` with `add_parser` and `run`, and a loop.
+"""The command line: a list of commands, each a file of `aigc.commands` with `add_parser` and `run`.
 
-The pipeline itself is `dvc repro`; the commands do what DVC and MLflow do not. Nothing heavy is imported here, nor by the
-files of the commands before they run.
+The pipeline itself is `dvc repro`; the commands do what DVC and MLflow do not. Nothing heavy is imported
+here, nor by the files of the commands before they run.
 """
 
 import argparse
@@ -13,9 +13,10 @@ from aigc.core import process
 from aigc.core.version import VERSION
 from aigc.workspace import root
 
-COMMANDS = ("ui", "verify", "evaluate", "reproduce", "mend", "runs", "params", "data_check", "record", "generate",
-            "whence", "sync", "promote", "relocate", "deps")
-DESCRIPTION = "Image generation as a reproducible pipeline. `dvc repro` makes everything; these commands look after it."
+COMMANDS = ("ui", "verify", "evaluate", "reproduce", "mend", "runs", "params", "data_check", "record",
+            "generate", "whence", "sync", "promote", "relocate", "deps")
+DESCRIPTION = ("Image generation as a reproducible pipeline. `dvc repro` makes everything; "
+               "these commands look after it.")
 EXAMPLES = """\
 examples:
   dvc repro                                    make what changed, from the data to reports/report.html
@@ -38,7 +39,8 @@ completion of commands and options in your shell:
 class PrintCompletion(argparse.Action):
     """Prints a shell's completion script; shtab is imported only then."""
 
-    def __call__(self, parser: argparse.ArgumentParser, _: object, value: Any, option: str | None = None) -> None:
+    def __call__(self, parser: argparse.ArgumentParser, _: object, value: Any,
+                 option: str | None = None) -> None:
         import shtab
 
         print(shtab.complete(parser, shell=value))
@@ -65,9 +67,10 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="aigc", description=DESCRIPTION, epilog=EXAMPLES,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("--version", action="version", version=f"aigc {VERSION}")
-    top.add_argument("--debug", action="store_true", help="show the traceback of an error (also AIGC_DEBUG=1)")
-    top.add_argument("--print-completion", action=PrintCompletion, choices=("bash", "zsh", "tcsh"), metavar="SHELL",
-                     help="print a completion script for bash, zsh or tcsh")
+    top.add_argument("--debug", action="store_true", help="show the traceback of an error (also "
+                                                          "AIGC_DEBUG=1)")
+    top.add_argument("--print-completion", action=PrintCompletion, choices=("bash", "zsh", "tcsh"),
+                     metavar="SHELL", help="print a completion script for bash, zsh or tcsh")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
         importlib.import_module(f"aigc.commands.{name}").add_parser(commands)
@@ -75,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 an error of one line on stderr, 2 a wrong command line."""
+    """Run one command and return its exit code: 0 done, 1 an error (one line on stderr), 2 wrong usage."""
     process.start()
     arguments = argparse.Namespace(debug=False)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aigc import methods
+from aigc import methods, params
 from aigc.core import config
 from aigc.core.errors import ConfigError
 from aigc.stages import check
@@ -57,7 +57,7 @@ def after_override(tmp_path: Path, override: str) -> dict[str, Any]:
 
 def test_an_experiment_sets_one_methods_shared_key_and_no_others(tmp_path: Path) -> None:
     content = after_override(tmp_path, "dcgan.cutout=0.2")
-    check.check(content)
+    params.check(content)
     found = {name: methods.load_config(name, content) for name in ("gan", "dcgan", "cgan", "wgan_gp")}
     assert {name: settings.cutout for name, settings in found.items()} == {"gan": 0.0, "dcgan": 0.2, "cgan": 0.0, "wgan_gp": 0.0}
     before = config.read(ROOT / "params.yaml")
@@ -66,6 +66,6 @@ def test_an_experiment_sets_one_methods_shared_key_and_no_others(tmp_path: Path)
 
 def test_an_experiment_with_a_shared_key_which_would_have_no_effect_is_refused_with_what_to_set(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        check.check(after_override(tmp_path, "shared.adversarial.r1=5"))
+        params.check(after_override(tmp_path, "shared.adversarial.r1=5"))
     assert "`shared.adversarial.r1` has no effect" in str(caught.value) and "\n" not in str(caught.value)
     assert re.search(r"`-S \w+\.r1=5`$", str(caught.value))

@@ -1,4 +1,4 @@
-"""What every process of ours does first and last: streams, signals, errors as one line, exit codes, locks, children.
+"""What every process of ours needs: streams, signals, errors as one line, exit codes, locks, children.
 
 Not for: anything numeric; standard library alone.
 """
@@ -23,9 +23,12 @@ from aigc.core.errors import AigcError, StorageError
 PR_SET_PDEATHSIG = 1
 USAGE_EXIT_CODE = 2
 NO_HOME = "/nonexistent"  # as Debian's passwd has it for users without one
-GRACE_SECONDS = 3.0  # in which a child may end by itself, and in which a signal that is sent twice counts once
-ADVICE = ("hint:", "Having any troubles?", "warning:", "WARNING:")  # lines of a program's stderr that are no reason
-QUOTED, TRACEBACK, MOST_OF_A_REASON = re.compile(r"\d+\s"), "Traceback (most recent call last):", 600  # characters
+GRACE_SECONDS = 3.0  # in which a child may end by itself, and in which a repeated signal counts once
+# Lines of another program's stderr.
+ADVICE = ("hint:", "Having any troubles?", "warning:", "WARNING:")
+QUOTED = re.compile(r"\d+\s")
+TRACEBACK = "Traceback (most recent call last):"
+LONGEST_REASON = 600  # characters
 REASON = ("ERROR:", "Error:", "error:", "fatal:")
 
 
@@ -40,8 +43,9 @@ class Terminated(KeyboardInterrupt):
 def start() -> None:
     """Call first in a process: gives it three standard streams that take any text, a home and a user name.
 
-    Text that the locale cannot encode is printed as an escape. A closed stream becomes /dev/null, since the next file
-    that is opened would take its number. Libraries raise at import where neither the environment nor passwd names a home.
+    Text that the locale cannot encode is printed as an escape. A closed stream becomes /dev/null, since the
+    next file that is opened would take its number. Some libraries raise at import where neither the
+    environment nor passwd names a home.
     """
     for number in range(3):
         try:
@@ -56,7 +60,9 @@ def start() -> None:
             stream.reconfigure(errors="backslashreplace")
     if os.path.expanduser("~") == "~":  # noqa: PTH111 (pathlib raises)
         os.environ["HOME"] = NO_HOME
-    if not any(os.environ.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME")) and not _has_passwd_entry():
+    # As getpass.getuser looks for it.
+    named = any(os.environ.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME"))
+    if not named and not _has_passwd_entry():
         os.environ["LOGNAME"] = f"uid{os.getuid()}"
 
 
@@ -122,9 +128,9 @@ def _explain(error: OSError | MemoryError) -> str:
 
 @contextmanager
 def terminating() -> Iterator[None]:
-    """Raise Terminated on SIGTERM and SIGHUP within the block, unless they are ignored (nohup) or it is no main thread.
+    """Raise Terminated on SIGTERM, SIGHUP and SIGINT within the block, unless they are ignored (nohup).
 
-    For commands. A stage stops by StopRequest while it trains, and dies at once otherwise.
+    For commands, in the main thread. A stage stops by StopRequest while it trains, and at once otherwise.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -133,11 +139,14 @@ def terminating() -> Iterator[None]:
 
     def end(number: int, _frame: object) -> None:
         nonlocal last
+        if _held is not None:
+            _held.append(number)
+            return
         since, last = time.monotonic() - last, time.monotonic()
-        if since > GRACE_SECONDS:  # `timeout` and a closed terminal send theirs twice: not into the cleaning up
+        if since > GRACE_SECONDS:  # `timeout` and a closed terminal send it twice
             raise Terminated(number)
 
-    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     wanted = [number for number, handler in previous.items() if handler is not signal.SIG_IGN]
     for number in wanted:
         signal.signal(number, end)
@@ -148,14 +157,28 @@ def terminating() -> Iterator[None]:
             signal.signal(number, previous[number])
 
 
-def call(command: Sequence[str], stdin: bytes | None = None, **options: Any) -> "subprocess.CompletedProcess[bytes]":
-    """As subprocess.run(input=stdin), in a session of its own that has ended, all of it, when this raises.
+_held: list[int] | None = None  # signals that came while a child is being started
 
-    subprocess.run would kill the child alone, and what the child has started would go on.
+
+def call(command: Sequence[str], stdin: bytes | None = None,
+         **options: Any) -> "subprocess.CompletedProcess[bytes]":
+    """As subprocess.run(input=stdin), but when this raises, the child and all that it started have ended.
+
+    subprocess.run would kill the child alone.
     """
+    global _held
     pipe = {"stdin": subprocess.DEVNULL if stdin is None else subprocess.PIPE}
-    with subprocess.Popen(command, start_new_session=True, **{**pipe, **options}) as child:
+    _held = []  # an exception within Popen would lose the child
+    try:
+        child = subprocess.Popen(command, start_new_session=True, **{**pipe, **options})
+    except BaseException:
+        _held = None
+        raise
+    with child:
         try:
+            came, _held = _held, None
+            if came:
+                raise Terminated(came[0])
             out, err = child.communicate(stdin)
         except BaseException:
             _end_session(child)
@@ -164,7 +187,7 @@ def call(command: Sequence[str], stdin: bytes | None = None, **options: Any) -> 
 
 
 def _end_session(child: "subprocess.Popen[bytes]") -> None:
-    """End a child and all in its process group, as Ctrl-C does, by SIGTERM, at last by SIGKILL; returns when they are gone."""
+    """End a child's process group: by SIGINT, then SIGTERM, then SIGKILL. Returns when it is gone."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(child.pid, number)
@@ -185,7 +208,8 @@ def _is_alive(group: int) -> bool:
     found = False
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            state, _, member = stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[:3]
+            fields = stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2]
+            state, _, member = fields.split()[:3]
             if int(member) == group:
                 found = True
                 if state not in "ZX":
@@ -194,22 +218,24 @@ def _is_alive(group: int) -> bool:
 
 
 def reason(stderr: bytes | str) -> str:
-    """Why a program failed, as one line, from its stderr: the lines of an error, else a traceback's last one, else all.
+    """Why a program failed, as one line, from its stderr.
 
-    Left out are advice and the numbered lines of a file that DVC quotes.
+    The lines of an error, else a traceback's last line, else all lines; without advice and without the
+    numbered lines of a file that DVC quotes.
     """
     text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
     lines = [line.strip() for line in text.splitlines()]
     lines = [line for line in lines if line and not line.startswith(ADVICE) and not QUOTED.match(line)]
     errors = [line for line in lines if line.startswith(REASON)]
-    return " ".join(errors or (lines[-1:] if TRACEBACK in lines else lines))[:MOST_OF_A_REASON] or "no message"
+    shown = errors or (lines[-1:] if TRACEBACK in lines else lines)
+    return " ".join(shown)[:LONGEST_REASON] or "no message"
 
 
 def die_with_parent() -> None:
     """Ask the kernel for SIGTERM when the parent ends, so that no writer outlives the DVC that started it.
 
-    Where DVC has ended already, the process ends here: what DVC starts is in DVC's process group, and the process that
-    adopts an orphan (init, or what acts as one) is in another.
+    Where DVC has ended already, the process ends here: what DVC starts is in DVC's process group, and the
+    process that adopts an orphan (init, or what acts as one) is in another.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
@@ -249,7 +275,8 @@ class StopRequest:
         self.signal_number = 0
 
     def __enter__(self) -> "StopRequest":
-        self._previous = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._previous = {number: signal.signal(number, self._note)
+                          for number in (signal.SIGTERM, signal.SIGINT)}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -100,7 +100,8 @@ def remake(folder: Path, targets: Sequence[str] = ()) -> None:
                      "--", "*.dvc")
     if added := [name for name in listed.split("\0") if name and (folder / name).is_file()]:
         # A cache of DVC's has the layout of a remote; `verify` makes DVC hash what comes from it.
-        dvc("remote", "add", "--quiet", "--local", "--force", HERE, ask_dvc(git.top(), "cache", "dir").strip())
+        cache = ask_dvc(git.top(), "cache", "dir").strip()
+        dvc("remote", "add", "--quiet", "--local", "--force", HERE, cache)
         dvc("remote", "modify", "--quiet", "--local", HERE, "verify", "true")
         dvc("pull", "--quiet", "--remote", HERE, *added, remedy=f"; `dvc pull {' '.join(added)}` here first")
     (folder / "dvc.lock").unlink(missing_ok=True)

@@ -21,7 +21,7 @@ MISSING, UNKNOWN = "not made", "not in dvc.lock"
 
 @dataclass(frozen=True)
 class StageVerdict:
-    """One stage: its verdict, which outs differ, whether its deps differ already, and what dvc.lock has wrong.
+    """One stage: its verdict, which outs differ, whether its deps differ, and what dvc.lock has wrong.
 
     stale: sources (code, data, requirements), params or the command that are not what dvc.lock says.
     """
@@ -73,7 +73,7 @@ def overlaps(one: str, other: str) -> bool:
 
 
 def file_hashes(folder: Path, lock: Mapping[str, Any]) -> dict[str, str]:
-    """{path: md5} of the outs of `lock` that are files in `folder`: in a fresh clone, those that git tracks."""
+    """{path: md5} of the outs of `lock` that are files in `folder`; in a fresh clone git tracks these."""
     outs = [out["path"] for stage in lock.values() for out in stage.get("outs", [])]
     return {path: files.md5(folder / path) for path in outs if (folder / path).is_file()}
 
@@ -129,7 +129,7 @@ def _tolerance(name: str) -> float | None:
 
 
 def values(content: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of one metrics file, {"fid": 12.3, ...}: with or without an interval, and the audit's verdict."""
+    """The numbers of one metrics file, {"fid": 12.3, ...}, and the audit's verdict."""
     found = {name: part.get("value") if isinstance(part, Mapping) else part for name, part in content.items()}
     found |= {f"floor/{name}": part["value"] for name, part in content.get("floor", {}).items()}
     if "memorization" in content:
@@ -144,7 +144,8 @@ def compare_metrics(committed: Mapping[str, float], found: Mapping[str, float],
     for name, value in committed.items():
         tolerance = (_tolerance(name.rpartition(".")[2]) or 0.0) if share is None else share
         now = found.get(name, math.nan)
-        verdicts.append(MetricVerdict(name, value, now, tolerance, abs(now - value) <= tolerance * abs(value)))
+        is_within = abs(now - value) <= tolerance * abs(value)
+        verdicts.append(MetricVerdict(name, value, now, tolerance, is_within))
     return verdicts
 
 
@@ -174,7 +175,8 @@ def first_to_differ(stages: list[StageVerdict]) -> StageVerdict | None:
 def table(stages: list[StageVerdict], metrics: list[MetricVerdict]) -> str:
     """The verdict as text, a line a stage."""
     width = max(len(stage.stage) for stage in stages)
-    lines = (f"{stage.stage:<{width}}  {stage.verdict:<{len(WITHIN)}}  {details(stage, metrics)}" for stage in stages)
+    lines = (f"{stage.stage:<{width}}  {stage.verdict:<{len(WITHIN)}}  {details(stage, metrics)}"
+             for stage in stages)
     return "\n".join(line.rstrip() for line in lines)
 
 

@@ -35,7 +35,7 @@ SHOWN = 8  # differences of the environment
 
 
 def run(run_id: str, tolerant: bool, share: float | None, keep: Path | None, as_json: bool) -> int:
-    """Make the run again and print the verdict. Returns 0 when weights and metrics are equal, else raises GateError."""
+    """Make the run again and print the verdict. Raises GateError unless weights and metrics are equal."""
     from aigc.tracking import finished
     from aigc.tracking.run import PATCH
 
@@ -66,7 +66,8 @@ def run(run_id: str, tolerant: bool, share: float | None, keep: Path | None, as_
     print(json.dumps(verdict, indent=1) if as_json
           else text(verdict, table(stages, []) if stages else "", metrics))
     if weights == now and all(metric.found == metric.committed for metric in metrics):
-        print(f"identical: weights{f' and {len(metrics)} metrics' if metrics else ''} of {method}", file=sys.stderr)
+        compared = f"weights and {len(metrics)} metrics" if metrics else "weights"
+        print(f"identical: {compared} of {method}", file=sys.stderr)
         return 0
     first = first_to_differ(stages)
     where = f"{'train' if weights != now else 'evaluate'}@{method}"

@@ -71,7 +71,8 @@ def run(request: Request, keep: Path | None, as_json: bool, summary: Path | None
         wanted = [name for name in committed if name in found or not targets]
         wanted += [name for name in found if name not in committed]
         stages = weighed(compare(committed, found, tracked, wanted), metrics)
-    verdict = {"stages": [asdict(stage) for stage in stages], "metrics": [asdict(metric) for metric in metrics],
+    verdict = {"stages": [asdict(stage) for stage in stages],
+               "metrics": [asdict(metric) for metric in metrics],
                "made_on": made_on, "here": machine.cpu_model()}
     print(json.dumps(verdict, indent=1) if as_json else table(stages, metrics))
     if summary:
@@ -81,7 +82,7 @@ def run(request: Request, keep: Path | None, as_json: bool, summary: Path | None
 
 
 def targets_of(request: Request, committed: Mapping[str, Any]) -> list[str]:
-    """The stages to ask DVC for; [] is everything. Raises ConfigError for a name that dvc.lock does not know."""
+    """The stages to ask DVC for; [] is everything. Raises ConfigError for a name that is not in dvc.lock."""
     groups = {name.partition("@")[0] for name in committed}
     known = sorted({*committed, *groups})
     methods = sorted(name.removeprefix("evaluate@") for name in committed if name.startswith("evaluate@"))
@@ -95,7 +96,7 @@ def targets_of(request: Request, committed: Mapping[str, Any]) -> list[str]:
 
 
 def judge(stages: list[StageVerdict], metrics: list[MetricVerdict], made_on: str, request: Request) -> int:
-    """0 when all is identical, or when metrics decide and are within tolerance. Raises GateError otherwise."""
+    """0 when all is identical, or metrics decide and are within tolerance. Raises GateError otherwise."""
     stale = next((stage for stage in stages if stage.stale), None)
     first = first_to_differ(stages)
     if first is None and stale is None:
@@ -108,8 +109,10 @@ def judge(stages: list[StageVerdict], metrics: list[MetricVerdict], made_on: str
     count = sum(stage.verdict != IDENTICAL for stage in stages)
     if first.deps_differ:
         why = "whose deps differ already"
+    elif first.stale:
+        why = f"recorded with another {', '.join(first.stale)}"
     else:
-        why = f"recorded with another {', '.join(first.stale)}" if first.stale else "whose deps are the committed ones"
+        why = "whose deps are the committed ones"
     where = f"first {first.stage} ({', '.join(first.outs) or first.verdict})"
     summary = f"{count} of {len(stages)} stages differ, {where}, {why}"
     here = machine.cpu_model()

@@ -34,7 +34,8 @@ def _run(name: str, *arguments: str) -> None:
     _refuse_foreign_code()
     switches = config.section("runtime", runtime.RuntimeConfig)
     runtime.cap_environment(switches.arithmetic, switches.threads)
-    known = sorted(page.name for page in pkgutil.iter_modules([str(Path(__file__).parent)]) if page.name != "__main__")
+    pages = pkgutil.iter_modules([str(Path(__file__).parent)])
+    known = sorted(page.name for page in pages if page.name != "__main__")
     if name not in known:
         raise ConfigError(f"no stage `{name}`{config.did_you_mean(name, known)}")
     work = importlib.import_module(f"aigc.stages.{name}").run
@@ -57,7 +58,8 @@ def _run(name: str, *arguments: str) -> None:
 def _refuse_foreign_code() -> None:
     """The code that runs must be the code that DVC hashed."""
     if not paths.PARAMS.exists():
-        raise ConfigError(f"no {paths.PARAMS} in {Path.cwd()}; run a stage in the project's root, as DVC does")
+        raise ConfigError(f"no {paths.PARAMS} in {Path.cwd()}; run a stage in the project's root, "
+                          "as DVC does")
     root = Path(os.environ.get("DVC_ROOT", "."))
     here = Path(__file__).resolve()
     if not here.is_relative_to(root.resolve()):

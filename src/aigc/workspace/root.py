@@ -24,7 +24,7 @@ def find() -> Path | None:
 
 
 def _upwards() -> Iterator[Path]:
-    """The current folder and those above it; then those above it as the shell came here, through symbolic links."""
+    """The current folder and those above it; then those above it in $PWD, which keeps symbolic links."""
     here = Path.cwd()
     yield from (here, *here.parents)
     shown = Path(os.environ.get("PWD") or here)
@@ -35,7 +35,7 @@ def _upwards() -> Iterator[Path]:
 def enter(arguments: argparse.Namespace) -> None:
     """Go to the project's root. Paths on the command line still start at the folder where the user is.
 
-    Raises ConfigError where there is no project, unless the command says that it needs none (`needs_project=False`).
+    Raises ConfigError where there is no project, unless the command needs none (`needs_project=False`).
     """
     found = find()
     problem = "" if found and is_project(found) else _why_none(found)
@@ -46,7 +46,8 @@ def enter(arguments: argparse.Namespace) -> None:
     if found.samefile(Path.cwd()):
         return
     for name, value in vars(arguments).items():
-        setattr(arguments, name, [_absolute(part) for part in value] if isinstance(value, list) else _absolute(value))
+        is_list = isinstance(value, list)
+        setattr(arguments, name, [_absolute(part) for part in value] if is_list else _absolute(value))
     os.chdir(found)
     print(f"in {found}:", file=sys.stderr)  # what follows names files from there
 
@@ -68,4 +69,6 @@ def _why_none(found: Path | None) -> str:
 def _absolute(value: Any) -> Any:
     if isinstance(value, Path):
         return value.absolute()
-    return PathOrName(Path(value).absolute()) if isinstance(value, PathOrName) and Path(value).exists() else value
+    if isinstance(value, PathOrName) and Path(value).exists():
+        return PathOrName(Path(value).absolute())
+    return value
