@@ -111,7 +111,7 @@ def test_a_kind_of_source_is_recognised_by_what_lies_there(place: Path) -> None:
 def test_a_path_of_no_use_is_one_line(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    (place / "dvc.yaml").touch()
+    (place / "dvc.yaml").write_text("# aigc.stages\n")
     monkeypatch.setattr(runtime, "cap_environment", lambda *_: None)  # stands already: tests/conftest.py
     assert cli.main(["data", "check", name]) == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -57,8 +57,9 @@ def open_sides(places: dict[str, Path], is_sheet: IsSheet) -> dict[str, Opened]:
     """Open and check both sets; notes go to stderr. Raises DataError with the problems of both in one line.
     """
     background = WHITE
-    if paths.PARAMS.exists():
-        background = config.section("preprocess", PreprocessConfig).background
+    content = config.read() if paths.PARAMS.exists() else {}
+    if "preprocess" in content:  # not in the params.yaml of another project
+        background = config.section("preprocess", PreprocessConfig, content).background
     sides, problems = {}, []
     for name, path in places.items():
         try:

@@ -30,12 +30,15 @@ def enlarged(pixels: np.ndarray, scale: int) -> np.ndarray:
     return pixels.repeat(scale, 0).repeat(scale, 1)
 
 
+def as_image(pixels: np.ndarray) -> Image.Image:
+    """uint8 (H, W, C) as a grey picture (C = 1) or a colour one (C = 3)."""
+    return Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels)
+
+
 def png(pixels: np.ndarray, scale: int = 1) -> bytes:
     """uint8 (H, W, C) as PNG, each pixel enlarged to a square of `scale`."""
-    pixels = enlarged(pixels, scale)
     stream = io.BytesIO()
-    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(stream, "PNG",
-                                                                                  optimize=True)
+    as_image(enlarged(pixels, scale)).save(stream, "PNG", optimize=True)
     return stream.getvalue()
 
 

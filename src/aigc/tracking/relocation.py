@@ -72,7 +72,7 @@ def _pages(here: Path) -> list[Path]:
 
 def _mend(page: Path, here: Path) -> bool:
     """Rewrite the line of an MLmodel file that names its own place; False when it names the right one."""
-    before = page.read_text()
+    before = page.read_text(encoding="utf-8")
     after = re.sub(r"^artifact_path: (.*)$", lambda line: f"artifact_path: {relocated(line[1], here)}", before, flags=re.MULTILINE)
     if after != before:
         files.write_bytes(page, after.encode())

@@ -12,6 +12,7 @@ import urllib.request
 from contextlib import suppress
 from typing import IO
 
+from aigc.core import process
 from aigc.core.errors import AigcError
 from aigc.tracking import store, views
 
@@ -70,8 +71,7 @@ def _wait_until_it_answers(server: str, ui: "subprocess.Popen[bytes]", log: IO[s
     while time.monotonic() < deadline:
         if ui.poll() is not None:
             log.seek(0)
-            last = log.read().strip().splitlines()[-1:]
-            raise AigcError(f"MLflow's UI ended at once ({''.join(last) or 'no message'})")
+            raise AigcError(f"MLflow's UI ended at once ({process.reason(log.read())})")
         try:
             urllib.request.urlopen(f"{server}/health", timeout=2)
             return

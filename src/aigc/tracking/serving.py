@@ -4,7 +4,6 @@ MLflow runs this file when it loads the model, in a process whose numeric librar
 those of this machine's arithmetic. `aigc generate` is for bytes that any machine makes.
 """
 
-import io
 import os
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel
-from PIL import Image
 
 from aigc import methods
 from aigc.core.errors import ConfigError
 from aigc.model import sampling
+from aigc.reporting import grid
 
 MOST = 10_000
 
@@ -42,7 +41,7 @@ class Sampler(PythonModel):
                 images = [image for block in sampling.blocks(self.method, seed, count, labels) for image in block]
             except ConfigError as error:
                 raise MlflowException.invalid_parameter_value(str(error)) from None
-            answers += [{"index": index, "label": int(chosen), "png": _png(image.permute(1, 2, 0).numpy())}
+            answers += [{"index": index, "label": int(chosen), "png": grid.png(image.permute(1, 2, 0).numpy())}
                         for index, (image, chosen) in enumerate(zip(images, labels, strict=True))]
         return pd.DataFrame(answers)
 
@@ -53,12 +52,6 @@ class Sampler(PythonModel):
         if value is None or int(value) != value or not least <= value < 2**32:
             raise MlflowException.invalid_parameter_value(f"{field} must be a whole number from {least} to 2^32 - 1, found {value}")
         return int(value)
-
-
-def _png(pixels: Any) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(stream, "PNG")
-    return stream.getvalue()
 
 
 mlflow.models.set_model(Sampler())

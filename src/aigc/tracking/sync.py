@@ -98,11 +98,10 @@ def _history(path: Path) -> list[dict[str, float]]:
 
 def _changed_outs() -> set[str]:
     """The outs of dvc.lock that are missing or other in the workspace, as DVC itself says."""
-    done = subprocess.run([sys.executable, "-m", "dvc", "status", "--json"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "dvc", "status", "--json"], capture_output=True, check=False)
     try:
         stages = json.loads(done.stdout)
     except ValueError:
-        last = done.stderr.strip().splitlines()[-1:]
-        raise AigcError(f"`dvc status` cannot tell what is here ({''.join(last) or 'no message'}); run in the project's root") from None
+        raise AigcError(f"`dvc status` cannot tell what is here ({process.reason(done.stderr)})") from None
     return {path for changes in stages.values() for change in changes if isinstance(change, dict)
             for path in change.get("changed outs", {})}
