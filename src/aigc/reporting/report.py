@@ -10,6 +10,7 @@ from aigc import methods
 from aigc.core import config, files, paths
 from aigc.data import pictures, splits
 from aigc.data.pictures import Pictures
+from aigc.evaluation import numbers
 from aigc.metrics import table
 from aigc.model.card import WEIGHTS, parameter_count, read_card
 from aigc.reporting import figures, page
@@ -92,11 +93,13 @@ def method_facts(name: str) -> dict[str, Any]:
     """What the page says of one method."""
     history = pd.read_csv(paths.history(name))
     card = read_card(paths.model(name))
+    metrics = numbers.read_metrics(name, card)
+    numbers.check_samples(name, card, metrics["protocol"]["samples_sha256"])
     weights, _ = files.read_tensors(paths.model(name) / WEIGHTS)
     by_class = pd.read_csv(paths.classes(name), converters={"class": str})
     nearest = pairs(name)
     return {
-        "name": name, "metrics": files.read_json(paths.metrics(name)), "summary": methods.summary(name), "images": int(history["images"].iloc[-1]),
+        "name": name, "metrics": metrics, "summary": methods.summary(name), "images": int(history["images"].iloc[-1]),
         "parameters": parameter_count(weights), "config": card.config,
         "weights_sha256": card.weights_sha256, "grid": paths.grid(name).read_bytes(), "latents": paths.latents(name).read_bytes(),
         "encodes": methods.method_class(name).reconstructs,

@@ -8,9 +8,10 @@ from aigc.core import config, files, paths, runtime
 from aigc.core.errors import StorageError
 from aigc.core.runtime import RuntimeConfig
 from aigc.data import pictures
-from aigc.evaluation import audit, fidelity
+from aigc.evaluation import audit, fidelity, numbers
 from aigc.evaluation.audit import AuditContext, Samples
 from aigc.evaluation.config import AuditConfig, EvaluateConfig
+from aigc.model.card import read_card
 from aigc.training.observer import Observer
 
 
@@ -20,11 +21,12 @@ def run(method: str, observer: Observer) -> None:
     context = AuditContext.open(settings, config.section("audit", AuditConfig), device)
     reference = read_reference(context)
     samples = pictures.open_folder(paths.generated(method))
+    numbers.check_samples(method, read_card(paths.model(method)))
     found = context.extractors.extract(samples.images, str(paths.generated(method)), context.size)
     metric_settings = fidelity.settings_of(settings)
     real = fidelity.read_real_sides(paths.REFERENCE, metric_settings)
-    numbers = fidelity.beside(fidelity.measure(real, found, metric_settings), floor=reference["floor"],
-                              ceiling=reference["ceiling"])
+    measured = fidelity.beside(fidelity.measure(real, found, metric_settings), floor=reference["floor"],
+                               ceiling=reference["ceiling"])
     generator, card = methods.load(paths.model(method), device.torch_device)
     main = found[fidelity.MAIN]
     answer = audit.of_method(
@@ -34,8 +36,8 @@ def run(method: str, observer: Observer) -> None:
     files.write_csv(paths.classes(method), answer.classes)
     files.write_csv(paths.nearest(method), answer.nearest)
     files.write_csv(paths.confusion(method), answer.confusion)
-    content = {**numbers, **answer.sections, "protocol": {
-        **reference["protocol"], "samples": len(samples),
+    content = {**measured, **answer.sections, "protocol": {
+        **reference["protocol"], **numbers.identity(card), "samples": len(samples),
         "samples_sha256": files.sha256(paths.generated(method) / "images.npy")}}
     files.write_json(paths.metrics(method), content)
     if not content["memorization"]["passes"]:

@@ -5,11 +5,13 @@ Numbers are compared within one protocol.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from aigc.core.errors import DataError
 from aigc.metrics.intervals import of_mean
 from aigc.tracking import finished, store
 from aigc.tracking.finished import Finished
+from aigc.workspace import lockfile
 
 SEED = "train.seed"
 
@@ -49,8 +51,10 @@ def by_protocol() -> dict[str, list[Finished]]:
     """The evaluated runs of the store, newest first, by the protocol of their numbers. Raises DataError when there are none."""
     evaluated = [run for run in finished.every() if "fid" in run.metrics and run.protocol]
     if not evaluated:
-        raise DataError(f"the MLflow store {store.store_uri()} has no evaluated run; `dvc repro` makes some, `aigc sync` "
-                        "tells the store of models that DVC restored")
+        # Where dvc.lock is up to date `dvc repro` runs nothing, and nothing reaches the store.
+        known = any(name.startswith("evaluate@") for name in lockfile.read_lock(Path()))
+        remedy = "`aigc sync` logs the models of dvc.lock" if known else "`dvc repro` makes some"
+        raise DataError(f"the MLflow store {store.shown(store.store_uri())} has no evaluated run; {remedy}")
     found: dict[str, list[Finished]] = {}
     for run in sorted(evaluated, key=lambda run: -run.started):
         found.setdefault(run.protocol, []).append(run)
