@@ -14,13 +14,12 @@ import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from aigc.model.contract import Shape
 from aigc.training.config import TrainConfig
 
 
-def compute(portable: bool, methods: list[str], steps: int) -> dict[str, float]:
+def compute(portable: bool, names: list[str], steps: int) -> dict[str, float]:
     """{method: seconds a step}, medians, after two steps to warm up."""
     from aigc.core import runtime
 
@@ -29,8 +28,8 @@ def compute(portable: bool, methods: list[str], steps: int) -> dict[str, float]:
 
     import numpy as np
 
+    from aigc import methods
     from aigc.core import config
-    from aigc.training.checkpoint import Checkpoints
     from aigc.training.feed import Feed
     from aigc.training.loop import Trainer
 
@@ -39,9 +38,9 @@ def compute(portable: bool, methods: list[str], steps: int) -> dict[str, float]:
     pictures = np.random.default_rng(0).integers(0, 256, (1000, 1, 28, 28), dtype=np.uint8)
     feed, train = Feed(pictures, np.arange(1000) % 10, 0, device), TrainConfig(seed=0, intervals=1, checkpoints=1)
     found = {}
-    for name in methods:
+    for name in names:
         chosen = methods.load_config(name, content)
-        trainer = Trainer(name, partial(methods.build, name, chosen, shape), feed, chosen, train, device, Checkpoints(Path()))
+        trainer = Trainer(name, partial(methods.build, name, chosen, shape), feed, chosen, train, device)
         times = []
         for _ in range(steps + 2):
             started = time.perf_counter()

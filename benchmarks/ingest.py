@@ -31,6 +31,7 @@ if __name__ == "__main__":  # as in a stage, whose workers import no more than t
     import sys
     from pathlib import Path
     from aigc.data import ingest
+    from aigc.data.config import DataConfig, PreprocessConfig, SplitConfig
     data = DataConfig(source="folder", path=sys.argv[1], table="", path_column="", label_column="", max_quarantined=0.0, licence="",
                        attribution="", url="", split=SplitConfig(seed=0, holdout=0.2, test=0.2))
     shape = PreprocessConfig(size=int(sys.argv[3]), channels=3, fit="crop", background=[255, 255, 255])

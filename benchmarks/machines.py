@@ -17,15 +17,12 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from aigc.model.contract import Shape
-from aigc.training.config import TrainConfig
-
 CPUS = ["Haswell", "EPYC-Rome"]
 NARROW = {"width": 8, "max_width": 16, "batch_size": 8, "components": 2, "steps": 2, "images": 3000}
 WORDS = ("weights", "samples", "metrics")
 
 
-def compute(methods: list[str], steps: int, full: bool) -> dict[str, dict[str, str]]:
+def compute(names: list[str], steps: int, full: bool) -> dict[str, dict[str, str]]:
     """{method: {"weights": sha256, …}} as this processor computes them."""
     from aigc.core import runtime
 
@@ -36,22 +33,16 @@ def compute(methods: list[str], steps: int, full: bool) -> dict[str, dict[str, s
     import numpy as np
     import torch
 
-    from aigc import sampling
+    from aigc import methods
     from aigc.core import config, files
-    from aigc.features.classifier import Classifier, ClassifierConfig
-    from aigc.features.extractor import see
+    from aigc.features.classifier import Classifier, ClassifierConfig, classify
     from aigc.metrics import frechet
     from aigc.metrics.inception_score import inception_score
-    from aigc.training.checkpoint import Checkpoints
+    from aigc.model import sampling
+    from aigc.model.contract import Shape
+    from aigc.training.config import TrainConfig
     from aigc.training.feed import Feed
     from aigc.training.loop import Trainer
-
-    class Nowhere(Checkpoints):
-        def save(self, *_: object) -> None:
-            pass
-
-        def latest(self) -> None:
-            return None
 
     def digest(*parts: bytes) -> str:
         return hashlib.sha256(b"".join(parts)).hexdigest()
@@ -63,17 +54,17 @@ def compute(methods: list[str], steps: int, full: bool) -> dict[str, dict[str, s
     torch.manual_seed(0)
     extractor = Classifier(ClassifierConfig(images=1, batch_size=8, ema_halflife=1.0, warmup=0.0, decay=0.0, learning_rate=1e-3,
                                             width=8, features=16), shape).eval()
-    real = frechet.fit(see(extractor, pictures, device).features)
+    real = frechet.fit(classify(extractor, pictures, device).features)
     found = {}
-    for name in methods:
+    for name in names:
         section = dict(content[name])
         narrow = {} if full else {key: value for key, value in NARROW.items() if key in section}
         batch = narrow.get("batch_size", section["batch_size"])
-        chosen = contract.page(name).Config.model_validate({**section, **narrow, "images": batch * steps})
-        trainer = Trainer(name, partial(methods.build, name, chosen, shape), feed, chosen, train, device, Nowhere(Path()))
+        chosen = methods.config_class(name).model_validate({**section, **narrow, "images": batch * steps})
+        trainer = Trainer(name, partial(methods.build, name, chosen, shape), feed, chosen, train, device)
         model = trainer.fit()
         images = torch.cat(list(sampling.blocks(model, 0, 128))).numpy()
-        seen = see(extractor, images, device)
+        seen = classify(extractor, images, device)
         numbers = [frechet.distance(real, frechet.fit(seen.features)), inception_score(seen.logits)]
         found[name] = {"weights": digest(files.pack_tensors(model.state_dict())), "samples": digest(images.tobytes()),
                        "metrics": digest(seen.features.tobytes(), *(f"{number:.6g}".encode() for number in numbers))}

@@ -9,9 +9,7 @@ is asserted.
 """
 
 import sys
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from aigc import methods
@@ -31,14 +29,12 @@ from torch import Tensor, nn
 from aigc.core import config, files, paths
 from aigc.data import pictures as data
 from aigc.evaluation import fidelity
-from aigc.features.extractor import Extractor
-from aigc.methods import cgan, contract, dcgan, gan, vae, wgan_gp
+from aigc.features.extractor import ClassifierExtractor
+from aigc.methods import cgan, dcgan, gan, vae, wgan_gp
 from aigc.metrics import frechet, intervals
 from aigc.model import sampling
 from aigc.networks import blocks
 from aigc.networks.convolutional import Critic
-from aigc.training.checkpoint import Checkpoints
-from aigc.training.feed import Feed
 from aigc.training.loop import Trainer
 from pictures import COLUMNS, FOLDER, save, side_by_side
 
@@ -56,44 +52,44 @@ ROWS = 4
 TRAIN = TrainConfig(seed=0, intervals=20, checkpoints=1)
 
 
-class SigmoidOutput(gan.Build):
-    def __init__(self, chosen: gan.Config, shape: Shape) -> None:
+class SigmoidOutput(gan.GAN):
+    def __init__(self, chosen: gan.GANConfig, shape: Shape) -> None:
         super().__init__(chosen, shape)
         layers = list(self.generator.children())
         self.generator = nn.Sequential(*(nn.Sigmoid() if isinstance(layer, nn.Tanh) else layer for layer in layers))
 
 
-class UselessTerm(gan.Build):
+class UselessTerm(gan.GAN):
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         for player, loss in super().updates(real, labels, rng):
             yield player, loss + F.logsigmoid(self.critic(real)).mean() if player == "generator" else loss
 
 
-class Minimax(gan.Build):
-    def __init__(self, chosen: gan.Config, shape: Shape) -> None:
+class Minimax(gan.GAN):
+    def __init__(self, chosen: gan.GANConfig, shape: Shape) -> None:
         super().__init__(chosen.model_copy(update={"loss": "minimax"}), shape)
 
 
-class EpsNotMomentum(dcgan.Build):
-    def __init__(self, chosen: dcgan.Config, shape: Shape) -> None:
+class EpsNotMomentum(dcgan.DCGAN):
+    def __init__(self, chosen: dcgan.DCGANConfig, shape: Shape) -> None:
         super().__init__(chosen, shape)
         self.generator.norms = nn.ModuleList(nn.BatchNorm2d(norm.num_features, 0.8) for norm in self.generator.norms)
 
 
-class SigmoidVariance(vae.Build):
+class SigmoidVariance(vae.VAE):
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = super().posterior(images)
         return mean, torch.sigmoid(log_variance)
 
 
-class SumAgainstMean(vae.Build):
+class SumAgainstMean(vae.VAE):
     def misfit(self, logits: Tensor, real: Tensor, deviation: float | None = None) -> Tensor:
         """Mean over pixels and batch beside a KL summed over both, divided by the batch, to which Adam is blind."""
         return super().misfit(logits, real, deviation) / real.numel()
 
 
-class Overwritten(vae.Build):
-    def __init__(self, chosen: vae.Config, shape: Shape) -> None:
+class Overwritten(vae.VAE):
+    def __init__(self, chosen: vae.VAEConfig, shape: Shape) -> None:
         super().__init__(chosen, shape)
         self.encoder = OverwrittenEncoder(shape.channels * shape.size**2, chosen.max_width, chosen.latent)
 
@@ -110,8 +106,8 @@ class OverwrittenEncoder(nn.Module):
         return torch.cat([self.head(hidden), self.head(hidden)], dim=1)
 
 
-class UnboundedSigmoid(wgan_gp.Build):
-    def __init__(self, chosen: wgan_gp.Config, shape: Shape) -> None:
+class UnboundedSigmoid(wgan_gp.WGANGP):
+    def __init__(self, chosen: wgan_gp.WGANGPConfig, shape: Shape) -> None:
         super().__init__(chosen, shape)
         self.critic = nn.Sequential(self.critic, nn.Sigmoid())
 
@@ -119,8 +115,8 @@ class UnboundedSigmoid(wgan_gp.Build):
         return real.new_zeros(())
 
 
-class LabelColumn(cgan.Build):
-    def __init__(self, chosen: cgan.Config, shape: Shape) -> None:
+class LabelColumn(cgan.CGAN):
+    def __init__(self, chosen: cgan.CGANConfig, shape: Shape) -> None:
         super().__init__(chosen, shape)
         self.critic.__class__ = LabelColumnCritic  # the same weights, another forward
 
@@ -152,14 +148,15 @@ class Bench:
     def __init__(self) -> None:
         self.device = runtime.start_torch("portable", THREADS)
         self.train = data.open_folder(paths.PROCESSED / "train")
-        self.extractor = Extractor(self.device)
-        self.real = fidelity.read(paths.REFERENCE, config.section("evaluate", EvaluateConfig)).gaussian
+        self.extractor = ClassifierExtractor(self.device)
+        settings = fidelity.settings_of(config.section("evaluate", EvaluateConfig))
+        self.real = fidelity.read_real_sides(paths.REFERENCE, settings)[fidelity.MAIN].gaussian
         self.remedies: dict[str, tuple[np.ndarray, dict[str, Any]]] = {}
 
     def pair(self, method: str, mistake: type[Method]) -> tuple[np.ndarray, dict[str, Any]]:
         """The picture of both, and their numbers."""
         if method not in self.remedies:
-            self.remedies[method] = self.judge(method, contract.page(method).Build)
+            self.remedies[method] = self.judge(method, methods.method_class(method))
         left, wrong = self.judge(method, mistake)
         right, remedied = self.remedies[method]
         return side_by_side(left, right), {"method": method, "mistake": wrong, "remedy": remedied}
@@ -168,17 +165,15 @@ class Bench:
         """The method's section of params.yaml, made small."""
         return methods.load_config(method).model_copy(update=SETTINGS[method])
 
-    def judge(self, method: str, build: type[Method]) -> tuple[np.ndarray, dict[str, Any]]:
+    def judge(self, method: str, build: Callable[..., Method]) -> tuple[np.ndarray, dict[str, Any]]:
         """The first samples, uint8 (ROWS * COLUMNS, C, H, W), and the numbers of all samples."""
         chosen, size = self.config_of(method), config.section("evaluate", EvaluateConfig).sample_size
-        shape = Shape(self.train.images.shape[1], self.train.images.shape[2], len(self.train.classes))
-        with tempfile.TemporaryDirectory() as folder:
-            trainer = Trainer(method, lambda: build(chosen, shape), Feed(self.train.images, self.train.labels, TRAIN.seed, self.device),
-                              chosen, TRAIN, self.device, Checkpoints(Path(folder)))
-            trained = trainer.fit()
+        shape = Shape.of(self.train)
+        trainer = Trainer.on(self.train, method, lambda: build(chosen, shape), chosen, TRAIN, self.device)
+        trained = trainer.fit()
         assert isinstance(trained, Method)
         samples = torch.cat(list(sampling.blocks(trained, 0, BLOCKS * size))).numpy()
-        seen = self.extractor.see(samples)
+        seen = self.extractor.extract(samples)
         numbers: dict[str, Any] = {
             "samples_sha256": hashes.array_sha256(samples),
             "fid": intervals.over_blocks(lambda block: frechet.distance(self.real, frechet.fit(block)), seen.features, size),

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from aigc.core import config, files, paths
-from aigc.core.randomness import generator
+from aigc.core.randomness import Purpose, generator
 from aigc.data import pictures
 from aigc.methods.families.encoding import Encoding
 from aigc.model.contract import slerp
@@ -75,7 +75,8 @@ def interpolations() -> None:
     rows = []
     for name in ("vae", "wgan_gp", "dcgan"):
         method, _ = methods.load(paths.model(name))
-        start, end = method.latents(2, generator(0, f"ends of an interpolation of {name}")).repeat_interleave(2 * COLUMNS, 0).chunk(2)
+        rng = generator(0, Purpose.SIDE, of=f"ends of an interpolation of {name}")  # a stream of this page's own
+        start, end = method.latents(2, rng).repeat_interleave(2 * COLUMNS, 0).chunk(2)
         share = torch.linspace(0, 1, 2 * COLUMNS)
         for z in (slerp(start, end, share), torch.lerp(start, end, share[:, None])):
             rows.append(as_bytes(method.decode(z, torch.full((len(z),), sampling.UNLABELLED))).numpy())

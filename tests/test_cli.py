@@ -1,5 +1,6 @@
 """The command line teaches, and does so at once."""
 
+import argparse
 import subprocess
 import sys
 
@@ -10,7 +11,8 @@ from aigc import cli
 HEAVY = ("numpy", "torch", "mlflow", "pandas", "pydantic", "dvc")
 
 
-COMMANDS = sorted(next(action.choices for action in cli.parser()._actions if action.choices))
+COMMANDS = sorted(next(action.choices for action in cli.parser()._actions
+                       if isinstance(action, argparse._SubParsersAction)))
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -10,12 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from aigc.core import config, files, process
+from aigc.core import config, files, process, randomness
 from aigc.core.errors import ConfigError, Interrupted
+from aigc.core.randomness import Purpose
 from aigc.core.runtime import Device
 from aigc.model.contract import MethodConfig, Player, Shape, Trainable
 from aigc.model.sampling import GenerateConfig
-from aigc.training import checkpoint, loop, randomness
+from aigc.training import checkpoint, loop
 from aigc.training.checkpoint import Checkpoints
 from aigc.training.config import TrainConfig
 from aigc.training.feed import Feed
@@ -70,10 +71,12 @@ def test_a_stopped_run_ends_in_the_same_bytes(tmp_path: Path, device: Device) ->
 def test_2_randomness_with_a_history_is_noticed(tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     streams: dict[str, torch.Generator] = {}
 
-    def stateful(seed: int, purpose: str, step: int = 0, device: torch.device | str = "cpu") -> torch.Generator:
-        if step == 0 or purpose not in streams:
-            streams[purpose] = torch.Generator(device).manual_seed(randomness.stream_seed(seed, purpose))
-        return streams[purpose]
+    def stateful(seed: int, purpose: Purpose, step: int = 0, device: torch.device | str = "cpu",
+                 of: str = "") -> torch.Generator:
+        name = purpose.format(of)
+        if step == 0 or name not in streams:
+            streams[name] = torch.Generator(device).manual_seed(randomness.stream_seed(seed, purpose, of=of))
+        return streams[name]
 
     straight = weights(tmp_path / "straight", device)
     monkeypatch.setattr(loop.randomness, "generator", stateful)

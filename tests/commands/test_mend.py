@@ -12,6 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from aigc.commands import mend
+from aigc.workspace import lockfile
 from conftest import ROOT, run_in
 
 PIPELINE = """
@@ -53,12 +54,12 @@ def aigc_mend(folder: Path, check: bool = True) -> subprocess.CompletedProcess[s
 
 def test_every_cut_of_a_lock_is_noticed_or_loses_whole_entries_alone(original: Path, tmp_path: Path) -> None:
     content = (original / "dvc.lock").read_bytes()
-    assert mend.is_whole(original / "dvc.lock")
+    assert lockfile.is_whole(original / "dvc.lock")
     whole = YAML(typ="safe", pure=True).load(content)["stages"]
     cut, noticed = tmp_path / "dvc.lock", 0
     for length in range(len(content)):
         cut.write_bytes(content[:length])
-        if not mend.is_whole(cut):
+        if not lockfile.is_whole(cut):
             noticed += 1
             continue
         # What passes must be what DVC itself takes for another state of the stage, and therefore runs again.

@@ -43,4 +43,4 @@ def test_fast_is_deterministic_on_its_own_machine() -> None:
     answers = {subprocess.run([sys.executable, "-c", FAST], env={"PYTHONPATH": "src", "PATH": os.environ["PATH"]},
                               capture_output=True, text=True, check=True).stdout for _ in range(2)}
     assert len(answers) == 1
-    assert classification.pop().split()[0] in ("cuda", "mps", "cpu")
+    assert answers.pop().split()[0] in ("cuda", "mps", "cpu")

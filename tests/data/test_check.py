@@ -12,6 +12,7 @@ from PIL import Image
 from aigc import cli
 from aigc.core import config, runtime
 from aigc.core.errors import ConfigError, DataError, GateError
+from aigc.data import check
 from aigc.data.config import DataConfig
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +55,21 @@ def test_what_stands_in_the_way_is_told_with_its_remedy(place: Path, capsys: pyt
     assert "a/bad.png: no PNG" in capsys.readouterr().out
 
 
+def test_what_is_left_out_and_classes_that_differ_little_are_said(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(place / "mine")
+    (place / "mine/b").rename(place / "mine/A")
+    for name in ("@eaDir/1.png", "a/Thumbs.db", "a/._1.png", "words.txt"):
+        (place / "mine" / name).parent.mkdir(exist_ok=True)
+        (place / "mine" / name).write_text("words")
+    assert check.run(place / "mine", 1) == 0
+    told = capsys.readouterr().out
+    assert "600 found: 600 used, 0 quarantined; 2 other files ignored" in told
+    assert "left out: ._* 1, .txt 1, @eaDir 1, Thumbs.db 1\n" in told
+    assert 'warning: ' in told and '"A" and "a"; join them if they are one class' in told
+
+
 def test_one_class_is_not_enough(place: Path) -> None:
     fill(place / "mine")
     shutil.rmtree(place / "mine/b")
@@ -63,10 +79,15 @@ def test_one_class_is_not_enough(place: Path) -> None:
 
 def test_a_kind_of_source_is_recognised_by_what_lies_there(place: Path) -> None:
     given = config.section("data", DataConfig)
-    for name, kind in (("x-images-idx3-ubyte.gz", "idx"), ("images.npy", "npy"), ("labels.csv", "csv"),
-                       ("cifar-10-binary.tar.gz", "cifar10")):
+    for name, kind in (
+        ("x-images-idx3-ubyte.gz", "idx"),
+        ("images.npy", "npy"),
+        ("labels.csv", "csv"),
+        ("y-images.idx3-ubyte", "idx"),
+        ("cifar-10-binary.tar.gz", "cifar10"),
+    ):
         folder = place / kind
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / name).touch()
         assert check.recognise(folder, given).source == kind
     assert check.recognise(place / "csv" / "labels.csv", given).path == str(place / "csv")
@@ -75,6 +96,7 @@ def test_a_kind_of_source_is_recognised_by_what_lies_there(place: Path) -> None:
 
 @pytest.mark.parametrize("name", ["absent", "params.yaml"])
 def test_a_path_of_no_use_is_one_line(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (place / "dvc.yaml").touch()
     monkeypatch.setattr(runtime, "cap_environment", lambda *_: None)  # stands already: tests/conftest.py
     assert cli.main(["data", "check", name]) == 1
     assert capsys.readouterr().err.count("\n") == 1

@@ -107,6 +107,15 @@ def test_nothing_usable_and_a_class_with_nothing_usable_stop(tmp_path: Path) -> 
         ingest.ingest(data(tmp_path / "in", max_quarantined=0.9), SHAPE, 1, tmp_path / "out")
 
 
+def test_a_class_whose_rows_of_a_table_cannot_be_used_stops(tmp_path: Path) -> None:
+    root = fill(tmp_path / "in", 30)
+    (root / "a" / "words.png").write_text("words")
+    rows = [f"{'ab'[number % 2]}/{number}.png,{'ab'[number % 2]}" for number in range(1, 20)]
+    (root / "labels.csv").write_text("\n".join(["path,label", *rows, "a/words.png,c"]) + "\n")
+    with pytest.raises(DataError, match=r"no picture of class c can be used, the first a/words\.png: no PNG"):
+        ingest.ingest(data(root, source="csv"), SHAPE, 1, tmp_path / "out")
+
+
 def test_a_licence_said_in_params_is_kept_and_a_known_one_is_known(tmp_path: Path) -> None:
     ingest.ingest(data(fill(tmp_path / "in", 20), licence="CC0", url="here"), SHAPE, 1, tmp_path / "out")
     said = {"source": "folder", "licence": "CC0", "attribution": "", "url": "here"}

@@ -1,6 +1,5 @@
 """`aigc evaluate`: pictures of any origin in, numbers with interval, floor and protocol out; bad input is one line."""
 
-import hashlib
 import json
 import os
 import subprocess
@@ -11,33 +10,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aigc.commands import evaluate, generate, given
 from aigc.core import runtime
 from aigc.core.errors import DataError
 from aigc.core.runtime import RuntimeConfig
-from aigc.evaluation import fidelity
+from aigc.data import external
+from aigc.evaluation import any_pictures
 from aigc.evaluation.config import EvaluateConfig
-from aigc.features.extractor import Seen, Stack
-from commands.small import write_model
-
-
-class Pixels:
-    """An extractor whose features are the mean of each quarter of the picture."""
-
-    sha256 = hashlib.sha256(b"quarters").hexdigest()
-
-    def protocol(self) -> dict[str, object]:
-        return {"extractor": "quarters", "extractor_sha256": self.sha256}
-
-    def see(self, images: Stack) -> Seen:
-        chunk = images[0:len(images)].astype(float)
-        features = chunk.reshape(len(chunk), -1, 2, chunk.shape[2] // 2, 2, chunk.shape[3] // 2).mean((1, 3, 5)).reshape(len(chunk), 4)
-        return Seen(features, features / 10)
+from aigc.metrics.table import METRICS
+from aigc.provenance import drawing
+from aigc.provenance.texts import is_contact_sheet
+from small import Quarters, small_model
 
 
 @pytest.fixture
-def eye(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "open_eye", lambda *_: Pixels())
+def quarters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(any_pictures, "open_extractor", lambda *_: Quarters())
 
 
 def write(path: Path, images: np.ndarray) -> Path:
@@ -54,31 +41,35 @@ def random(count: int, channels: int = 1, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, channels, 8, 8), dtype=np.uint8)
 
 
+def evaluate(real: Path, fake: Path, device: runtime.Device, n: int | None, as_json: bool) -> int:
+    return any_pictures.run(real, fake, EvaluateConfig(), device, n, as_json, is_contact_sheet)
+
+
 def judged(real: Path, fake: Path, capsys: pytest.CaptureFixture[str], device: runtime.Device, n: int | None = None,
-           chosen: EvaluateConfig | None = None) -> dict[str, dict[str, dict[str, float]]]:
-    assert evaluate.run(real, fake, chosen, device, n, as_json=True) == 0
+           ) -> dict[str, dict[str, dict[str, float]]]:
+    assert evaluate(real, fake, device, n, as_json=True) == 0
     found: dict[str, dict[str, dict[str, float]]] = json.loads(capsys.readouterr().out)
     return found
 
 
-def test_a_folder_and_an_array_of_the_same_pictures_get_the_same_numbers(eye: None, tmp_path: Path, device: runtime.Device,
+def test_a_folder_and_an_array_of_the_same_pictures_get_the_same_numbers(quarters: None, tmp_path: Path, device: runtime.Device,
                                                                         capsys: pytest.CaptureFixture[str]) -> None:
     real, fake = random(100, channels=3), random(90, channels=3, seed=1)
     by_array = judged(write(tmp_path / "r.npy", real), write(tmp_path / "f.npy", fake.transpose(0, 2, 3, 1)), capsys, device)
     by_folder = judged(write(tmp_path / "r", real), write(tmp_path / "f", fake), capsys, device)
     assert by_array["metrics"] == by_folder["metrics"]
-    assert set(by_array["metrics"]) == set(fidelity.METRICS)
+    assert set(by_array["metrics"]) == {metric.name for metric in METRICS}
     assert all("floor" in number and "ceiling" in number for number in by_array["metrics"].values())
     assert by_array["metrics"]["fid"]["low"] <= by_array["metrics"]["fid"]["value"] <= by_array["metrics"]["fid"]["high"]
     assert by_array["protocol"]["n"] == 50
-    assert by_array["protocol"]["extractor_sha256"] == Pixels.sha256
+    assert by_array["protocol"]["extractor_sha256"] == Quarters.sha256
 
 
-def test_the_table_names_every_metric_its_floor_and_its_extractor(eye: None, tmp_path: Path, device: runtime.Device,
+def test_the_table_names_every_metric_its_floor_and_its_extractor(quarters: None, tmp_path: Path, device: runtime.Device,
                                                                  capsys: pytest.CaptureFixture[str]) -> None:
-    evaluate.run(write(tmp_path / "r.npy", random(100)), write(tmp_path / "f.npy", random(50, seed=1)), None, device, 60 - 10, as_json=False)
+    evaluate(write(tmp_path / "r.npy", random(100)), write(tmp_path / "f.npy", random(50, seed=1)), device, 50, as_json=False)
     said = capsys.readouterr().out
-    for words in (*fidelity.METRICS, "95% interval", "floor: 50 other real pictures", "quarters", Pixels.sha256[:16]):
+    for words in (*(metric.name for metric in METRICS), "95% interval", "floor: 50 other real pictures", "quarters", Quarters.sha256[:16]):
         assert words in said
 
 
@@ -86,96 +77,91 @@ def test_the_table_names_every_metric_its_floor_and_its_extractor(eye: None, tmp
     (random(100), random(30), None, "100 real and 30 fake pictures are too few"),
     (random(100), random(60), 90, "f.npy: 60 pictures, --n asks for 90; lower it"),
     (random(100), random(60), 3, "--n 3: a sample of fewer than 40"),
-    (random(100), random(60, channels=3), None, "(3, 8, 8), those of"),
-    (random(100), random(60).astype(np.float32), None, "f.npy: must hold uint8, found float32"),
-    (random(100), random(60, channels=2), None, "of 1 or 3 channels, found (60, 2, 8, 8)"),
+    (random(100), random(60)[..., :6], None, "f.npy: (height, width) are (8, 6), those of"),
+    (random(100), random(60).astype(np.float32), None, "f.npy: float32, not uint8"),
+    (random(100), random(60, channels=2), None, "f.npy: shape (60, 2, 8, 8); pictures are"),
     (random(100), np.zeros((60, 1, 8, 8), np.uint8), None, "f.npy: all 60 pictures have the same features"),
 ])
-def test_what_cannot_be_judged_is_one_line_that_names_it(eye: None, tmp_path: Path, device: runtime.Device, real: np.ndarray,
-                                                        fake: np.ndarray, n: int | None, says: str) -> None:
+def test_what_cannot_be_judged_is_one_line_that_names_it(
+        quarters: None, tmp_path: Path, device: runtime.Device, real: np.ndarray, fake: np.ndarray, n: int | None,
+        says: str) -> None:
     with pytest.raises(DataError) as caught:
-        evaluate.run(write(tmp_path / "r.npy", real), write(tmp_path / "f.npy", fake), None, device, n, as_json=True)
+        evaluate(write(tmp_path / "r.npy", real), write(tmp_path / "f.npy", fake), device, n, as_json=True)
     assert says in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_a_folder_that_aigc_generate_filled_is_judged_without_its_contact_sheet_and_a_sheet_of_others_is_a_picture(tmp_path: Path) -> None:
-    generate.run("gan", str(write_model(tmp_path, "gan")), 3, 0, tmp_path / "out", None, RuntimeConfig(arithmetic="portable", threads=2))
+def test_the_faults_of_both_sides_are_said_at_once(tmp_path: Path, device: runtime.Device) -> None:
+    for name in ("r", "f"):
+        (write(tmp_path / name, random(3)) / "001.png").write_bytes(b"words")
+    with pytest.raises(
+        DataError, match=r"r: 1 of 3 pictures .*; .*f: 1 of 3 pictures cannot be judged: 001\.png: no PNG"
+    ) as caught:
+        evaluate(tmp_path / "r", tmp_path / "f", device, None, as_json=True)
+    assert "\n" not in str(caught.value)
+
+
+def test_grey_and_colour_are_judged_as_colour_with_a_word(
+        quarters: None, tmp_path: Path, device: runtime.Device, capsys: pytest.CaptureFixture[str]) -> None:
+    grey, colour = random(100), random(60, channels=3, seed=1)
+    by_hand = judged(
+        write(tmp_path / "r.npy", np.repeat(grey, 3, axis=1)),
+        write(tmp_path / "f.npy", colour),
+        capsys,
+        device,
+    )
+    assert (
+        evaluate(write(tmp_path / "r", grey), tmp_path / "f.npy", device, None, as_json=True) == 0
+    )
+    output = capsys.readouterr()
+    assert json.loads(output.out)["metrics"] == by_hand["metrics"]
+    assert "r: grey, the other side is not; it is judged as colour" in output.err
+
+
+def test_tiffs_and_sub_folders_are_judged_and_what_is_left_out_is_said(
+        quarters: None, tmp_path: Path, device: runtime.Device, capsys: pytest.CaptureFixture[str]) -> None:
+    real, images = write(tmp_path / "r.npy", random(200)), random(100, seed=1)
+    folder = write(tmp_path / "f", images[:60])
+    (folder / "more").mkdir()
+    for index, image in enumerate(images[60:]):
+        Image.fromarray(image[0]).save(folder / "more" / f"{index:03}.tif")
+    (folder / "notes.txt").write_text("words")
+    assert evaluate(real, folder, device, None, as_json=True) == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["protocol"]["fake"]["pictures"] == 100
+    assert "f: 100 pictures are judged; left out: .txt 1\n" in output.err
+
+
+def test_a_contact_sheet_of_aigc_generate_is_left_out_and_a_sheet_of_others_is_a_picture(
+    tmp_path: Path,
+) -> None:
+    settings = RuntimeConfig(arithmetic="portable", threads=2)
+    drawing.write_pictures("gan", str(small_model(tmp_path, "gan")), 3, 0, tmp_path / "out", None, settings)
     assert (tmp_path / "out/gan-seed0-sheet.png").exists()
-    assert given.open_pictures(tmp_path / "out").shape == (3, 1, 16, 16)
+    opened = external.open_pictures(tmp_path / "out", any_pictures.WHITE, is_contact_sheet)
+    assert opened.stack.shape == (3, 1, 16, 16)
+    assert opened.notes == [
+        f"{tmp_path / 'out'}: 3 pictures are judged; left out: contact sheets of aigc generate 1"
+    ]
     Image.new("L", (16, 16)).save(tmp_path / "out/winding-sheet.png")
-    assert given.open_pictures(tmp_path / "out").shape == (4, 1, 16, 16)
+    assert external.open_pictures(tmp_path / "out", any_pictures.WHITE, is_contact_sheet).stack.shape == (
+        4,
+        1,
+        16,
+        16,
+    )
 
 
-def test_a_picture_of_another_size_a_torn_one_and_transparency_are_named(tmp_path: Path) -> None:
-    folder = write(tmp_path / "f", random(3))
-    Image.fromarray(np.zeros((9, 8), np.uint8)).save(folder / "001.png")
-    with pytest.raises(DataError, match=r"001\.png: .* are \(1, 9, 8\), those of 000\.png are \(1, 8, 8\)"):
-        given.open_pictures(folder)[0:3]
-    (folder / "001.png").write_bytes((folder / "000.png").read_bytes()[:60])
-    with pytest.raises(DataError, match=r"001\.png: not a whole picture"):
-        given.open_pictures(folder)[0:3]
-    Image.fromarray(np.zeros((8, 8, 4), np.uint8)).save(folder / "001.png")
-    with pytest.raises(DataError, match=r"001\.png: pictures of mode RGBA"):
-        given.open_pictures(folder)[0:3]
-    (tmp_path / "torn.npy").write_bytes(b"\x93NUMPY")
-    for place, says in ((tmp_path / "torn.npy", "not a whole .npy"), (tmp_path / "none.npy", "does not exist")):
-        with pytest.raises(DataError, match=says):
-            given.open_pictures(place)
-
-
-def test_pictures_are_read_by_their_content_and_turned_as_exif_says(tmp_path: Path) -> None:
-    folder, upright = tmp_path / "f", random(1)[0, 0, :, :6]
-    folder.mkdir()
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned clockwise
-    Image.fromarray(upright).save(folder / "a PNG.jpg", "PNG", exif=exif)
-    np.testing.assert_array_equal(given.open_pictures(folder)[0:1][0, 0], np.rot90(upright, -1))
-
-
-def test_names_of_any_bytes_are_hashed_and_shown_in_one_line(eye: None, tmp_path: Path, device: runtime.Device,
-                                                             capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_of_any_bytes_are_hashed_and_shown_in_one_line(
+        quarters: None, tmp_path: Path, device: runtime.Device, capsys: pytest.CaptureFixture[str]) -> None:
     real, fake = write(tmp_path / "r", random(100)), write(tmp_path / "f", random(50, seed=1))
     (fake / "000.png").rename(fake / os.fsdecode(b"\xff\n.png"))
     assert len(judged(real, fake, capsys, device)["protocol"]["fake"]["sha256"]) == 64
     (fake / os.fsdecode(b"\xff\n.png")).write_bytes(b"no picture")
     with pytest.raises(DataError) as caught:
-        given.open_pictures(fake)[0:50]
-    assert "f/\\xff\\n.png: not a whole picture" in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_what_moves_what_waits_and_what_lies_deeper_is_told(tmp_path: Path) -> None:
-    folder = write(tmp_path / "f", random(2))
-    frames = [Image.new("L", (8, 8), shade) for shade in (10, 200)]
-    for kind in ("PNG", "WEBP"):
-        frames[0].save(folder / "001.png", kind, save_all=True, append_images=frames[1:])
-        with pytest.raises(DataError, match=r"001\.png: moves"):
-            given.open_pictures(folder)[0:2]
-    (folder / "001.png").unlink()
-    os.mkfifo(folder / "001.png")
-    with pytest.raises(DataError, match=r"001\.png: not a whole picture \(not a regular file\)"):
-        given.open_pictures(folder)[0:2]
-    os.mkfifo(tmp_path / "f.npy")
-    (tmp_path / "deep" / "f").mkdir(parents=True)
-    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object))
-    for name, says in (("f.npy", "not a regular file"), ("deep", "sub-folders are not looked at"), ("objects.npy", "never unpickled")):
-        with pytest.raises(DataError, match=says):
-            given.open_pictures(tmp_path / name)
-
-
-def test_features_that_are_not_finite_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    blind = Pixels()
-    monkeypatch.setattr(blind, "see", lambda images: Seen(np.full((len(images), 2), np.nan), np.zeros((len(images), 2))))
-    with pytest.raises(DataError, match="fake: picture 0 has features that are not finite"):
-        fidelity.look(blind, random(50), "fake", 40)
-
-
-def test_the_real_side_is_the_same_from_disk(tmp_path: Path, rng: np.random.Generator) -> None:
-    chosen = EvaluateConfig(sample_size=40, seed=0, precision_neighbours=3, coverage_neighbours=5, extractor="classifier",
-                             inception_weights="")
-    real = fidelity.of(rng.normal(size=(60, 5)), chosen)
-    real.write(tmp_path)
-    seen = Seen(rng.normal(size=(90, 5)), rng.normal(size=(90, 4)))
-    assert fidelity.measure(fidelity.read(tmp_path, chosen), seen, chosen) == fidelity.measure(real, seen, chosen)
+        evaluate(real, fake, device, None, as_json=True)
+    assert "pictures cannot be judged: \\xff\\n.png: no PNG" in str(caught.value) and "\n" not in str(
+        caught.value
+    )
 
 
 def test_a_user_without_a_project_is_told_what_is_missing(tmp_path: Path) -> None:

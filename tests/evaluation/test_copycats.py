@@ -44,12 +44,12 @@ def test_each_planted_copycat_fails_by_a_wide_margin_and_the_real_holdout_passes
 def test_a_generator_that_copies_one_picture_in_ten_fails(audit: Audit, splits: dict[str, Split]) -> None:
     images = splits["holdout"][0].copy()
     images[::10] = memorization.planted(splits["train"][0])["flip"][:len(images[::10])]
-    assert not audit.judge(images, features(images))[0]["passes"]
+    assert not audit.score(images, features(images))[0]["passes"]
 
 
 def test_a_control_that_comes_out_wrong_is_an_error_that_names_it(audit: Audit, splits: dict[str, Split]) -> None:
-    fails = audit.judge(*splits["train"])[0]
-    passes = audit.judge(*splits["holdout"])[0]
+    fails = audit.score(*splits["train"])[0]
+    passes = audit.score(*splits["holdout"])[0]
     with pytest.raises(GateError, match="the real holdout fails the memorization audit"):
         memorization.insist({"copycat by flip": fails, "holdout": fails}, audit.limit)
     with pytest.raises(GateError, match="the planted copycat by flip is not caught"):
@@ -59,7 +59,7 @@ def test_a_control_that_comes_out_wrong_is_an_error_that_names_it(audit: Audit, 
 def test_what_is_kept_judges_as_what_was_prepared(audit: Audit, splits: dict[str, Split], tmp_path: Path) -> None:
     memorization.write(tmp_path, audit)
     again = memorization.read(tmp_path, splits["train"][0])
-    assert again.judge(*splits["holdout"])[0] == audit.judge(*splits["holdout"])[0]
+    assert again.score(*splits["holdout"])[0] == audit.score(*splits["holdout"])[0]
 
 
 def test_the_table_of_the_closest_starts_with_an_exact_copy_and_flags_it(audit: Audit, splits: dict[str, Split]) -> None:
@@ -72,7 +72,7 @@ def test_the_table_of_the_closest_starts_with_an_exact_copy_and_flags_it(audit: 
 
 def test_samples_of_one_kind_only_have_shares_and_may_lack_c_t(audit: Audit) -> None:
     same = np.full((150, 1, 28, 28), 255, dtype=np.uint8)
-    numbers, _ = audit.judge(same, features(same))
+    numbers, _ = audit.score(same, features(same))
     assert numbers["passes"] and numbers["pixels"]["near_duplicates"]["value"] == 0
 
 

@@ -36,7 +36,7 @@ def test_without_classes_it_learns_which_way_is_up(digits: tuple[np.ndarray, np.
     images, labels = digits[0][::2], np.full(2500, -1)
     network = trained(images, labels, 0, device, tmp_path)
     assert not network.names_classes
-    asked, answered = classification.on_turns(network, digits[0][1::2], device)
+    asked, answered = classification.turns_seen(network, digits[0][1::2], device)
     assert np.bincount(asked).tolist() == [2500] * 4
     assert np.mean(asked == answered) > 0.6  # of four; 0, 1 and 8 look alike upside down
 
@@ -49,9 +49,9 @@ def test_labels_that_were_swapped_on_pictures_that_it_did_not_learn_are_doubted(
     wrong = rng.choice(len(told), 25, replace=False)
     told[wrong] = (told[wrong] + rng.integers(1, 10, 25)) % 10
     split = Pictures(images[1::2], told, [str(digit) for digit in range(10)])
-    seen, doubtful = classification.on_classes(network, split, "test", 0.01, device)
+    seen, doubtful = classification.classes_seen(network, split, "test", 0.01, device)
     assert np.mean(seen == labels[1::2]) > 0.9
-    table = classification.table(doubtful)
+    table = classification.doubtful_table(doubtful)
     assert len(np.intersect1d(table["row"], wrong)) >= 20
     assert len(table) <= 100 and table["confidence"].is_monotonic_increasing
     assert (table["class"].astype(int).to_numpy() == told[table["row"]]).all()

@@ -31,7 +31,7 @@ def test_it_sees_what_torch_fidelitys_network_sees_with_the_same_weights(state: 
     by_them = FeatureExtractorInceptionV3("inception-v3-compat", list(inception.LAYERS), feature_extractor_weights_path=str(weights))
     features, logits = by_them(torch.from_numpy(images))
     monkeypatch.setattr(inception, "SHA256", files.sha256(weights))
-    found = inception.Inception(device, str(weights)).see(images)
+    found = inception.Inception(device, str(weights)).extract(images)
     assert np.array_equal(found.features, features.numpy()) and np.array_equal(found.logits, logits.numpy())
     assert found.features.shape == (3, 2048) and found.features.std() > 0
 
@@ -60,4 +60,4 @@ def test_without_weights_and_network_one_line_says_what_to_put_where(tmp_path: P
 def test_pictures_of_two_channels_are_refused() -> None:
     blind = object.__new__(inception.Inception)
     with pytest.raises(DataError, match="1 or 3 channels"):
-        blind.see(np.zeros((2, 2, 8, 8), np.uint8))
+        blind.extract(np.zeros((2, 2, 8, 8), np.uint8))

@@ -10,9 +10,10 @@ from aigc.model.contract import Shape
 
 
 def test_the_loss_is_the_likelihood_of_the_picture_and_the_weighted_square_of_its_codes() -> None:
-    chosen = autoencoder.Config(images=1, batch_size=4, ema_halflife=1.0, warmup=0.0, decay=0.0, latent=3, width=4, max_width=8,
-                                learning_rate=0.1, trunk="mlp", likelihood="bernoulli", decay_codes=0.5, noise=0.3, components=2)
-    built = autoencoder.Build(chosen, Shape(1, 16, 0))
+    chosen = autoencoder.AutoencoderConfig(
+        images=1, batch_size=4, ema_halflife=1.0, warmup=0.0, decay=0.0, latent=3, width=4, max_width=8,
+        learning_rate=0.1, trunk="mlp", likelihood="bernoulli", decay_codes=0.5, noise=0.3, components=2)
+    built = autoencoder.Autoencoder(chosen, Shape(1, 16, 0))
     for parameter in built.parameters():
         torch.nn.init.zeros_(parameter)
     torch.nn.init.constant_(built.encoder[-1][-1].bias, 2.0)  # every code is (2, 2, 2); every pixel is black or white, as likely

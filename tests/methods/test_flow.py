@@ -10,10 +10,10 @@ from aigc.model.contract import Shape
 CENTRES, SPREAD = torch.tensor([-0.6, 0.5]), 0.1
 
 
-def build(classes: int = 0, **changes: object) -> flow.Build:
+def build(classes: int = 0, **changes: object) -> flow.FlowMatching:
     plain = {"images": 1, "batch_size": 4, "ema_halflife": 1.0, "warmup": 0.0, "decay": 0.0, "learning_rate": 0.1, "width": 8,
              "label_dropout": 0.1, "guidance": 1.0, "steps": 50, "solver": "heun"}
-    return flow.Build(flow.Config(**{**plain, **changes}), Shape(1, 16, classes))
+    return flow.FlowMatching(flow.FlowMatchingConfig(**{**plain, **changes}), Shape(1, 16, classes))
 
 
 def exact_velocity(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:

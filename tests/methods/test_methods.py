@@ -107,7 +107,7 @@ def test_a_changed_byte_of_the_weights_is_refused_with_the_file_named(device: De
 
 def test_an_unknown_method_is_named_with_its_neighbour() -> None:
     with pytest.raises(ConfigError, match="unknown method `dcgann`.*did you mean `dcgan`"):
-        contract.page("dcgann")
+        methods.method_class("dcgann")
 
 
 OPTIONS = [("vae", {"trunk": "convolution", "max_width": 16}), ("autoencoder", {"trunk": "convolution", "max_width": 16}),

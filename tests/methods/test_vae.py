@@ -12,9 +12,9 @@ CONFIG = {"images": 1, "batch_size": 4, "ema_halflife": 1.0, "warmup": 0.0, "dec
           "free_bits": 0.0}
 
 
-def build(**changes: object) -> vae.Build:
+def build(**changes: object) -> vae.VAE:
     torch.manual_seed(0)
-    return vae.Build(vae.Config(**{**CONFIG, **changes}), Shape(1, 16, 0))
+    return vae.VAE(vae.VAEConfig(**{**CONFIG, **changes}), Shape(1, 16, 0))
 
 
 def test_kl_is_that_of_torch_distributions() -> None:
@@ -23,7 +23,7 @@ def test_kl_is_that_of_torch_distributions() -> None:
     torch.testing.assert_close(vae.kl(mean, log_variance), expected)
 
 
-def loss_of(built: vae.Build, real: torch.Tensor) -> float:
+def loss_of(built: vae.VAE, real: torch.Tensor) -> float:
     (_, loss), = built.updates(real, torch.full((len(real),), -1), torch.Generator().manual_seed(0))
     return loss.item()
 

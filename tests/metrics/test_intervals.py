@@ -12,19 +12,20 @@ from scipy import stats
 
 from aigc.evaluation import fidelity
 from aigc.evaluation.config import EvaluateConfig
-from aigc.features.extractor import Seen
+from aigc.features.contract import Features
 from aigc.metrics import intervals
+from aigc.metrics.real import RealSide
+from aigc.metrics.table import METRICS
 
 N, D, CLASSES = 200, 6, 4
 TRIALS, DRAWS = 1000, 2000
-CHOSEN = EvaluateConfig(sample_size=N, seed=0, precision_neighbours=3, coverage_neighbours=5, extractor="classifier",
-                         inception_weights="")
+CHOSEN = fidelity.settings_of(EvaluateConfig(sample_size=N))
 
 
-def draw(rng: np.random.Generator, count: int, shift: float) -> Seen:
+def draw(rng: np.random.Generator, count: int, shift: float) -> Features:
     """Skewed features, and logits that are some of them."""
     features = np.maximum(rng.normal(size=(count, D)) + shift, -0.5)
-    return Seen(features, 3 * features[:, :CLASSES])
+    return Features(features, 3 * features[:, :CLASSES])
 
 
 @pytest.mark.slow
@@ -33,17 +34,23 @@ def draw(rng: np.random.Generator, count: int, shift: float) -> Seen:
 @pytest.mark.parametrize("metric", ["fid", "kid", "is", "precision", "recall", "density", "coverage"])
 def test_the_interval_covers_the_expectation_given_the_real_side(metric: str, blocks: int, shift: float,
                                                                  monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fidelity, "METRICS", (metric,))
+    row, = (row for row in METRICS if row.name == metric)
     rng = np.random.default_rng(20)
-    real = fidelity.of(draw(rng, N, 0.0).features, CHOSEN)
+    real = RealSide.of(draw(rng, N, 0.0).features, CHOSEN)
+
+    def number(count: int) -> intervals.Number:
+        found = draw(rng, count, shift)
+        return row.measure(real, found.features, found.logits, CHOSEN)
+
     with monkeypatch.context() as patch:  # the truth: the mean of very many, without their intervals
         patch.setattr(intervals, "FEW_BLOCKS", 0)
-        truth = np.mean([fidelity.measure(real, draw(rng, N, shift), CHOSEN)[metric]["value"] for _ in range(DRAWS)])
-    found = [fidelity.measure(real, draw(rng, N * blocks, shift), CHOSEN)[metric] for _ in range(TRIALS)]
+        truth = np.mean([number(N)["value"] for _ in range(DRAWS)])
+    found = [number(N * blocks) for _ in range(TRIALS)]
     if blocks == 1 and metric in ("recall", "coverage"):
-        assert all("low" not in number for number in found)
+        assert all("low" not in one for one in found)
         return
-    covers = [number["low"] <= truth <= number["high"] for number in found if "low" in number]  # blocks that agree have none
+    # Blocks that agree have none.
+    covers = [one["low"] <= truth <= one["high"] for one in found if "low" in one]
     assert 0.92 <= np.mean(covers) <= 0.98 and len(covers) > 0.95 * TRIALS
 
 

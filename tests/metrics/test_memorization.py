@@ -21,18 +21,18 @@ def test_neighbours_and_authenticity_are_those_of_brute_force(drawn: tuple[int, 
     seed, train_count, count, width = drawn
     rng = np.random.default_rng(seed)
     train, samples = rng.normal(size=(train_count, width)), rng.normal(size=(count, width))
-    ground = memorization.survey(train)
+    training = memorization.survey(train)
     among = cdist(train, train)
     np.fill_diagonal(among, np.inf)
     ordered = np.sort(among, axis=1)[:, :min(memorization.LOCAL, train_count - 1)]
-    np.testing.assert_allclose(ground.nearest, ordered[:, 0], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(ground.local, ordered.mean(1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(training.nearest, ordered[:, 0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(training.local, ordered.mean(1), rtol=1e-5, atol=1e-6)
     apart = cdist(samples, train)
-    found = memorization.find(samples, ground)
+    found = memorization.find(samples, training)
     np.testing.assert_array_equal(found.index, apart.argmin(1))
     np.testing.assert_allclose(found.distance, apart.min(1), rtol=1e-5, atol=1e-6)
     authentic = [apart[i, j] > among[j].min() for i, j in enumerate(apart.argmin(1))]
-    np.testing.assert_array_equal(memorization.authenticity(found, ground), authentic)
+    np.testing.assert_array_equal(memorization.authenticity(found, training), authentic)
 
 
 def test_the_search_under_alterations_is_that_of_trying_each_picture_and_each_alteration(digits: tuple[np.ndarray, np.ndarray]) -> None:
@@ -48,10 +48,10 @@ def test_the_search_under_alterations_is_that_of_trying_each_picture_and_each_al
 
 def test_an_exact_copy_is_at_distance_zero_and_no_alteration_takes_a_picture_farther(digits: tuple[np.ndarray, np.ndarray]) -> None:
     train, others = digits[0][:4000:40], digits[0][20:4000:200]
-    ground = memorization.survey(memorization.as_points(train))
-    assert (memorization.find_altered(train, ground).distance == 0).all()
-    assert (memorization.find_altered(others, ground).distance
-            <= memorization.find(memorization.as_points(others), ground).distance + 1e-6).all()
+    training = memorization.survey(memorization.as_points(train))
+    assert (memorization.find_altered(train, training).distance == 0).all()
+    assert (memorization.find_altered(others, training).distance
+            <= memorization.find(memorization.as_points(others), training).distance + 1e-6).all()
 
 
 def test_large_pictures_are_compared_at_32_pixels_a_side() -> None:
@@ -64,9 +64,9 @@ def test_large_pictures_are_compared_at_32_pixels_a_side() -> None:
 def test_a_shifted_copy_is_one_on_any_ground_though_the_picture_touches_its_edge(rng: np.random.Generator, ground_colour: int) -> None:
     train = np.full((60, 3, 32, 32), ground_colour, np.uint8)
     train[:, :, :20] = rng.integers(0, 256, (60, 3, 20, 32))
-    ground = memorization.survey(memorization.as_points(train))
+    training = memorization.survey(memorization.as_points(train))
     copies = controls.copycat(train, 60, "shift", rng)
-    assert (memorization.find_altered(copies, ground).relative(ground) < 0.2).all()
+    assert (memorization.find_altered(copies, training).relative(training) < 0.2).all()
 
 
 @settings(max_examples=50, deadline=None)
@@ -99,14 +99,14 @@ def test_c_t_of_one_law_is_standard_normal_in_one_cell(rng: np.random.Generator)
 def test_c_t_authenticity_and_closer_tell_a_copier_from_new_draws(rng: np.random.Generator) -> None:
     train, new, test = rng.normal(size=(600, 4)), rng.normal(size=(400, 4)), rng.normal(size=(400, 4))
     copies = train[:400] + rng.normal(size=(400, 4)) * 0.01
-    ground = memorization.survey(train)
-    centres = memorization.cells(ground, np.random.default_rng(0))
-    reference = memorization.find(test, ground)
+    training = memorization.survey(train)
+    centres = memorization.cells(training, np.random.default_rng(0))
+    reference = memorization.find(test, training)
 
     def score(samples: np.ndarray) -> tuple[float, float, float]:
-        found = memorization.find(samples, ground)
+        found = memorization.find(samples, training)
         return (memorization.c_t(reference.distance, memorization.cell_of(test, centres), found.distance, memorization.cell_of(samples, centres)),
-                memorization.authenticity(found, ground).mean(), memorization.closer(found.distance, reference.distance)["value"])
+                memorization.authenticity(found, training).mean(), memorization.closer(found.distance, reference.distance)["value"])
 
     assert score(copies)[0] < -5 < -3 < score(new)[0] < 3
     assert score(copies)[1] < 0.1 < 0.4 < score(new)[1]
@@ -133,11 +133,11 @@ def test_the_interval_of_a_share_has_at_least_its_confidence() -> None:
 @pytest.mark.parametrize("how", controls.COPYCATS)
 def test_a_copycat_lies_nearer_to_its_originals_than_they_lie_to_each_other(digits: tuple[np.ndarray, np.ndarray], how: str) -> None:
     train, fresh = digits[0][::10], digits[0][1::100]
-    ground = memorization.survey(memorization.as_points(train))
+    training = memorization.survey(memorization.as_points(train))
     copies = controls.copycat(train, 60, how, np.random.default_rng(0))
     assert copies.shape == (60, 1, 28, 28) and copies.dtype == np.uint8
-    assert np.median(memorization.find_altered(copies, ground).relative(ground)) < 0.3
-    assert np.median(memorization.find_altered(fresh, ground).relative(ground)) > 0.7
+    assert np.median(memorization.find_altered(copies, training).relative(training)) < 0.3
+    assert np.median(memorization.find_altered(fresh, training).relative(training)) > 0.7
 
 
 def test_relative_distance_has_no_unit_and_survives_equal_training_pictures() -> None:

@@ -11,18 +11,18 @@ from aigc.core import config, paths
 from aigc.core.errors import StorageError
 from aigc.core.runtime import Device
 from aigc.features.classifier import Classifier, ClassifierConfig
-from aigc.features.extractor import Extractor
+from aigc.features.extractor import ClassifierExtractor
 from aigc.model.card import CONFIG, WEIGHTS, read_card, write_model
 from aigc.model.contract import Shape
-from commands.small import write_model
 from conftest import ROOT
+from small import small_model
 
 SHAPE = Shape(1, 28, 0)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return write_model(tmp_path / "models", "gan")
+    return small_model(tmp_path / "models", "gan")
 
 
 def flip(path: Path, position: int) -> None:
@@ -98,7 +98,7 @@ def test_a_flipped_bit_of_the_evaluator_is_refused(tmp_path: Path, device: Devic
     torch.manual_seed(0)
     write_model(paths.EVALUATOR, Classifier(chosen, shape), method="evaluator", config=chosen.model_dump(), shape=vars(shape),
                 classes=[str(n) for n in range(10)], seed=0, data_sha256="", origin={})
-    Extractor(device)
+    ClassifierExtractor(device)
     flip(paths.EVALUATOR / WEIGHTS, -1)
     with pytest.raises(StorageError, match=r"models/evaluator/model\.safetensors: sha256 is"):
-        Extractor(device)
+        ClassifierExtractor(device)

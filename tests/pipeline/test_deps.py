@@ -9,24 +9,59 @@ import pytest
 from ruamel.yaml import YAML
 
 from aigc import methods
+from aigc.commands.deps import ALL_METHODS, PER_METHOD
+from aigc.core import code
+from aigc.stages.__main__ import OBSERVED
 from conftest import ROOT, run_in
 
-STAGES = ["check", "ingest", "validate", "preprocess", "evaluator", "reference", "train@vae", "generate@gan", "evaluate@vae", "report"]
+STAGES = ["check", "ingest", "validate", "preprocess", "evaluator", "reference", "train@vae", "train@gan",
+          "generate@gan", "evaluate@vae", "report"]
 # Read by the harness (params are tracked as params; git and MLflow's own files are no data of ours).
 NOT_DEPS = ("params.yaml", "dvc.lock", ".git", ".trace", ".checkpoints", "mlruns", "mlflow.db", "src/sitecustomize.py")
 TEMPLATES = ["page.html", "audit_all.html", "audit_method.html", "runs.html", "style.css"]
-COPIED_BESIDE_THE_MODEL = {"train@vae": [f"src/aigc/reporting/{name}" for name in TEMPLATES]}  # by MLflow; no out depends on them
+# Read for MLflow alone, which no out depends on: the code beside a model, and the pictures of an evaluation.
+FOR_OBSERVERS = {"train": [f"src/aigc/reporting/{name}" for name in TEMPLATES],
+                 "evaluate": ["reports/plots/vae/samples.png"]}
+# Imported inside a function that this small run does not call.
+LAZY = {
+    "check": ["src/aigc/model/card.py"],  # methods.load, which the stages after it call
+    "reference": ["src/aigc/features/inception.py"],  # evaluate.extractor: inception
+    "evaluate": ["src/aigc/features/inception.py"],
+}
 
 
 def is_only_docstring(path: Path) -> bool:
     body = ast.parse(path.read_text()).body
-    return len(body) == 1 and isinstance(body[0], ast.Expr)
+    return not body or (len(body) == 1 and isinstance(body[0], ast.Expr))
+
+
+def module_of(path: str) -> str:
+    """src/aigc/core/files.py -> aigc.core.files"""
+    return path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def is_neutral(path: str) -> bool:
+    """Whether a file can change no out: see core/code."""
+    name = module_of(path)
+    return name == "aigc.stages" or any(name == one or name.startswith(f"{one}.") for one in code.NEUTRAL)
+
+
+def listed(modules: dict[str, Path]) -> set[str]:
+    return {f"src/{path.relative_to(code.SOURCE)}" for path in modules.values()}
+
+
+def observers(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """What MLflow's observer imports, directly or not."""
+    with monkeypatch.context() as patch:
+        patch.setattr(code, "NEUTRAL", ())
+        return listed(code.closure("aigc.tracking.observer"))
 
 
 def traced(project: Path, stage: str) -> list[str]:
     paths = json.loads((project / ".trace" / f"{stage}.json").read_text())
-    ignored = COPIED_BESIDE_THE_MODEL.get(stage, [])
-    return [path for path in paths if not path.startswith(NOT_DEPS) and path not in ignored and (project / path).is_file()
+    ignored = FOR_OBSERVERS.get(stage.partition("@")[0], [])
+    return [path for path in paths if not path.startswith(NOT_DEPS) and path not in ignored
+            and (project / path).is_file()
             and not (path.endswith("__init__.py") and is_only_docstring(project / path))]
 
 
@@ -40,29 +75,65 @@ def covers(declaration: str, path: str) -> bool:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_everything_a_stage_imports_and_opens_is_a_dep(finished: Path, stage: str) -> None:
+def test_everything_a_stage_imports_and_opens_is_a_dep(
+        finished: Path, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     deps, outs = declared(finished, stage)
-    missing = [path for path in traced(finished, stage) if not any(covers(known, path) for known in deps + outs)]
+    name, _, method = stage.partition("@")
+    beside = [path for path in traced(finished, stage) if not any(covers(known, path) for known in deps + outs)]
+    mine = listed(code.of_stage(name, method or None))
+    assert not mine.intersection(beside), f"{stage} runs what dvc.yaml does not list"
+    watching = observers(monkeypatch) if name in OBSERVED else set()
+    missing = [path for path in beside if not is_neutral(path) and path not in watching]
     assert not missing, f"{stage} uses what dvc.yaml does not list: {missing}"
-
-
-@pytest.mark.parametrize("method", methods.available())
-def test_what_the_page_of_every_method_imports_is_a_dep_of_the_stages_that_load_it(method: str) -> None:
-    code = ("import importlib, sys; importlib.import_module(f'aigc.methods.{sys.argv[1]}'); "
-            "print(*(module.__file__ for name, module in list(sys.modules.items()) if name.partition('.')[0] == 'aigc'), sep='\\n')")
-    found = run_in(ROOT, sys.executable, "-c", code, method, PYTHONPATH="src").stdout.splitlines()
-    files = [path for path in found if not (path.endswith("__init__.py") and is_only_docstring(Path(path)))]
-    stages = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
-    for stage in ("train", "generate", "evaluate"):
-        deps = [dep.replace("${item.method}", method) for dep in stages[stage]["deps"]]
-        missing = [path for path in files if not any(covers(dep, str(Path(path).relative_to(ROOT))) for dep in deps)]
-        assert not missing, f"{stage}@{method} uses what dvc.yaml does not list: {missing}"
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_code_dep_of_a_stage_is_used(finished: Path, stage: str) -> None:
-    deps, _ = declared(finished, stage)
-    used = traced(finished, stage)
-    idle = [dep for dep in deps if dep.startswith("src/")
-            and not any(covers(dep, path) for path in used)]
-    assert not idle, f"{stage} lists what it does not use: {idle}"
+    code_deps = {dep for dep in declared(finished, stage)[0] if dep.startswith("src/")}
+    name, _, method = stage.partition("@")
+    idle = code_deps.difference(traced(finished, stage), LAZY.get(name, []))
+    pages = [f"aigc.methods.{page}" for page in methods.available()]
+    if name in PER_METHOD:  # one list for all methods: families that another method's page imports
+        others = listed(code.closure(*pages)) - listed(code.of_stage(name))
+        assert {f"src/aigc/methods/{page}.py" for page in methods.available()} & code_deps == {
+            f"src/aigc/methods/{method}.py"}
+        idle -= others
+    if name in ALL_METHODS:  # it reads the pages of all methods; this run has two
+        idle -= listed(code.closure(*pages))
+    assert not idle, f"{stage} lists what it does not use: {sorted(idle)}"
+
+
+@pytest.mark.parametrize("method", methods.available())
+def test_what_the_page_of_every_method_imports_is_a_dep_of_the_stages_that_load_it(method: str) -> None:
+    script = ("import importlib, sys; importlib.import_module(f'aigc.methods.{sys.argv[1]}'); "
+              "print(*(module.__file__ for name, module in list(sys.modules.items()) "
+              "if name.partition('.')[0] == 'aigc'), sep='\\n')")
+    found = run_in(ROOT, sys.executable, "-c", script, method, PYTHONPATH="src").stdout.splitlines()
+    files = [str(Path(path).relative_to(ROOT)) for path in found
+             if not (path.endswith("__init__.py") and is_only_docstring(Path(path)))]
+    assert f"src/aigc/methods/{method}.py" in files
+    stages = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
+    for stage in ("train", "generate", "evaluate"):
+        deps = [dep.replace("${item.method}", method) for dep in stages[stage]["deps"]]
+        missing = [path for path in files if not is_neutral(path) and not any(covers(dep, path) for dep in deps)]
+        assert not missing, f"{stage}@{method} uses what dvc.yaml does not list: {missing}"
+
+
+def test_what_is_committed_is_what_aigc_deps_writes() -> None:
+    run_in(ROOT, sys.executable, "-m", "aigc", "deps", "--check", PYTHONPATH="src")
+
+
+@pytest.mark.parametrize(("before", "after"), [
+    ("      - src/aigc/training/loop.py\n", ""), ("      x: images\n", "      x: step\n"),
+    ("      - src/aigc/training/loop.py\n", "      - src/aigc/training/loop.py\n      - src/aigc/cli.py\n")])
+def test_a_dvc_yaml_that_is_not_up_to_date_is_refused_and_written_anew(tmp_path: Path, before: str, after: str) -> None:
+    content = (ROOT / "dvc.yaml").read_text()
+    assert before in content
+    (tmp_path / "dvc.yaml").write_text(content.replace(before, after, 1))
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    command = (sys.executable, "-m", "aigc", "deps")
+    refused = run_in(tmp_path, *command, "--check", check=False, PYTHONPATH=str(ROOT / "src"))
+    assert refused.returncode == 1
+    assert refused.stderr == "error: dvc.yaml: its code deps or plots are not up to date; run `aigc deps`\n"
+    run_in(tmp_path, *command, PYTHONPATH=str(ROOT / "src"))
+    assert (tmp_path / "dvc.yaml").read_text() == content

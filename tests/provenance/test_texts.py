@@ -46,15 +46,15 @@ def with_chunk(png: bytes, kind: bytes, data: bytes) -> bytes:
     return png[:place] + struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) + png[place:]
 
 
-def saved(pixels: np.ndarray, texts: dict[str, str]) -> bytes:
+def saved(pixels: np.ndarray, written: dict[str, str]) -> bytes:
     info, stream = PngImagePlugin.PngInfo(), io.BytesIO()
-    for key, value in texts.items():
+    for key, value in written.items():
         info.add_itxt(key, value)
     Image.fromarray(pixels).save(stream, "PNG", pnginfo=info)
     return stream.getvalue()
 
 
-def texts() -> dict[str, str]:
+def held_texts() -> dict[str, str]:
     with Image.open(io.BytesIO(PNG)) as image:
         image.load()
         return dict(image.text)
@@ -65,7 +65,7 @@ def test_the_texts_are_text_chunks_that_name_all_that_the_picture_comes_from_and
     for name, value in asdict(CLAIM).items():
         if name != "attribution":
             assert plain[f"aigc.{name}".encode()] == value.encode("latin-1")
-    assert texts()["aigc.attribution"] == CLAIM.attribution
+    assert held_texts()["aigc.attribution"] == CLAIM.attribution
     assert plain[b"Software"].startswith(b"aigc ")
     assert all(1 <= len(key) <= 79 for key in plain)
 
@@ -85,12 +85,12 @@ def test_equal_pictures_are_equal_bytes_and_sound(tmp_path: Path) -> None:
 
 
 def test_the_same_pixels_and_texts_packed_otherwise_are_sound(tmp_path: Path) -> None:
-    assert (found := examined(tmp_path, saved(PIXELS, texts()))) and found.is_sound
+    assert (found := examined(tmp_path, saved(PIXELS, held_texts()))) and found.is_sound
 
 
-@pytest.mark.parametrize("key", sorted(texts()))
+@pytest.mark.parametrize("key", sorted(held_texts()))
 def test_each_changed_missing_or_doubled_text_is_seen_and_the_pixels_are_not_blamed(tmp_path: Path, key: str) -> None:
-    held = texts()
+    held = held_texts()
     for changed in ({**held, key: held[key] + "1"}, {name: value for name, value in held.items() if name != key}):
         found = examined(tmp_path, saved(PIXELS, changed))
         assert found and found.texts_changed
@@ -100,10 +100,12 @@ def test_each_changed_missing_or_doubled_text_is_seen_and_the_pixels_are_not_bla
 
 
 @pytest.mark.parametrize(("key", "before", "after"), [
-    (texts.XMP, "trainedAlgorithmicMedia", "digitalCapture"), (texts.XMP, "aigc gan", "aigc flow"), ("Software", "aigc ", "Camera ")])
-def test_a_text_that_does_not_follow_from_the_others_is_seen_under_a_seal_made_anew(tmp_path: Path, key: str, before: str, after: str) -> None:
-    changed = {**texts(), key: texts()[key].replace(before, after, 1)}
-    assert changed != texts()
+    (texts.XMP, "trainedAlgorithmicMedia", "digitalCapture"), (texts.XMP, "aigc gan", "aigc flow"),
+    ("Software", "aigc ", "Camera ")])
+def test_a_text_that_does_not_follow_from_the_others_is_seen_under_a_seal_made_anew(
+        tmp_path: Path, key: str, before: str, after: str) -> None:
+    changed = {**held_texts(), key: held_texts()[key].replace(before, after, 1)}
+    assert changed != held_texts()
     found = examined(tmp_path, saved(PIXELS, {**changed, texts.SEAL: texts._seal(changed)}))
     assert found and not found.is_sound and found.texts_changed == f"{key} is not what aigc writes"
 
@@ -118,7 +120,7 @@ def test_a_picture_of_another_version_of_ours_is_sound(tmp_path: Path) -> None:
 def test_every_changed_pixel_is_seen_and_the_texts_are_not_blamed(tmp_path: Path, row: int, column: int, bit: int) -> None:
     pixels = PIXELS.copy()
     pixels[row, column] ^= 1 << bit
-    found = examined(tmp_path, saved(pixels, texts()))
+    found = examined(tmp_path, saved(pixels, held_texts()))
     assert found and found.pixels_changed and not found.texts_changed
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from aigc.commands import reproduce
+from aigc.reproduction import rerun
 from aigc.workspace import machine
-from conftest import environment_of, run_in
+from conftest import ROOT, environment_of, run_in
 
 NEWEST = """
 import sys, mlflow
@@ -30,13 +30,13 @@ def test_a_difference_of_the_environment_is_named(tmp_path: Path, capsys: pytest
     requirements.write_text(f"numpy=={numpy.__version__} \\\n    --hash=sha256:00\n"
                             "pandas==0.1 ; python_version > '3' \\\n    --hash=sha256:00\ncolorama==1 ; sys_platform == 'win32'\nno-such-package==2\n    # via nothing\n")
     same = {f"machine.{key}": value for key, value in machine.describe().items()}
-    found = reproduce.environment_differences({**same, "machine.cpu": "abacus", "aigc.method": "gan"}, requirements)
+    found = rerun.environment_differences({**same, "machine.cpu": "abacus", "aigc.method": "gan"}, requirements)
     assert set(found) == {"cpu", "pandas", "no-such-package"}
     assert found["no-such-package"] == ["2", "not installed"]
-    reproduce.tell_environment(found)
+    rerun.tell_environment(found)
     assert "environment: cpu: `abacus` then, `" in capsys.readouterr().err
     requirements.write_text("")
-    assert reproduce.environment_differences(same, requirements) == {}
+    assert rerun.environment_differences(same, requirements) == {}
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,8 @@ def test_a_run_whose_recorded_weights_are_others_differs_and_the_stage_is_named(
 
 def test_an_unknown_run_is_one_line(tmp_path: Path) -> None:
     run_in(tmp_path, "git", "init", "-q")
-    done = run_in(tmp_path, *REPRODUCE, "0123", check=False, PYTHONPATH=str(Path(reproduce.__file__).parents[2]))
+    (tmp_path / "dvc.yaml").touch()
+    done = run_in(tmp_path, *REPRODUCE, "0123", check=False, PYTHONPATH=str(ROOT / "src"))
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith(f"error: the MLflow store sqlite:///{tmp_path}/mlflow.db has no run 0123")
 

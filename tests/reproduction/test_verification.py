@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from aigc.commands import verify
 from aigc.core.errors import ConfigError, GateError
-from aigc.reproduction import comparison
+from aigc.reproduction import comparison, verification
+from aigc.reproduction.verification import Request
+from aigc.workspace import machine
 from conftest import ROOT, run_in
 
 Lock = dict[str, dict[str, object]]
@@ -36,7 +37,7 @@ def test_a_lock_that_records_other_code_or_params_is_stale_though_the_outs_are_t
     verdicts = comparison.compare(lock(a="1", b="2", **forged), lock(a="1", b="2"))
     assert [one.verdict for one in verdicts] == ["identical", "identical"]
     with pytest.raises(GateError, match=r"stale: two was recorded with another (src/two\.py|params\.yaml\.seed)"):
-        verify.judge(verdicts, [], "elsewhere", verify.Request(tolerant=True))
+        verification.judge(verdicts, [], "elsewhere", Request(tolerant=True))
 
 
 def test_a_committed_file_that_is_not_what_was_made_differs_even_if_the_lock_agrees() -> None:
@@ -71,32 +72,32 @@ DIFFERENT = comparison.compare(lock(a="1", b="2"), lock(a="1", b="3"))
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify.provenance, "cpu_model", lambda: "here")
+    monkeypatch.setattr(machine, "cpu_model", lambda: "here")
 
 
 @pytest.mark.parametrize("made_on", ["here", "unknown"])
 def test_on_the_same_processor_one_byte_fails(made_on: str) -> None:
     with pytest.raises(GateError, match=r"first two \(b, reports/metrics/gan\.json\), whose deps are the committed ones"):
-        verify.judge(DIFFERENT, METRICS, made_on, verify.Request())
+        verification.judge(DIFFERENT, METRICS, made_on, Request())
 
 
 def test_on_another_processor_bytes_warn_and_metrics_decide(capsys: pytest.CaptureFixture[str]) -> None:
-    assert verify.judge(DIFFERENT, METRICS, "elsewhere", verify.Request(elsewhere=True)) == 0
+    assert verification.judge(DIFFERENT, METRICS, "elsewhere", Request(elsewhere=True)) == 0
     warning = capsys.readouterr().err
     assert "WARNING" in warning and "`elsewhere`" in warning and "`here`" in warning
     with pytest.raises(GateError, match=r"gan\.fid moved from 100\.0 to 130\.0"):
-        verify.judge(DIFFERENT, FAR, "elsewhere", verify.Request(elsewhere=True))
-    for made_on, request in (("elsewhere", verify.Request()), ("here", verify.Request(elsewhere=True))):
+        verification.judge(DIFFERENT, FAR, "elsewhere", Request(elsewhere=True))
+    for made_on, request in (("elsewhere", Request()), ("here", Request(elsewhere=True))):
         with pytest.raises(GateError):
-            verify.judge(DIFFERENT, METRICS, made_on, request)
+            verification.judge(DIFFERENT, METRICS, made_on, request)
 
 
 def test_a_tolerance_counts_where_it_was_asked_for() -> None:
-    assert verify.judge(DIFFERENT, METRICS, "here", verify.Request(tolerant=True)) == 0
+    assert verification.judge(DIFFERENT, METRICS, "here", Request(tolerant=True)) == 0
     with pytest.raises(GateError, match="beyond its tolerance"):
-        verify.judge(DIFFERENT, FAR, "here", verify.Request(tolerant=True))
+        verification.judge(DIFFERENT, FAR, "here", Request(tolerant=True))
     with pytest.raises(GateError, match="no metric was made"):
-        verify.judge(DIFFERENT, [], "here", verify.Request(tolerant=True))
+        verification.judge(DIFFERENT, [], "here", Request(tolerant=True))
     assert comparison.compare_metrics({"gan.fid": 100.0}, {"gan.fid": 130.0}, share=0.3)[0].within
     assert not comparison.compare_metrics({"gan.fid": 100.0}, {"gan.fid": 100.1}, share=0.0)[0].within
 
@@ -115,8 +116,8 @@ def test_a_metric_that_is_gone_is_out_of_its_tolerance() -> None:
 def test_an_unknown_method_or_stage_is_told_with_the_nearest() -> None:
     committed = {"train@gan": {}, "evaluate@gan": {}}
     with pytest.raises(ConfigError, match="no method `gam`; did you mean `gan`"):
-        verify.targets_of(verify.Request(methods=("gam",)), committed)
-    assert verify.targets_of(verify.Request(methods=("gan",), stages=("train",)), committed) == ["train", "evaluate@gan"]
+        verification.targets_of(Request(methods=("gam",)), committed)
+    assert verification.targets_of(Request(methods=("gan",), stages=("train",)), committed) == ["train", "evaluate@gan"]
 
 
 @pytest.mark.slow

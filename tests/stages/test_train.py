@@ -1,11 +1,20 @@
-"""What the training writes beside its weights."""
+"""What the training writes beside its weights; when it goes on, and when it is done anew."""
 
+import re
+import shutil
+import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from aigc.core import paths
 from aigc.stages import train
+from aigc.tracking import relocation
+from conftest import run_in
+from stores import client_of
+
+WEIGHTS = "models/gan/model.safetensors"
 
 
 def test_a_history_that_went_through_a_checkpoint_is_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,3 +26,66 @@ def test_a_history_that_went_through_a_checkpoint_is_the_same_file(tmp_path: Pat
         train.write_history("gan", history)
         contents.append(paths.history("gan").read_text())
     assert contents[0] == contents[1] == "step,images,loss/critic\n3,384,0.1\n"
+
+
+def store_of(finished: Path, folder: Path) -> Path:
+    """A copy of the finished project with a store of its own."""
+    shutil.copytree(finished, folder, symlinks=True)
+    relocation.run(folder)
+    return folder
+
+
+def gan_runs(project: Path) -> list[str]:
+    client = client_of(project)
+    experiment = client.get_experiment_by_name("aigc")
+    assert experiment is not None
+    found = client.search_runs([experiment.experiment_id], "tags.`aigc.method` = 'gan'")
+    assert {run.info.status for run in found} == {"FINISHED"}
+    return [run.info.run_id for run in found]
+
+
+def test_a_training_that_is_forced_is_done_anew_as_a_run_of_its_own_to_the_same_bytes(
+        finished: Path, tmp_path: Path) -> None:
+    project = store_of(finished, tmp_path / "project")
+    lock, weights = (project / "dvc.lock").read_bytes(), (project / WEIGHTS).read_bytes()
+    assert len(gan_runs(project)) == 1
+    done = run_in(project, "dvc", "repro", "--force", "-s", "train@gan")
+    assert "Running stage 'train@gan'" in done.stdout and "resumed at step" not in done.stderr
+    assert (project / WEIGHTS).read_bytes() == weights and (project / "dvc.lock").read_bytes() == lock
+    first, second = gan_runs(project)
+    steps = {run: [point.step for point in client_of(project).get_metric_history(run, "images")] for run in (first, second)}
+    assert steps[first] == steps[second] != []
+
+
+KILLED_AT_THE_END = """
+import os, signal
+from contextlib import contextmanager
+from aigc.core import config, runtime
+switches = config.section("runtime", runtime.RuntimeConfig)
+runtime.cap_environment(switches.arithmetic, switches.threads)
+from aigc.stages import train
+from aigc.training.observer import Observer, TrainingWatch
+
+class Killer(TrainingWatch):
+    def trained(self, *_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Watch(Observer):
+    @contextmanager
+    def training(self, _):
+        yield Killer()
+
+train.run("gan", Watch())
+"""
+
+
+def test_a_training_killed_after_its_last_checkpoint_resumes_there(project: Path) -> None:
+    weights = (project / WEIGHTS).read_bytes()
+    shutil.rmtree(project / ".checkpoints")
+    killed = run_in(project, sys.executable, "-c", KILLED_AT_THE_END, check=False, PYTHONPATH="src")
+    assert killed.returncode == -signal.SIGKILL
+    (project / WEIGHTS).unlink()
+    done = run_in(project, sys.executable, "-m", "aigc.stages", "train", "gan", PYTHONPATH="src")
+    resumed = re.search(r"gan: resumed at step (\d+) of (\d+)", done.stderr)
+    assert resumed and resumed[1] == resumed[2]
+    assert (project / WEIGHTS).read_bytes() == weights

@@ -1,12 +1,16 @@
 """The registry holds each model once, under any name that MLflow takes."""
 
+import shutil
 from pathlib import Path
 
+import mlflow
 import pytest
 from mlflow.entities import LoggedModelOutput
 
 from aigc.core.errors import AigcError
 from aigc.tracking import registry, run, store, views
+from conftest import run_in
+from stores import CODE
 
 WEIGHTS = "a" * 64
 
@@ -45,3 +49,18 @@ def test_a_deleted_experiment_is_told_with_the_command_that_restores_it() -> Non
     client.delete_experiment(experiment)
     with pytest.raises(AigcError, match=f"`MLFLOW_TRACKING_URI=sqlite:.*mlflow.db mlflow experiments restore -x {experiment}` brings it back"):
         store.open_store()
+
+
+def test_a_model_is_promoted_and_one_that_failed_its_audit_is_not(finished: Path, tmp_path: Path) -> None:
+    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{shutil.copy(finished / 'mlflow.db', tmp_path)}", **CODE}
+    done = run_in(finished, "python", "-m", "aigc", "promote", "gan", **store)
+    assert "models:/aigc@champion is version 1: gan of run" in done.stdout
+    client = mlflow.MlflowClient(store["MLFLOW_TRACKING_URI"])
+    experiment = client.get_experiment_by_name("aigc")
+    assert experiment is not None
+    run, = client.search_runs([experiment.experiment_id], "tags.`aigc.method` = 'vae'")
+    client.set_tag(run.info.run_id, "aigc.memorization", "failed")
+    refused = run_in(finished, "python", "-m", "aigc", "promote", "vae", check=False, **store)
+    assert refused.returncode == 1
+    assert refused.stderr.strip().splitlines()[-1] == f"error: run {run.info.run_id}: its memorization audit is failed; not promoted"
+    assert client.get_model_version_by_alias("aigc", "champion").run_id != run.info.run_id

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from aigc.core import randomness
 from aigc.core.errors import DivergedError, Interrupted
+from aigc.core.randomness import Purpose
 from aigc.core.runtime import Device
 from aigc.model.contract import MethodConfig, Player, Shape, Trainable
 from aigc.training.checkpoint import Checkpoints
@@ -138,9 +139,11 @@ def test_the_average_has_the_stated_half_life() -> None:
 
 
 def test_streams_of_one_purpose_never_meet() -> None:
-    seeds = [randomness.stream_seed(0, "train", step) for step in range(10_000)]
+    seeds = [randomness.stream_seed(0, Purpose.TRAIN, step, of="gan") for step in range(10_000)]
     assert len(set(seeds)) == 10_000
-    assert randomness.stream_seed(0, "train", 1) != randomness.stream_seed(0, "sample", 1) != randomness.stream_seed(1, "sample", 1)
+    assert (randomness.stream_seed(0, Purpose.TRAIN, 1, of="gan") != randomness.stream_seed(0, Purpose.SAMPLE, 1)
+            != randomness.stream_seed(1, Purpose.SAMPLE, 1))
+    assert len({randomness.stream_seed(0, Purpose.TRAIN, 1, of=name) for name in ("gan", "vae", "")}) == 3
 
 
 def test_any_stretch_of_the_order_can_be_asked_for() -> None:

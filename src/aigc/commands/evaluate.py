@@ -32,10 +32,12 @@ def run(arguments: argparse.Namespace) -> int:
     runtime.cap_environment(switches.arithmetic, switches.threads)
     from aigc.evaluation import any_pictures
     from aigc.evaluation.config import EvaluateConfig
+    from aigc.provenance.texts import is_contact_sheet
 
     settings = config.section("evaluate", EvaluateConfig, content) if content else EvaluateConfig()
     changes = {"extractor": arguments.extractor or ("inception" if arguments.weights else None),
                "inception_weights": str(arguments.weights) if arguments.weights else None}
     settings = settings.model_copy(update={key: value for key, value in changes.items() if value is not None})
     return any_pictures.run(arguments.real, arguments.fake, settings,
-                            runtime.start_torch(switches.arithmetic, switches.threads), arguments.n, arguments.json)
+                            runtime.start_torch(switches.arithmetic, switches.threads), arguments.n, arguments.json,
+                            is_contact_sheet)

@@ -1,7 +1,8 @@
 """The gate: a great-expectations suite over the manifest. The one importer of great_expectations.
 
-What has no core expectation (copies in two splits, look-alikes, agreement with the arrays, class shares, drift) becomes a computed
-column that a core expectation judges. `validate.warn` names the ones that only warn.
+What has no core expectation (copies in two splits, look-alikes, agreement with the arrays, class shares,
+drift) becomes a computed column that a core expectation judges. `validate.warn` names the ones that only
+warn.
 """
 
 import logging
@@ -19,33 +20,40 @@ from aigc.data.config import GateConfig
 EXAMPLES, PRINTED = 8, 3
 PARTNERS = ("copy_of", "looks_like")  # columns that hold another row, which is shown beside
 TYPES = {
-    "index": "int64", "source_index": "int64", "path": "str", "label": "int64", "class_name": "str", "source_height": "int64",
-    "source_width": "int64", "source_mode": "str", "aspect": "float64", "sha256": "str", "mean": "float64", "std": "float64",
-    "minimum": "int64", "maximum": "int64", "ink_fraction": "float64", "height": "int64", "width": "int64", "mode": "str",
-    "phash": "str", "split": "str",
+    "index": "int64", "source_index": "int64", "path": "str", "label": "int64", "class_name": "str",
+    "source_height": "int64", "source_width": "int64", "source_mode": "str", "aspect": "float64",
+    "sha256": "str", "mean": "float64", "std": "float64", "minimum": "int64", "maximum": "int64",
+    "ink_fraction": "float64", "height": "int64", "width": "int64", "mode": "str", "phash": "str",
+    "split": "str",
 }
 
 
-def computed_columns(manifest: pd.DataFrame, disagrees: np.ndarray, chosen: GateConfig,
+def computed_columns(manifest: pd.DataFrame, disagrees: np.ndarray, validate: GateConfig,
                      reference: pd.DataFrame | None = None) -> pd.DataFrame:
     """The manifest with the columns that core expectations need.
 
-    Agreement with the arrays, splits and labels of an image, share of its class, the first row with the same picture and a row that
-    looks like it (-1: none), and, with the manifest of another version of the data, how far each column moved.
+    Agreement with the arrays, splits and labels of an image, share of its class, the first row with the same
+    picture and a row that looks like it (-1: none), and, with the manifest of another version of the data,
+    how far each column moved.
     """
-    alike = similarity.look_alikes(manifest["phash"].tolist(), manifest["sha256"].tolist(), chosen.near_duplicate_bits)
+    phashes, hashes = manifest["phash"].tolist(), manifest["sha256"].tolist()
+    alike = similarity.look_alikes(phashes, hashes, validate.near_duplicate_bits)
     by_image = manifest.groupby("sha256")
     first = by_image["index"].transform("first")
     return manifest.assign(
         agrees_with_arrays=~disagrees, splits_of_image=by_image["split"].transform("nunique"),
-        labels_of_image=by_image["label"].transform("nunique"), copy_of=first.where(first != manifest["index"], -1), looks_like=alike,
+        labels_of_image=by_image["label"].transform("nunique"),
+        copy_of=first.where(first != manifest["index"], -1), looks_like=alike,
         class_share=manifest.groupby("label")["label"].transform("size") / len(manifest),
         source_side=np.minimum(manifest["source_height"], manifest["source_width"]),
         **({} if reference is None else drift.between(reference, manifest)))
 
 
-def suite(chosen: GateConfig, classes: int, shape: tuple[int, ...], drifts: list[str] | None = None) -> list[Any]:
-    """The expectations, thresholds filled in. shape: (C, H, W) of the arrays. drifts: columns that hold an index of drift."""
+def suite(validate: GateConfig, classes: int, shape: tuple[int, ...],
+          drifts: list[str] | None = None) -> list[Any]:
+    """The expectations, thresholds filled in. shape: (C, H, W) of the arrays. drifts: columns that hold an
+    index of drift.
+    """
     import great_expectations.expectations as gxe
 
     channels, height, width = shape
@@ -53,10 +61,10 @@ def suite(chosen: GateConfig, classes: int, shape: tuple[int, ...], drifts: list
     between = gxe.ExpectColumnValuesToBeBetween
 
     def named(name: str) -> dict[str, Any]:
-        return {"meta": {"name": name}, "severity": "warning" if name in chosen.warn else "critical"}
+        return {"meta": {"name": name}, "severity": "warning" if name in validate.warn else "critical"}
 
     return [
-        gxe.ExpectTableRowCountToBeBetween(min_value=chosen.min_rows, **named("rows")),
+        gxe.ExpectTableRowCountToBeBetween(min_value=validate.min_rows, **named("rows")),
         *(gxe.ExpectColumnToExist(column=column) for column in TYPES),
         *(gxe.ExpectColumnValuesToBeOfType(column=column, type_=kind) for column, kind in TYPES.items()),
         *(gxe.ExpectColumnValuesToNotBeNull(column=column) for column in TYPES),
@@ -67,20 +75,24 @@ def suite(chosen: GateConfig, classes: int, shape: tuple[int, ...], drifts: list
         between(column="minimum", min_value=0, max_value=255),
         between(column="maximum", min_value=0, max_value=255),
         between(column="mean", min_value=0, max_value=255),
-        between(column="std", min_value=chosen.min_std, max_value=127.5, **named("blank")),
-        between(column="ink_fraction", min_value=chosen.min_ink, max_value=chosen.max_ink, **named("ink")),
-        between(column="aspect", min_value=1, max_value=chosen.max_aspect, **named("aspect")),
-        between(column="source_side", min_value=chosen.min_source_side, **named("small")),
+        between(column="std", min_value=validate.min_std, max_value=127.5, **named("blank")),
+        between(column="ink_fraction", min_value=validate.min_ink, max_value=validate.max_ink,
+                **named("ink")),
+        between(column="aspect", min_value=1, max_value=validate.max_aspect, **named("aspect")),
+        between(column="source_side", min_value=validate.min_source_side, **named("small")),
         gxe.ExpectColumnValuesToBeInSet(column="label", value_set=labels),
-        gxe.ExpectColumnUniqueValueCountToBeBetween(column="label", min_value=chosen.min_classes, **named("classes")),
-        between(column="class_share", min_value=chosen.min_class_share, **named("imbalance")),
-        gxe.ExpectColumnValuesToBeInSet(column="copy_of", value_set=[-1], mostly=1 - chosen.max_duplicates, **named("duplicates")),
-        gxe.ExpectColumnValuesToBeInSet(column="looks_like", value_set=[-1], mostly=1 - chosen.max_near_duplicates,
-                                        **named("near_duplicates")),
+        gxe.ExpectColumnUniqueValueCountToBeBetween(column="label", min_value=validate.min_classes,
+                                                    **named("classes")),
+        between(column="class_share", min_value=validate.min_class_share, **named("imbalance")),
+        gxe.ExpectColumnValuesToBeInSet(column="copy_of", value_set=[-1], mostly=1 - validate.max_duplicates,
+                                        **named("duplicates")),
+        gxe.ExpectColumnValuesToBeInSet(column="looks_like", value_set=[-1],
+                                        mostly=1 - validate.max_near_duplicates, **named("near_duplicates")),
         between(column="labels_of_image", min_value=1, max_value=1, **named("conflicts")),
         gxe.ExpectColumnValuesToBeInSet(column="split", value_set=list(splits.NAMES)),
         between(column="splits_of_image", min_value=1, max_value=1),
-        *(gxe.ExpectColumnMaxToBeBetween(column=column, max_value=chosen.max_drift, **named("drift")) for column in drifts or []),
+        *(gxe.ExpectColumnMaxToBeBetween(column=column, max_value=validate.max_drift, **named("drift"))
+          for column in drifts or []),
     ]
 
 
@@ -96,12 +108,14 @@ def judge(table: pd.DataFrame, expectations: list[Any], data_docs: Path) -> dict
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     context.add_data_docs_site("local", {
         "class_name": "SiteBuilder", "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(data_docs.resolve())},
+        "store_backend": {"class_name": "TupleFilesystemStoreBackend",
+                          "base_directory": str(data_docs.resolve())},
     })
     batch = (context.data_sources.add_pandas("pipeline").add_dataframe_asset("manifest")
              .add_batch_definition_whole_dataframe("whole"))
     named = context.suites.add(gx.ExpectationSuite(name="manifest", expectations=expectations))
-    definition = context.validation_definitions.add(gx.ValidationDefinition(name="manifest", data=batch, suite=named))
+    definition = context.validation_definitions.add(
+        gx.ValidationDefinition(name="manifest", data=batch, suite=named))
     checkpoint = context.checkpoints.add(gx.Checkpoint(
         name="gate", validation_definitions=[definition],
         actions=[gx.checkpoint.UpdateDataDocsAction(name="docs", site_names=["local"])],
@@ -143,12 +157,14 @@ def failures_table(verdict: dict[str, Any], table: pd.DataFrame) -> str:
     for result in (*failed(verdict["results"], "critical"), *failed(verdict["results"], "warning")):
         limits = ", ".join(f"{key}={value}" for key, value in sorted(result["kwargs"].items()))
         about = f"{result['expectation']}({result['column'] or 'table'}; {limits})"
-        seen = f"{result['unexpected_count']} rows" if result["example_rows"] else f"observed {result['observed']}"
-        lines.append(f"  {'FAILED ' if result['severity'] == 'critical' else 'WARNING'}  {result['name'] or 'structure'}: {about}: {seen}")
+        rows, observed = f"{result['unexpected_count']} rows", f"observed {result['observed']}"
+        level = "FAILED " if result["severity"] == "critical" else "WARNING"
+        lines.append(f"  {level}  {result['name'] or 'structure'}: {about}: "
+                     f"{rows if result['example_rows'] else observed}")
         columns = dict.fromkeys(["index", "path", "class_name", "split", "sha256", result["column"]])
         for row in result["example_rows"][:PRINTED]:
             values = table.loc[table["index"] == row].iloc[0]
-            told = [f"{column}={str(values[column])[:40 if column == 'path' else 16]}" for column in columns
-                    if column in table and str(values[column])]
-            lines.append(f"             {'  '.join(told)}")
+            parts = [f"{column}={str(values[column])[:40 if column == 'path' else 16]}" for column in columns
+                     if column in table and str(values[column])]
+            lines.append(f"             {'  '.join(parts)}")
     return "\n".join(lines)

@@ -1,37 +1,43 @@
-"""Pictures that somebody else made: a folder of picture files or a uint8 .npy, opened without loading it whole."""
+"""Pictures at their own size, as `aigc evaluate` reads them: a folder of files or an array, by the rules of
+the sources.
+
+Nothing is loaded whole: the files of a folder are decoded once to check them all, and again when asked for.
+"""
 
 import hashlib
 import io
 import os
 import warnings
-from dataclasses import dataclass
-from functools import cached_property
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile
+from tqdm import tqdm
 
 from aigc.core import files
 from aigc.core.errors import DataError
-from aigc.data.sources.decoding import Unusable, insist_on_a_file, read_whole, shown
-from aigc.features.contract import PictureStack
-from aigc.provenance import texts as ours
+from aigc.data import geometry
+from aigc.data.config import PreprocessConfig
+from aigc.data.sources import listing, npy
+from aigc.data.sources.decoding import Unusable, decode, read_whole, shown
+from aigc.data.sources.kinds import READ
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-FORMATS = ("PNG", "JPEG", "BMP", "WEBP")  # by their content
-MODES = {"L": "L", "1": "L", "RGB": "RGB", "P": "RGB"}
+NAMED = 3  # bad files that one line names
+COLOUR = 3  # channels
 
 
 @dataclass(frozen=True)
-class Folder:
-    """The picture files of one folder, in the order of their names; decoded when asked for. shape: that of the first."""
+class PictureFiles:
+    """The picture files of a folder, decoded when asked for. paths: relative to root. shape: (N, C, H, W)."""
 
-    paths: tuple[Path, ...]
-
-    @cached_property
-    def shape(self) -> tuple[int, ...]:
-        """(N, C, H, W)"""
-        return len(self.paths), *decode(self.paths[0]).shape
+    root: Path
+    paths: list[str]
+    shape: tuple[int, int, int, int]
+    settings: PreprocessConfig
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -39,91 +45,150 @@ class Folder:
     def __getitem__(self, rows: "slice | np.ndarray", /) -> np.ndarray:
         indices = np.arange(len(self.paths))[rows]
         chunk = np.empty((len(indices), *self.shape[1:]), dtype=np.uint8)
-        for place, index in enumerate(indices):
-            picture = decode(self.paths[index])
-            if picture.shape != self.shape[1:]:
-                raise DataError(f"{shown(str(self.paths[index]))}: (channels, height, width) are {picture.shape}, those of {shown(self.paths[0].name)} are "
-                                f"{self.shape[1:]}; all pictures must have the same")
-            chunk[place] = picture
+        with _strict_decoding():
+            for row, index in enumerate(indices):
+                place = os.path.join(self.root, self.paths[index])  # noqa: PTH118
+                try:
+                    image = decode(read_whole(place), self.settings).image
+                except Unusable as reason:
+                    raise DataError(f"{shown(place)}: {reason}; it was whole before: run again") from None
+                if image.shape[1:] != self.shape[2:]:
+                    raise DataError(f"{shown(place)}: changed its size while it was read; run again")
+                chunk[row] = image  # a grey picture of a folder that holds colour fills all three channels
         return chunk
 
 
 @dataclass(frozen=True)
-class Picked:
-    """Some rows of a stack, in a given order: indices int64 (n,)."""
+class Opened:
+    """Pictures of one side. stack: uint8 (N, C, H, W), sliced. sha256: of the file, or of names and bytes of
+    a folder's.
 
-    stack: "Folder | np.ndarray"
+    notes: lines for the user, what is left out and how some pictures are read. protocol: what repeats that
+    reading.
+    """
+
+    stack: "PictureFiles | np.ndarray"
+    sha256: str
+    notes: list[str] = field(default_factory=list)
+    protocol: dict[str, list[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Some rows of a stack in the order of `indices`, in `channels` channels. indices: int64 (n,)."""
+
+    stack: "PictureFiles | np.ndarray"
     indices: np.ndarray
+    channels: int
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(n, C, H, W)"""
-        return len(self.indices), *self.stack.shape[1:]
+        return len(self.indices), self.channels, *self.stack.shape[2:]
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, rows: slice, /) -> np.ndarray:
-        return self.stack[self.indices[rows]]
+        chunk = self.stack[self.indices[rows]]
+        return chunk if chunk.shape[1] == self.channels else np.repeat(chunk, self.channels, axis=1)
 
 
-def open_pictures(path: Path) -> "Folder | np.ndarray":
-    """A folder of pictures, or a .npy of uint8 (N, C, H, W), (N, H, W, C) or (N, H, W). Raises DataError naming what is wrong.
+def open_pictures(path: Path, background: list[int], is_sheet: Callable[[Path], bool]) -> Opened:
+    """A folder of pictures (at any depth), a folder with images.npy, a .npy or a .npz of uint8.
 
-    The contact sheets that `aigc generate` writes beside its pictures are left out.
+    background: red, green, blue under transparent pixels. is_sheet: whether a file is a contact sheet, to
+    leave out. Raises DataError, in one line, for what is missing, for all files that cannot be decoded, and
+    for several sizes.
     """
-    if path.is_dir():
-        found = tuple(sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and not _is_sheet(file)))
-        if not found:
-            deeper = "; those of its sub-folders are not looked at" if any(place.is_dir() for place in path.iterdir()) else ""
-            raise DataError(f"{path}: no pictures in it; known endings are {', '.join(SUFFIXES)}{deeper}")
-        return Folder(found)
-    insist_on_a_file(path)
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise DataError(f"{path}: does not exist; give a folder of pictures or a uint8 .npy") from None
-    except files.NOT_NPY as error:
-        pickled = "allow_pickle" in str(error) or "Python objects" in str(error)
-        told = "holds Python objects, which are never unpickled" if pickled else "not a whole .npy of numbers"
-        raise DataError(f"{path}: {told}; give a folder of pictures or a uint8 .npy") from None
-    if not isinstance(array, np.ndarray) or array.dtype != np.uint8:
-        raise DataError(f"{path}: must hold uint8, found {getattr(array, 'dtype', 'several arrays')}; scale to 0..255 and round first")
-    if array.ndim == 3:
-        return array[:, None]
-    if array.ndim == 4 and array.shape[1] in (1, 3):
-        return array
-    if array.ndim == 4 and array.shape[3] in (1, 3):
-        return array.transpose(0, 3, 1, 2)
-    raise DataError(f"{path}: must be (N, C, H, W), (N, H, W, C) or (N, H, W) of 1 or 3 channels, found {array.shape}")
+    if path.is_dir() and not (path / "images.npy").is_file():
+        return _open_files(path, background, is_sheet)
+    place = path / "images.npy" if path.is_dir() else path
+    array, others = npy.pictures(place)
+    beside = len(list(path.iterdir())) - 1 if path.is_dir() else 0
+    notes = [f"{place}: its other arrays are left out: {', '.join(others)}"] if others else []
+    notes += [f"{place} is judged; the {beside} other files of its folder are left out"] if beside else []
+    return Opened(array, files.sha256(place), notes)
 
 
-def _is_sheet(path: Path) -> bool:
-    found = ours.examine(path) if "-sheet" in path.stem else None
-    return bool(found and found.claim and found.claim.is_sheet)
+class _Survey:
+    """What a first pass over the files of a folder finds. Memory holds no picture."""
+
+    def __init__(self, root: Path, settings: PreprocessConfig) -> None:
+        self.root, self.settings = root, settings
+        self.sizes: dict[tuple[int, int], list[str]] = {}  # (height, width): paths
+        self.channels: Counter[int] = Counter()
+        self.bad: list[str] = []
+        self.transparent = self.several_frames = 0
+        self.digest = hashlib.sha256()
+
+    def read(self, path: str) -> None:
+        try:
+            content = read_whole(os.path.join(self.root, path))  # noqa: PTH118
+            image = decode(content, self.settings).image
+        except Unusable as reason:
+            self.bad.append(f"{shown(path)}: {reason}")
+            return
+        self.sizes.setdefault((image.shape[1], image.shape[2]), []).append(path)
+        self.channels[len(image)] += 1
+        self.digest.update(os.fsencode(f"{hashlib.sha256(content).hexdigest()}  {path}\n"))
+        # A frame after the first may be damaged, and a decoder then raises anything.
+        with suppress(Exception), Image.open(io.BytesIO(content), formats=READ) as header:
+            self.transparent += header.has_transparency_data
+            self.several_frames += getattr(header, "n_frames", 1) > 1
+
+    def notes(self, where: Path) -> Iterator[str]:
+        if self.several_frames:
+            yield f"{where}: {self.several_frames} files hold several pictures; the first of each is judged"
+        if self.transparent:
+            yield (f"{where}: {self.transparent} pictures have transparency; they are judged on the "
+                   "background "
+                   f"{self.settings.background}")
+        if len(self.channels) > 1:
+            yield (f"{where}: {self.channels[1]} of {self.channels.total()} pictures are grey; "
+                   "all are judged as colour")
 
 
-def decode(path: Path) -> np.ndarray:
-    """One picture file as uint8 (1 or 3, H, W), turned as its EXIF says. Raises DataError when it is torn, huge, animated or has transparency."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(read_whole(str(path))), formats=FORMATS) as picture:
-                if picture.mode not in MODES or picture.has_transparency_data:
-                    raise DataError(f"{shown(str(path))}: pictures of mode {picture.mode} are not judged; save it as grey or RGB, 8 bits a "
-                                    "channel, without transparency")
-                if getattr(picture, "n_frames", 1) > 1:
-                    raise DataError(f"{shown(str(path))}: moves; save the frame that is to be judged as a picture of its own")
-                ImageOps.exif_transpose(picture, in_place=True)
-                pixels = np.asarray(picture.convert(MODES[picture.mode]))
-    except (OSError, SyntaxError, ValueError, Unusable, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{shown(str(path))}: not a whole picture ({' '.join(str(error).split())})") from None
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+def _open_files(path: Path, background: list[int], is_sheet: Callable[[Path], bool]) -> Opened:
+    found = listing.at_any_depth(path)
+    sheets = {name for name in found.paths if is_sheet(found.root / name)}
+    paths = [name for name in found.paths if name not in sheets]
+    if sheets:
+        found.left_out["contact sheets of aigc generate"] = len(sheets)
+    survey = _Survey(found.root, geometry.own_size(background))
+    survey.bad += [f"{picture.path}: {picture.reason}" for picture in found.rejected]
+    with _strict_decoding():
+        for name in tqdm(paths, desc=f"check {path.name}", unit="picture", disable=None, leave=False):
+            survey.read(name)
+    if survey.bad:
+        raise DataError(f"{path}: {len(survey.bad)} of {len(found) - len(sheets)} pictures cannot be judged: "
+                        f"{_first(survey.bad)}; mend or remove them")
+    if not paths:
+        raise DataError(f"{path}: no picture found but contact sheets; put the pictures there")
+    common = max(survey.sizes, key=lambda size: len(survey.sizes[size]))
+    if others := [f"{shown(name)}: {width} x {height}" for (height, width), names in survey.sizes.items()
+                  for name in names if (height, width) != common]:
+        raise DataError(f"{path}: {len(others)} of {len(paths)} pictures are not {common[1]} x {common[0]} "
+                        "(width x height) "
+                        f"as the others: {_first(others)}; all must be of one size: resize them")
+    notes = []
+    if found.left_out:
+        notes = [f"{path}: {len(paths)} pictures are judged; left out: {listing.summary(found.left_out)}"]
+    stack = PictureFiles(found.root, paths, (len(paths), max(survey.channels), *common), survey.settings)
+    return Opened(stack, survey.digest.hexdigest(), [*notes, *survey.notes(path)],
+                  {"background": background} if survey.transparent else {})
 
 
-def sha256(path: Path, pictures: PictureStack) -> str:
-    """Of the .npy's bytes, or of the names and bytes of the folder's pictures."""
-    if not isinstance(pictures, Folder):
-        return files.sha256(path)
-    lines = "".join(f"{files.sha256(file)}  {file.name}\n" for file in pictures.paths)
-    return hashlib.sha256(os.fsencode(lines)).hexdigest()
+def _first(problems: list[str]) -> str:
+    more = f"; and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
+    return "; ".join(problems[:NAMED]) + more
+
+
+@contextmanager
+def _strict_decoding() -> Iterator[None]:
+    """Pillow as the sources use it: half a picture is an error, and so is one of too many pixels."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield

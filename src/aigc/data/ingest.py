@@ -1,13 +1,16 @@
-"""A source, streamed into one folder: images.npy, labels.npy, classes.json, manifest.parquet, quarantine.csv, counts.json, origin.json.
+"""A source, streamed into one folder: images.npy, labels.npy, classes.json, manifest.parquet, quarantine.csv
+and more.
 
-Nothing is lost: found = used + quarantined, or it stops. Memory holds neither pictures nor manifest, but of each picture its path and its hash.
+found = used + quarantined, or it stops. Memory holds neither pictures nor manifest, but of each picture its
+path and its hash.
 """
 
 import contextlib
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ from aigc.core import files
 from aigc.core.errors import DataError, GateError
 from aigc.data import manifest, pictures, sources, splits
 from aigc.data.config import DataConfig, PreprocessConfig, SplitConfig
+from aigc.data.sources import listing
 from aigc.data.sources.contract import Block, Rejected, Source
 
 ROW_GROUP = 1 << 13
@@ -27,16 +31,34 @@ ROW_GROUP = 1 << 13
 
 @dataclass(frozen=True)
 class Counts:
-    """Pictures found, used and quarantined; files ignored, since they are no pictures."""
+    """Pictures found, used and quarantined; files ignored, since they are no pictures.
+
+    left_out: what was not read, by name or suffix; warnings: lines for the user. Neither is written to
+    counts.json.
+    """
 
     found: int
     used: int
     quarantined: int
     ignored: int
+    left_out: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, int]:
+        """The numbers, as counts.json holds them."""
+        return {"found": self.found, "used": self.used, "quarantined": self.quarantined,
+                "ignored": self.ignored}
+
+    def lines(self) -> list[str]:
+        """What was left out and the warnings, for a terminal."""
+        left_out = [f"left out: {listing.summary(self.left_out)}"] if self.left_out else []
+        return [*left_out, *(f"warning: {warning}" for warning in self.warnings)]
 
 
 class Ledger:
-    """What is known of the pictures so far: the manifest's rows, on disk until their splits are known, and the quarantine."""
+    """What is known of the pictures so far: the quarantine, and the manifest's rows, on disk until splits are
+    known.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.rows = folder / f".rows.{os.getpid()}.tmp"
@@ -79,13 +101,14 @@ class Ledger:
             yield from pa.ipc.open_stream(stream)
 
 
-def ingest(chosen: DataConfig, shape: PreprocessConfig, processes: int, folder: Path) -> Counts:
-    """Read the chosen source into `folder`.
+def ingest(data: DataConfig, shape: PreprocessConfig, processes: int, folder: Path) -> Counts:
+    """Read the source that `data` names into `folder`.
 
-    Raises DataError when the source is not what it should be or nothing of it is left, GateError when more than
-    data.max_quarantined of it is unusable; then quarantine.csv is there already, and manifest.parquet is not.
+    Raises DataError when the source is not what it should be or a class has no picture left, GateError when
+    more than data.max_quarantined of it is unusable; then quarantine.csv is there already, and
+    manifest.parquet is not.
     """
-    source = sources.open_source(chosen, shape, processes)
+    source = sources.open_source(data, shape, processes)
     folder.mkdir(parents=True, exist_ok=True)
     with Ledger(folder) as ledger:
         with (files.npy_rows(folder / "images.npy", (None, *source.shape), np.uint8) as append,
@@ -95,34 +118,40 @@ def ingest(chosen: DataConfig, shape: PreprocessConfig, processes: int, folder: 
                 ledger.add(block, source.classes)
                 bar.update(len(block.labels) + len(block.rejected))
         ledger.close()
-        counts = Counts(source.found, ledger.used, len(ledger.rejected), source.ignored)
+        counts = Counts(source.found, ledger.used, len(ledger.rejected), source.ignored, source.left_out,
+                        source.warnings)
         _write_quarantine(folder / "quarantine.csv", ledger.rejected)
-        _check(chosen, source, ledger, counts, folder)
-        files.write_json(folder / "counts.json", asdict(counts))
-        origin = sources.origin(chosen)
+        _check(data, source, ledger, counts, folder)
+        files.write_json(folder / "counts.json", counts.to_json())
+        origin = sources.origin(data)
         pictures.write_origin(folder, origin)
         labels = np.concatenate(ledger.labels)
         pictures.write_labels(folder, labels, source.classes)
-        _write_manifest(folder / "manifest.parquet", ledger, labels, chosen.split, origin)
+        _write_manifest(folder / "manifest.parquet", ledger, labels, data.split, origin)
     return counts
 
 
-def _check(chosen: DataConfig, source: Source, ledger: Ledger, counts: Counts, folder: Path) -> None:
+def _check(data: DataConfig, source: Source, ledger: Ledger, counts: Counts, folder: Path) -> None:
     """Raises when pictures were lost, when too many are unusable, or when a class has none left."""
     if counts.used + counts.quarantined != counts.found:
-        raise DataError(f"{chosen.path}: {counts.found} pictures were found, {counts.used} used and {counts.quarantined} quarantined; "
-                        "the source changed while it was read: run again")
+        raise DataError(f"{data.path}: {counts.found} pictures were found, {counts.used} used and "
+                        f"{counts.quarantined} "
+                        "quarantined; the source changed while it was read: run again")
     share = counts.quarantined / counts.found
-    first = f"the first {ledger.rejected[0].path}: {ledger.rejected[0].reason}" if ledger.rejected else ""
+    first = f", the first {ledger.rejected[0].path}: {ledger.rejected[0].reason}" if ledger.rejected else ""
     if not counts.used:
-        raise DataError(f"{chosen.path}: none of {counts.found} pictures can be used, {first}")
-    if share > chosen.max_quarantined:
-        raise GateError(f"{counts.quarantined} of {counts.found} pictures ({share:.1%}) cannot be used, over data.max_quarantined "
-                        f"({chosen.max_quarantined:.1%}), {first}; {folder / 'quarantine.csv'} lists them")
+        raise DataError(f"{data.path}: none of {counts.found} pictures can be used{first}; mend them, or "
+                        "name another "
+                        "`data.path`")
+    if share > data.max_quarantined:
+        raise GateError(f"{counts.quarantined} of {counts.found} pictures ({share:.1%}) cannot be used, over "
+                        f"data.max_quarantined ({data.max_quarantined:.1%}){first}; "
+                        f"{folder / 'quarantine.csv'} lists them")
     left = np.bincount(np.concatenate(ledger.labels) + 1, minlength=len(source.classes) + 1)[1:]
-    if chosen.source in ("folder", "csv") and source.classes and not left.all():
+    if not left.all():
         name = source.classes[int(left.argmin())]
-        raise DataError(f"{chosen.path}: no picture of class {name} can be used, {first}; mend the class or remove it")
+        raise DataError(f"{data.path}: no picture of class {name} can be used{first}; mend the class or "
+                        "remove it")
 
 
 def _write_quarantine(path: Path, rejected: list[Rejected]) -> None:
@@ -130,10 +159,13 @@ def _write_quarantine(path: Path, rejected: list[Rejected]) -> None:
     files.write_csv(path, table)
 
 
-def _write_manifest(path: Path, ledger: Ledger, labels: np.ndarray, chosen: SplitConfig, origin: dict[str, str]) -> None:
-    """The rows with their splits; whose pictures they are stands in the file's metadata, under "origin"."""
+def _write_manifest(path: Path, ledger: Ledger, labels: np.ndarray, split: SplitConfig,
+                    origin: dict[str, str]) -> None:
+    """The rows with their splits; licence and origin of the pictures are in the file's metadata, under
+    "origin".
+    """
     hashes = (name for batch in ledger.batches() for name in batch["sha256"].to_pylist())
-    places = splits.assign(hashes, labels, chosen)
+    places = splits.assign(hashes, labels, split)
     with files.replacing(path) as temporary, contextlib.ExitStack() as stack:
         writer, written = None, 0
         for table in _grouped(ledger.batches()):

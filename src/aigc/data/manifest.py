@@ -20,7 +20,9 @@ def mode_of(channels: int) -> str:
 
 
 def measure(images: np.ndarray) -> dict[str, Any]:
-    """The measured columns of uint8 (n, C, H, W), a list or an array each. In memory: give it a block at a time."""
+    """The measured columns of uint8 (n, C, H, W), a list or an array each. In memory: give it a block at a
+    time.
+    """
     count, channels, height, width = images.shape
     pixels = images.reshape(count, -1)
     # Integer sums are exact, so that no summation order can change a manifest.
@@ -46,12 +48,12 @@ def class_names(labels: np.ndarray, classes: list[str]) -> list[str]:
 
 
 def disagreements(manifest: pd.DataFrame, pictures: Pictures) -> np.ndarray:
-    """Whether each row of the manifest no longer says what the arrays say: bool (N,). Reads a block at a time."""
+    """Whether each row of the manifest disagrees with the arrays: bool (N,). Reads a block at a time."""
     wrong = manifest["label"].to_numpy() != pictures.labels
     rows = files.rows_at_once(pictures.images[:1].nbytes)
     for start in range(0, len(pictures), rows):
-        again = measure(np.asarray(pictures.images[start:start + rows]))
-        told = manifest.iloc[start:start + rows]
+        measured = measure(np.asarray(pictures.images[start:start + rows]))
+        stated = manifest.iloc[start:start + rows]
         for column in MEASURED:
-            wrong[start:start + rows] |= told[column].to_numpy() != np.asarray(again[column])
+            wrong[start:start + rows] |= stated[column].to_numpy() != np.asarray(measured[column])
     return wrong

@@ -1,4 +1,6 @@
-"""A set of pictures on disk: images.npy, labels.npy and classes.json in one folder. Memory-mapped, never loaded whole."""
+"""A set of pictures on disk: images.npy, labels.npy and classes.json in one folder. Memory-mapped, never
+loaded whole.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,11 @@ class Pictures:
         return len(self.images)
 
     def spread(self, size: int) -> "Pictures":
-        """As many whole blocks of `size` as there are pictures for, each block spread evenly over all: a folder's lie class by class."""
+        """As many whole blocks of `size` as there are pictures for, each block spread evenly over all of
+        them.
+
+        A folder's pictures are sorted by class: the first block would hold one class.
+        """
         blocks = len(self) // size
         if len(self) == size:
             return self
@@ -34,9 +40,11 @@ class Pictures:
     def check(self, place: object) -> "Pictures":
         """Raises DataError, naming `place`, when the three parts do not belong together."""
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
-            raise DataError(f"{place}: images must be uint8 (N, C, H, W), found {self.images.dtype} {self.images.shape}")
+            raise DataError(f"{place}: images must be uint8 (N, C, H, W), found {self.images.dtype} "
+                            f"{self.images.shape}")
         if self.labels.shape != (len(self.images),) or self.labels.dtype != np.int64:
-            raise DataError(f"{place}: {len(self.images)} images need int64 labels of shape ({len(self.images)},), "
+            count = len(self.images)
+            raise DataError(f"{place}: {count} images need int64 labels of shape ({count},), "
                             f"found {self.labels.dtype} {self.labels.shape}")
         outside = np.flatnonzero((self.labels < UNLABELLED) | (self.labels >= len(self.classes)))
         if len(outside):
@@ -53,17 +61,18 @@ def open_folder(folder: Path) -> Pictures:
 
 
 def write_labels(folder: Path, labels: np.ndarray, classes: list[str]) -> None:
-    """Write the small parts; images.npy is streamed by whoever makes the images."""
+    """Write the small parts; images.npy is written by the caller, as a stream."""
     files.write_npy(folder / "labels.npy", labels.astype(np.int64))
     files.write_json(folder / "classes.json", classes)
 
 
 def write_origin(folder: Path, origin: dict[str, str]) -> None:
-    """Write whose pictures these are: source, licence, attribution and url, each "" where nobody said."""
+    """Write where these pictures come from: source, licence, attribution and url, each "" where not stated.
+    """
     files.write_json(folder / ORIGIN, origin)
 
 
 def read_origin(folder: Path) -> dict[str, str]:
     """What `write_origin` wrote. Raises StorageError when it is missing."""
-    said: dict[str, str] = files.read_json(folder / ORIGIN)
-    return said
+    origin: dict[str, str] = files.read_json(folder / ORIGIN)
+    return origin

@@ -1,7 +1,8 @@
 """Which pictures look alike: a perceptual hash, and the pairs whose hashes are near.
 
-pHash (Zauner 2010): the signs of the lowest frequencies of the discrete cosine transform about their median. 256 bits, since 64
-call most handwritten digits equal. All sums are of integers below 2^53, so that every machine finds the same bits.
+pHash (Zauner 2010): the signs of the lowest frequencies of the discrete cosine transform about their median.
+256 bits, since 64 call most handwritten digits equal. All sums are of integers below 2^53, so that every
+machine finds the same bits.
 """
 
 import numpy as np
@@ -19,7 +20,8 @@ def _basis(length: int) -> np.ndarray:
 
 def phash(images: np.ndarray) -> list[str]:
     """uint8 (N, C, H, W), C 1 or 3 -> 64 hexadecimal digits each. A constant picture has only zeros."""
-    grey = images[:, 0].astype(np.float64) if images.shape[1] == 1 else np.einsum("nchw,c->nhw", images.astype(np.float64), LUMA)
+    pixels = images.astype(np.float64)
+    grey = pixels[:, 0] if images.shape[1] == 1 else np.einsum("nchw,c->nhw", pixels, LUMA)
     spectrum = _basis(grey.shape[1]) @ grey @ _basis(grey.shape[2]).T
     flat = spectrum.reshape(len(images), -1)[:, 1:]  # without the mean
     bits = flat > np.median(flat, axis=1, keepdims=True)
@@ -30,41 +32,47 @@ def phash(images: np.ndarray) -> list[str]:
 
 
 def look_alikes(phashes: list[str], sha256: list[str], most_bits: int) -> np.ndarray:
-    """For each picture the row of another one, not the same, whose hash differs in at most `most_bits` bits: int64 (N,), -1 = none.
+    """For each picture the row of another one, not the same, whose hash differs in at most `most_bits` bits:
+    int64 (N,), -1 = none.
 
-    Equal pictures (by sha256) and pictures without structure (a hash of zeros) are the business of other checks. Two hashes that differ
-    in at most b bits agree in at least one of b + 1 bands, so that only pictures that share a band are compared.
+    Equal pictures (by sha256) and pictures without structure (a hash of zeros) are left to other checks. Two
+    hashes that differ in at most b bits agree in at least one of b + 1 bands, so that only pictures that
+    share a band are compared.
     """
     partner = np.full(len(phashes), -1, np.int64)
     blank = "0" * (SIDE * SIDE // 4)
-    firsts = np.array(sorted({name: row for row, name in reversed(list(enumerate(sha256))) if phashes[row] != blank}.values()), np.int64)
+    first_rows = {name: row for row, name in reversed(list(enumerate(sha256))) if phashes[row] != blank}
+    firsts = np.array(sorted(first_rows.values()), np.int64)
     if not len(firsts):
         return partner
-    codes = np.frombuffer(b"".join(bytes.fromhex(phashes[row]) for row in firsts), np.uint8).reshape(len(firsts), -1)
+    joined = b"".join(bytes.fromhex(phashes[row]) for row in firsts)
+    codes = np.frombuffer(joined, np.uint8).reshape(len(firsts), -1)
     unique, representative, group = np.unique(codes, axis=0, return_index=True, return_inverse=True)
     same = firsts[representative[group.reshape(-1)]]
     partner[firsts] = np.where(same != firsts, same, -1)
     rows = firsts[representative]
     shared = same[same != firsts]
     partner[shared] = np.where(partner[shared] < 0, firsts[same != firsts], partner[shared])
-    mate = _mates(unique, partner[rows] < 0, most_bits)
-    partner[rows[mate >= 0]] = rows[mate[mate >= 0]]
+    near = _near_rows(unique, partner[rows] < 0, most_bits)
+    partner[rows[near >= 0]] = rows[near[near >= 0]]
     return partner
 
 
-def _mates(codes: np.ndarray, lonely: np.ndarray, most_bits: int) -> np.ndarray:
-    """For each lonely row of distinct codes a row at a Hamming distance of at most `most_bits`: int64, -1 = none, or not lonely.
+def _near_rows(codes: np.ndarray, open_rows: np.ndarray, most_bits: int) -> np.ndarray:
+    """For each open row of distinct codes, a row at a Hamming distance of at most `most_bits`: int64, -1 =
+    none.
 
-    A row that has found one is not compared any more: pictures of one scene would make as many pairs as the square of their number.
+    A row that has found one is not compared any further: n pictures of one scene would make n^2 pairs.
     """
     words, bits = codes.view(np.uint64), np.unpackbits(codes, axis=1)
     mate = np.full(len(codes), -1, np.int64)
     for band in np.array_split(np.arange(bits.shape[1]), most_bits + 1):
         keys = np.packbits(bits[:, band], axis=1)
         order = np.lexsort(keys.T)
-        run = np.cumsum(np.append(True, (keys[order][1:] != keys[order][:-1]).any(1)))  # of equal keys, which lie together now
+        # Equal keys are neighbours in this order: number the runs of them.
+        run = np.cumsum(np.append(True, (keys[order][1:] != keys[order][:-1]).any(1)))
         first, last = (np.searchsorted(run, run, side) for side in ("left", "right"))
-        places = np.flatnonzero(lonely[order] & (mate[order] < 0))
+        places = np.flatnonzero(open_rows[order] & (mate[order] < 0))
         step = 1
         while len(places := places[(places - step >= first[places]) | (places + step < last[places])]):
             for others in (places + step, places - step):

@@ -175,6 +175,12 @@ def examine(path: Path) -> Finding | None:
     return Finding(None if claim.problem() else claim, False, changed, texts.get(PIXELS) != found, found, shape)
 
 
+def is_contact_sheet(path: Path) -> bool:
+    """Whether a file is a contact sheet that `aigc generate` wrote beside its pictures."""
+    found = examine(path) if "-sheet" in path.stem else None
+    return bool(found and found.claim and found.claim.is_sheet)
+
+
 def _texts(image: ImageFile.ImageFile) -> dict[str, str]:
     held: dict[str, str] = getattr(image, "text", {})
     return held

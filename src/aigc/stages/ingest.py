@@ -1,4 +1,6 @@
-"""ingest: the source, decoded once, with a manifest that says of each picture what it is and which split it is in."""
+"""ingest: the source, decoded once, with a manifest: what each picture is, and which split it is in."""
+
+import sys
 
 from aigc.core import config, paths
 from aigc.core.runtime import RuntimeConfig
@@ -8,5 +10,9 @@ from aigc.data.config import DataConfig, PreprocessConfig
 
 def run() -> None:
     content = config.read()
-    chosen, shape = config.section("data", DataConfig, content), config.section("preprocess", PreprocessConfig, content)
-    ingest.ingest(chosen, shape, config.section("runtime", RuntimeConfig, content).threads, paths.RAW)
+    data = config.section("data", DataConfig, content)
+    shape = config.section("preprocess", PreprocessConfig, content)
+    processes = config.section("runtime", RuntimeConfig, content).threads
+    counts = ingest.ingest(data, shape, processes, paths.RAW)
+    for line in counts.lines():
+        print(line, file=sys.stderr)

@@ -36,7 +36,8 @@ def write_idx(place: Path, array: np.ndarray, magic: bytes | None = None) -> Pat
 
 
 def pair(folder: Path, stem: str, count: int, ending: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    images, labels = rng.integers(0, 256, (count, 5, 6), dtype=np.uint8), rng.integers(0, 4, count, dtype=np.uint8)
+    images = rng.integers(0, 256, (count, 5, 6), dtype=np.uint8)
+    labels = rng.permutation(np.arange(count, dtype=np.uint8) % 4)
     write_idx(folder / f"{stem}-images-idx3-ubyte{ending}", images)
     write_idx(folder / f"{stem}-labels-idx1-ubyte{ending}", labels)
     return images, labels
@@ -169,6 +170,65 @@ def test_labels_that_no_class_can_have_and_names_that_are_no_list_are_told(tmp_p
         (tmp_path / "classes.json").write_text(content)
         with pytest.raises(DataError, match=r"classes\.json: no list of names"):
             arrays.npy(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (
+            [1, 2, 1],
+            r"labels\.npy: the labels start at 1, so that no picture has label 0; subtract 1 from each label",
+        ),
+        (
+            [0, 2, -1],
+            r"labels\.npy: no picture has label 1, though labels go up to 2; number the classes from 0",
+        ),
+    ],
+)
+def test_labels_that_start_at_one_or_have_gaps_stop(tmp_path: Path, labels: list[int], says: str) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((3, 4, 4), np.uint8))
+    np.save(tmp_path / "labels.npy", np.array(labels))
+    with pytest.raises(DataError, match=says):
+        arrays.npy(tmp_path)
+    labels_idx = np.array(labels, np.int64)
+    write_idx(tmp_path / "x-images-idx3-ubyte", np.zeros((3, 4, 4), np.uint8))
+    write_idx(tmp_path / "x-labels-idx1-ubyte", np.where(labels_idx < 0, 0, labels_idx).astype(np.uint8))
+    with pytest.raises(DataError, match=says.replace(r"labels\.npy", "x-labels-idx1-ubyte")):
+        arrays.idx(arrays.idx_pairs(tmp_path))
+
+
+def test_a_name_without_a_picture_and_two_equal_names_stop(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((3, 4, 4), np.uint8))
+    np.save(tmp_path / "labels.npy", np.array([0, 1, 0]))
+    (tmp_path / "classes.json").write_text('["cat", "dog", "cow"]')
+    with pytest.raises(
+        DataError, match=r'labels\.npy: no picture has label 2, which classes\.json names "cow"; add pictures'
+    ):
+        arrays.npy(tmp_path)
+    (tmp_path / "classes.json").write_text('["cat", "cat"]')
+    with pytest.raises(DataError, match=r'classes\.json: the classes "cat" and "cat" look the same'):
+        arrays.npy(tmp_path)
+
+
+def test_unlabelled_pictures_beside_labels_have_no_class_to_fill(tmp_path: Path) -> None:
+    np.save(tmp_path / "images.npy", np.zeros((3, 4, 4), np.uint8))
+    np.save(tmp_path / "labels.npy", np.array([-1, -1, -1]))
+    assert arrays.npy(tmp_path).classes == []
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_idx_files_with_a_dot_and_in_folders_of_their_names_are_pairs(
+        tmp_path: Path, rng: np.random.Generator, ending: str) -> None:
+    images, labels = pair(tmp_path, "train", 8, ending, rng)
+    (tmp_path / f"train-labels-idx1-ubyte{ending}").rename(tmp_path / f"train-labels.idx1-ubyte{ending}")
+    content = (tmp_path / f"train-images-idx3-ubyte{ending}").read_bytes()
+    (tmp_path / f"train-images-idx3-ubyte{ending}").unlink()
+    (tmp_path / "train-images-idx3-ubyte").mkdir()
+    (tmp_path / "train-images-idx3-ubyte" / f"train-images-idx3-ubyte{ending}").write_bytes(content)
+    (tmp_path / "._train-images-idx3-ubyte").write_bytes(b"AppleDouble")
+    found = collected(arrays.idx(arrays.idx_pairs(tmp_path)))
+    np.testing.assert_array_equal(found[0][:, 0], images)
+    np.testing.assert_array_equal(found[1], labels)
 
 
 def test_what_is_no_regular_file_is_named_and_not_waited_for(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from aigc.core.errors import DataError
 from aigc.data.config import DataConfig, SplitConfig
-from aigc.data.sources import listing
+from aigc.data.sources import listing, table
 
 DATA = DataConfig(source="csv", path="unset", table="labels.csv", path_column="path", label_column="label", max_quarantined=0.01,
                    licence="", attribution="", url="", split=SplitConfig(seed=0, holdout=0.2, test=0.2))
@@ -111,7 +111,7 @@ def test_a_tables_path_through_a_linked_folder_is_used_where_it_stays_inside(tmp
     (root / "out").symlink_to(tmp_path / "elsewhere")
     (root / "in").symlink_to("pictures")
     (root / "labels.csv").write_text("path,label\nout/1.png,a\nin/1.png,b\n")
-    found = listing.in_table(DATA.model_copy(update={"path": str(root)}))
+    found = table.in_table(DATA.model_copy(update={"path": str(root)}))
     assert reasons(found) == {"out/1.png": "a symbolic link out of the folder"} and found.paths == ["in/1.png"]
 
 
@@ -174,13 +174,13 @@ def test_a_table_that_cannot_be_meant_stops_in_one_line(tmp_path: Path, case: st
     text, says = TABLES[case]
     (tmp_path / "labels.csv").write_text(text)
     with pytest.raises(DataError, match=says) as caught:
-        listing.in_table(DATA.model_copy(update={"path": str(tmp_path)}))
+        table.in_table(DATA.model_copy(update={"path": str(tmp_path)}))
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"labels\.csv: no such table"):
-        listing.in_table(DATA.model_copy(update={"path": str(tmp_path)}))
+        table.in_table(DATA.model_copy(update={"path": str(tmp_path)}))
 
 
 def test_the_rows_of_a_table_are_pictures_or_have_their_reasons(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_the_rows_of_a_table_are_pictures_or_have_their_reasons(tmp_path: Path) 
     put(tmp_path.parent / "outside.png")
     (tmp_path / "labels.csv").write_text(
         "path,label\npictures/1.png,007\nabsent.png,cat\n../outside.png,cat\n/etc/passwd,cat\npictures/1.png,\n,cat\npictures,cat\n")
-    found = listing.in_table(DATA.model_copy(update={"path": str(tmp_path)}))
+    found = table.in_table(DATA.model_copy(update={"path": str(tmp_path)}))
     assert (found.classes, found.paths, found.labels) == (["007", "cat"], ["pictures/1.png"], [0])
     assert found.rejected[4].path == "row 6"
     assert [picture.reason for picture in found.rejected] == [
@@ -200,5 +200,207 @@ def test_a_table_without_a_label_column_is_unlabelled(tmp_path: Path) -> None:
     put(tmp_path / "1.png")
     (tmp_path / "labels.csv").write_text("path\n1.png\n")
     update: dict[str, Any] = {"path": str(tmp_path), "label_column": ""}
-    found = listing.in_table(DATA.model_copy(update=update))
+    found = table.in_table(DATA.model_copy(update=update))
     assert (found.classes, found.labels) == ([], [-1])
+
+
+def files(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"\0\5\x16\7")
+
+
+def test_what_systems_put_beside_pictures_is_no_class_and_no_picture_and_is_counted(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "1.png")
+    files(
+        tmp_path,
+        "@eaDir/1.png/THUMB.jpg",
+        "__MACOSX/a/._1.png",
+        ".thumbnails/1.png",
+        "#recycle/2.png",
+        "a/@eaDir/3.png",
+        "$RECYCLE.BIN/$R1.png",
+        "lost+found/4.png",
+        ".ipynb_checkpoints/5.png",
+        "a/._1.png",
+        "a/Thumbs.db",
+        "a/desktop.ini",
+        "a/.DS_Store",
+        ".DS_Store",
+        "a/words.TXT",
+        "a/labels.json",
+    )
+    found = listing.in_folder(tmp_path)
+    assert (found.classes, found.paths, found.rejected) == (["a"], ["a/1.png"], [])
+    assert dict(found.left_out) == {
+        "@eaDir": 2,
+        "__MACOSX": 1,
+        ".thumbnails": 1,
+        "#recycle": 1,
+        "$RECYCLE.BIN": 1,
+        "lost+found": 1,
+        ".ipynb_checkpoints": 1,
+        "._*": 1,
+        "Thumbs.db": 1,
+        "desktop.ini": 1,
+        ".DS_Store": 2,
+        ".txt": 1,
+        ".json": 1,
+    }
+    assert listing.summary(found.left_out).startswith("#recycle 1, $RECYCLE.BIN 1, ")
+
+
+def test_a_class_folder_that_holds_nothing_but_what_systems_put_there_is_empty(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "1.png")
+    files(tmp_path, "b/Thumbs.db", "b/@eaDir/1.png")
+    with pytest.raises(DataError, match="b: no picture in this class folder"):
+        listing.in_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind"),
+    [
+        ("a/1.DNG", b"II*\0", "a camera raw file"),
+        ("a/1.nef", b"MM\0*", "a camera raw file"),
+        ("a/1.cr3", b"", "a camera raw file"),
+        ("a/1.avif", b"\0\0\0\x1cftypavif", "an AVIF file"),
+        ("a/1.HEIC", b"\0\0\0\x1cftypheic", "a HEIC file"),
+        ("a/no suffix", b"\0\0\0\x1cftypheic", "a HEIC file"),
+        ("a/1.jp2", b"", "a JPEG 2000 file"),
+        ("a/1.jxl", b"\xff\x0a", "a JPEG XL file"),
+        ("a/1.psd", b"8BPS", "a Photoshop file (PSD)"),
+        ("a/2", b"8BPS", "a Photoshop file (PSD)"),
+        ("a/1.svg", b"<svg", "a vector drawing"),
+        ("a/1.ico", b"", "an icon"),
+        ("a/1.tga", b"", "a Targa picture"),
+        ("a/1.exr", b"", "an OpenEXR file"),
+        ("a/1.hdr", b"", "a Radiance HDR file"),
+        ("a/1.pcx", b"", "a PCX picture"),
+    ],
+)
+def test_pictures_of_kinds_that_are_not_decoded_are_named_with_what_to_do(
+        tmp_path: Path, name: str, content: bytes, kind: str) -> None:
+    put(tmp_path / "a" / "fine.png")
+    (tmp_path / name).write_bytes(content + bytes(40))
+    found = listing.in_folder(tmp_path)
+    assert reasons(found) == {name: f"{kind}: convert it to PNG, TIFF or JPEG"} and not found.left_out
+
+
+def test_a_video_is_named_and_a_picture_under_another_kinds_suffix_is_a_picture(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "really a PNG.heic")
+    files(tmp_path, "a/1.mp4")
+    found = listing.in_folder(tmp_path)
+    assert found.paths == ["a/really a PNG.heic"]
+    assert reasons(found) == {"a/1.mp4": "a video: save its frames as PNG, TIFF or JPEG"}
+
+
+def test_a_link_out_of_the_folder_is_not_opened_to_see_what_it_is(tmp_path: Path) -> None:
+    put(tmp_path / "root" / "a" / "1.png")
+    put(tmp_path / "outside")
+    (tmp_path / "root" / "a" / "link").symlink_to(tmp_path / "outside")
+    found = listing.in_folder(tmp_path / "root")
+    assert len(found) == 1 and found.ignored == 1
+
+
+NFC, NFD = "caf\u00e9", "cafe\u0301"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (NFC, NFD),
+        ("cat", "cat "),
+        (" cat", "cat"),
+        ("cat", "c\u200bat"),
+        ("cat", "\ufeffcat"),
+        ("a b", "a\u00a0b"),
+        ("a b", "a  b"),
+    ],
+)
+def test_class_folders_and_labels_that_look_the_same_stop_and_both_are_named(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    for name in (first, second):
+        put(tmp_path / name / "1.png")
+    (tmp_path / "labels.csv").write_text(f"path,label\n{first}/1.png,{first}\n{second}/1.png,{second}\n")
+    for read in (
+        lambda: listing.in_folder(tmp_path),
+        lambda: table.in_table(DATA.model_copy(update={"path": str(tmp_path)})),
+    ):
+        with pytest.raises(
+            DataError, match="look the same .*; join them, or give one another name"
+        ) as caught:
+            read()
+        assert (
+            ascii(first) in str(caught.value)
+            and ascii(second) in str(caught.value)
+            and "\n" not in str(caught.value)
+        )
+
+
+@pytest.mark.parametrize(("first", "second"), [("Cat", "cat"), ("1", "01"), ("1", "1.0"), ("\uff11", "1")])
+def test_classes_that_differ_little_are_two_with_a_warning(tmp_path: Path, first: str, second: str) -> None:
+    for name in (first, second):
+        put(tmp_path / name / "1.png")
+    (tmp_path / "labels.csv").write_text(f"path,label\n{first}/1.png,{first}\n{second}/1.png,{second}\n")
+    for found in (
+        listing.in_folder(tmp_path),
+        table.in_table(DATA.model_copy(update={"path": str(tmp_path)})),
+    ):
+        assert sorted(found.classes) == sorted([first, second])
+        warning, = found.warnings
+        assert (
+            f'"{first}"' in warning
+            and f'"{second}"' in warning
+            and "join them if they are one class" in warning
+        )
+
+
+def in_table(root: Path, *rows: str) -> listing.Listing:
+    (root / "labels.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    return table.in_table(DATA.model_copy(update={"path": str(root)}))
+
+
+@pytest.mark.parametrize(("written", "there"), [(NFC, NFD), (NFD, NFC)])
+def test_a_table_in_one_unicode_form_finds_files_in_the_other(
+    tmp_path: Path, written: str, there: str
+) -> None:
+    put(tmp_path / there / f"{there}.png")
+    put(tmp_path / "plain" / f"{there}.png")
+    found = in_table(tmp_path, f"{written}/{written}.png,a", f"plain/{written}.png,b")
+    assert found.paths == [f"{there}/{there}.png", f"plain/{there}.png"] and not found.rejected
+
+
+def test_where_both_unicode_forms_exist_the_written_one_is_used(tmp_path: Path) -> None:
+    for name in (NFC, NFD):
+        put(tmp_path / f"{name}.png")
+    assert in_table(tmp_path, f"{NFD}.png,a", f"{NFC}.png,b").paths == [f"{NFD}.png", f"{NFC}.png"]
+
+
+def test_absolute_paths_inside_backslashes_spaces_and_dots_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "root"
+    put(root / "in" / "1.png")
+    (tmp_path / "link").symlink_to(root)
+    monkeypatch.chdir(tmp_path)
+    rows = (
+        f"{root}/in/1.png",
+        "in\\1.png",
+        ".\\in\\1.png",
+        " in/1.png ",
+        "in/../in/1.png",
+        f"{tmp_path}/link/in/1.png",
+    )
+    found = in_table(Path("root"), *(f"{row},a" for row in rows))
+    assert [os.path.normpath(path) for path in found.paths] == ["in/1.png"] * len(rows)
+    outside = in_table(root, f"{tmp_path}/1.png,a", "in/../../1.png,a", "..\\1.png,a", f"{root}2/1.png,a")
+    assert set(reasons(outside).values()) == {table.OUTSIDE} and len(outside.rejected) == 4
+
+
+def test_a_table_that_names_a_camera_raw_file_has_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "1.dng").write_bytes(b"II*\0" + bytes(40))
+    put(tmp_path / "2.png")
+    found = in_table(tmp_path, "1.dng, a", "2.png, a")
+    assert reasons(found) == {"1.dng": "a camera raw file: convert it to PNG, TIFF or JPEG"}
+    assert found.classes == ["a"]

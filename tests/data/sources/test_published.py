@@ -62,6 +62,24 @@ def test_a_file_is_found_where_it_lies_and_its_content_is_checked(tmp_path: Path
         published._locate(name, about, tmp_path / "mine")
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "train-images.idx3-ubyte",
+        "train-images.idx3-ubyte.gz",
+        "train-images-idx3-ubyte/train-images-idx3-ubyte",
+        "train-images.idx3-ubyte/train-images-idx3-ubyte",
+        "train-images-idx3-ubyte/train-images.idx3-ubyte.gz",
+    ],
+)
+def test_the_names_under_which_others_pass_mnist_on_are_found(tmp_path: Path, place: str) -> None:
+    name, content = "train-images-idx3-ubyte", b"pictures"
+    about = published.Published({name: hashlib.sha256(content).hexdigest()}, [], (), "MNIST")
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_bytes(gzip.compress(content) if place.endswith(".gz") else content)
+    assert published._locate(name, about, tmp_path) == tmp_path / place
+
+
 def test_torchvisions_list_says_where_mnist_is(tmp_path: Path) -> None:
     mirrors, name = published._address("train-images-idx3-ubyte", published.MNIST)
     assert name == "train-images-idx3-ubyte.gz" and all(mirror.startswith("http") for mirror in mirrors)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from aigc.data.config import DataConfig, PreprocessConfig
-from aigc.data.sources import arrays, listing, published, workers
+from aigc.data.sources import arrays, listing, published, table, workers
 from aigc.data.sources.arrays import digits as digits
 from aigc.data.sources.contract import Block, Source
 from aigc.data.sources.decoding import Task, decode_files
@@ -21,17 +21,19 @@ ORIGINS = {
     "digits": MNIST_ORIGIN,
     "mnist": MNIST_ORIGIN,
     "fashion-mnist": ("MIT", "Zalando SE", "https://github.com/zalandoresearch/fashion-mnist"),
-    "cifar10": ("", "Alex Krizhevsky, Vinod Nair and Geoffrey Hinton", "https://www.cs.toronto.edu/~kriz/cifar.html"),
+    "cifar10": ("", "Alex Krizhevsky, Vinod Nair and Geoffrey Hinton",
+                "https://www.cs.toronto.edu/~kriz/cifar.html"),
 }
 
 
-def open_source(chosen: DataConfig, shape: PreprocessConfig, processes: int) -> Source:
-    """The chosen source, its blocks not yet read. Raises DataError when it is not what it should be.
+def open_source(data: DataConfig, shape: PreprocessConfig, processes: int) -> Source:
+    """The source that `data` names, its blocks not yet read. Raises DataError when it is unusable.
 
-    Files are decoded at the model's size by `processes` worker processes; arrays keep theirs until preprocess.
+    Files are decoded at the model's size by `processes` worker processes; arrays keep theirs until
+    preprocess.
     """
-    place = Path(chosen.path)
-    match chosen.source:
+    place = Path(data.path)
+    match data.source:
         case "digits":
             return arrays.of_pictures(arrays.digits(), "")
         case "mnist":
@@ -47,15 +49,15 @@ def open_source(chosen: DataConfig, shape: PreprocessConfig, processes: int) -> 
         case "folder":
             return of_files(listing.in_folder(place), shape, processes)
         case "csv":
-            return of_files(listing.in_table(chosen), shape, processes)
+            return of_files(table.in_table(data), shape, processes)
 
 
-def origin(chosen: DataConfig) -> dict[str, str]:
+def origin(data: DataConfig) -> dict[str, str]:
     """Source, licence, attribution and url: what params.yaml says, else what a named set is known to have."""
-    known = ORIGINS.get(chosen.source, ("", "", ""))
-    told = (chosen.licence, chosen.attribution, chosen.url)
-    return {"source": chosen.source, **{key: said or fact for key, said, fact in
-                                        zip(("licence", "attribution", "url"), told, known, strict=True)}}
+    known = ORIGINS.get(data.source, ("", "", ""))
+    stated = (data.licence, data.attribution, data.url)
+    return {"source": data.source, **{key: text or fact for key, text, fact in
+                                      zip(("licence", "attribution", "url"), stated, known, strict=True)}}
 
 
 def of_files(found: Listing, shape: PreprocessConfig, processes: int) -> Source:
@@ -69,7 +71,8 @@ def of_files(found: Listing, shape: PreprocessConfig, processes: int) -> Source:
         if found.rejected:
             nothing = np.empty((0, shape.channels, shape.size, shape.size), np.uint8)
             yield Block(nothing, np.empty(0, np.int64), {}, found.rejected)
-        yield from workers.in_order(decode_files, tasks(), processes if len(found.paths) > FEW else 1, lambda task: task.paths[0])
+        workers_used = processes if len(found.paths) > FEW else 1
+        yield from workers.in_order(decode_files, tasks(), workers_used, lambda task: task.paths[0])
 
-    return Source(found.classes, (shape.channels, shape.size, shape.size), len(found.paths) + len(found.rejected), blocks(), found.ignored)
-
+    return Source(found.classes, (shape.channels, shape.size, shape.size), len(found), blocks(),
+                  found.ignored, found.left_out, found.warnings)

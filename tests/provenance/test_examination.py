@@ -8,17 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from aigc import methods
-from aigc.commands import generate, whence
 from aigc.core.errors import AigcError, ConfigError, GateError, StorageError
 from aigc.core.runtime import RuntimeConfig
 from aigc.model import sampling
 from aigc.model.card import WEIGHTS
-from aigc.provenance import texts
-from commands.small import write_model
+from aigc.provenance import drawing, examination, texts
 from conftest import ROOT, run_in
+from small import small_model
 
 SWITCHES = RuntimeConfig(arithmetic="portable", threads=2)
 
@@ -27,7 +26,7 @@ SWITCHES = RuntimeConfig(arithmetic="portable", threads=2)
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     for method in ("gan", "cgan"):
-        write_model(folder, method)
+        small_model(folder, method)
     return folder
 
 
@@ -37,25 +36,27 @@ def home(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     shutil.copytree(models, tmp_path / "models")
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 
 
-def make(method: str | None, count: int, out: str = "out", seed: int = 0, wanted: str | None = None, name: str | None = None) -> list[Path]:
-    generate.run(method, name, count, seed, Path(out), wanted, SWITCHES)
+def make(method: str | None, count: int, out: str = "out", seed: int = 0, wanted: str | None = None,
+         name: str | None = None) -> list[Path]:
+    drawing.write_pictures(method, name, count, seed, Path(out), wanted, SWITCHES)
     return sorted(Path(out).glob("*.png"))
 
 
 def asked(images: list[Path], capsys: pytest.CaptureFixture[str], name: str | None = None) -> list[tuple[str, str]]:
-    """(verdict, detail) of each texts."""
+    """(verdict, detail) of each picture."""
     capsys.readouterr()
-    findings = whence.read(images)
+    findings = examination.read(images)
     try:
-        code = whence.run(findings, name, whence.switches_of(findings), as_json=True)
+        code = examination.run(findings, name, examination.switches_of(findings), as_json=True)
     except GateError:
         code = 1
     verdicts = [(entry["verdict"], entry["detail"]) for entry in json.loads(capsys.readouterr().out)]
-    assert code == (0 if {verdict for verdict, _ in verdicts} == {whence.IDENTICAL} else 1)
+    assert code == (0 if {verdict for verdict, _ in verdicts} == {examination.IDENTICAL} else 1)
     return verdicts
 
 
@@ -70,7 +71,7 @@ def test_pictures_and_their_contact_sheet_are_identical(capsys: pytest.CaptureFi
     assert [path.name for path in images[:4]] == [f"gan-seed5-{end}.png" for end in ("000000", "000001", "000002", "sheet")]
     images = sorted(set(images) | set(Path("out").iterdir()))
     assert len(images) == 4 + 13 + 4
-    assert {verdict for verdict, _ in asked(images, capsys)} == {whence.IDENTICAL}
+    assert {verdict for verdict, _ in asked(images, capsys)} == {examination.IDENTICAL}
 
 
 def test_the_pictures_are_those_of_the_pipeline_beyond_one_block_too() -> None:
@@ -86,11 +87,11 @@ def test_a_picture_is_the_same_bytes_however_many_are_asked_for() -> None:
 
 
 def test_colour_and_a_named_model_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = write_model(tmp_path / "elsewhere", "gan", channels=3)
+    folder = small_model(tmp_path / "elsewhere", "gan", channels=3)
     images = make(None, 2, name=str(folder))
     assert Image.open(images[0]).mode == "RGB"
-    assert asked(images, capsys, str(folder / WEIGHTS)) == [(whence.IDENTICAL, "")] * 3
-    assert {verdict for verdict, _ in asked(images, capsys)} == {whence.NO_MODEL}
+    assert asked(images, capsys, str(folder / WEIGHTS)) == [(examination.IDENTICAL, "")] * 3
+    assert {verdict for verdict, _ in asked(images, capsys)} == {examination.NO_MODEL}
 
 
 def test_a_class_is_asked_for_by_name_or_index() -> None:
@@ -143,14 +144,14 @@ def rewritten(path: Path, pixels: np.ndarray | None = None, keep_hashes: bool = 
     """The picture with other pixels or other words, its hashes left as they were or made anew."""
     with Image.open(path) as image:
         image.load()
-        texts, own = dict(image.text), np.asarray(image)
+        written, own = dict(image.text), np.asarray(image)
     shown = own if pixels is None else pixels
     if keep_hashes:
-        texts |= {f"{texts.PREFIX}{name}": value for name, value in changes.items()}
+        written |= {f"{texts.PREFIX}{name}": value for name, value in changes.items()}
     else:
-        texts = texts.texts_of(replace(claim(path), **changes), texts.hash_of(shown.tobytes()))
-    info = texts.PngImagePlugin.PngInfo()
-    for key, value in texts.items():
+        written = texts.texts_of(replace(claim(path), **changes), texts.hash_of(shown.tobytes()))
+    info = PngImagePlugin.PngInfo()
+    for key, value in written.items():
         info.add_itxt(key, value)
     Image.fromarray(shown).save(path, pnginfo=info)
     return path
@@ -164,7 +165,7 @@ def test_every_kind_of_forgery_is_told_apart(capsys: pytest.CaptureFixture[str])
         rewritten(images[3], keep_hashes=False, data_sha256="0" * 64), rewritten(images[4], keep_hashes=False, label="10"),
         rewritten(images[8], keep_hashes=False, licence="MIT"), rewritten(images[5], keep_hashes=False, seed="1"), rewritten(images[6], keep_hashes=False, pixels=other)]
     verdicts = asked([*forged, images[7]], capsys)
-    assert [verdict for verdict, _ in verdicts] == [whence.FORGED] * 6 + [whence.DIFFERS] * 2 + [whence.IDENTICAL]
+    assert [verdict for verdict, _ in verdicts] == [examination.FORGED] * 6 + [examination.DIFFERS] * 2 + [examination.IDENTICAL]
     starts = ["text changed: the texts are not", "pixels changed: the pixels are not", "text and pixels changed",
               "text changed: the aigc.data_sha256", "text changed: the aigc.label", "text changed: the aigc.licence"]
     for (_, detail), start in zip(verdicts, starts, strict=False):
@@ -175,9 +176,9 @@ def test_the_same_bytes_in_another_shape_or_mode_are_another_picture(capsys: pyt
     images = make("gan", 2)
     rewritten(images[0], pixels=np.asarray(Image.open(images[0])).reshape(8, 32))
     (verdict, detail), = asked(images[:1], capsys)
-    assert verdict == whence.FORGED and detail == "pixels changed: they are 32 x 8 L, its model makes 16 x 16 L"
+    assert verdict == examination.FORGED and detail == "pixels changed: they are 32 x 8 L, its model makes 16 x 16 L"
     rewritten(images[1], pixels=np.asarray(Image.open(images[1])).astype(np.uint16))
-    assert asked(images[1:2], capsys)[0][0] == whence.FORGED
+    assert asked(images[1:2], capsys)[0][0] == examination.FORGED
 
 
 def test_a_stripped_picture_and_one_of_an_unknown_model_are_told(capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,31 +187,31 @@ def test_a_stripped_picture_and_one_of_an_unknown_model_are_told(capsys: pytest.
         pixels = np.asarray(image)
     Image.fromarray(pixels).save(images[0])
     shutil.rmtree("models/gan")
-    assert [verdict for verdict, _ in asked(images[:2], capsys)] == [whence.STRIPPED, whence.NO_MODEL]
+    assert [verdict for verdict, _ in asked(images[:2], capsys)] == [examination.STRIPPED, examination.NO_MODEL]
     assert not Path("mlflow.db").exists(), "asking makes no store"
 
 
 def test_a_retrained_model_does_not_pass_for_the_one_that_made_the_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = make("gan", 1)
-    write_model(tmp_path / "models", "gan", seed=1)
-    assert asked(images, capsys)[0][0] == whence.NO_MODEL
+    small_model(tmp_path / "models", "gan", seed=1)
+    assert asked(images, capsys)[0][0] == examination.NO_MODEL
 
 
 def test_what_is_no_picture_is_named() -> None:
     Path("notes.png").write_text("no picture")
     with pytest.raises(StorageError, match=r"notes\.png: not a whole picture"):
-        whence.read([Path("notes.png")])
+        examination.read([Path("notes.png")])
     os.mkfifo("pipe.png")
     for path in (Path("pipe.png"), Path()):
         with pytest.raises(StorageError, match="not a file that holds a picture"):
-            whence.read([path])
+            examination.read([path])
 
 
 def test_what_is_no_picture_among_others_has_its_verdict_and_so_have_they(capsys: pytest.CaptureFixture[str]) -> None:
     images = make("gan", 2)
     Path("notes.png").write_text("no picture")
     found = asked([Path("notes.png"), images[0], Path("absent.png")], capsys)
-    assert [verdict for verdict, _ in found] == [whence.NONE, whence.IDENTICAL, whence.NONE]
+    assert [verdict for verdict, _ in found] == [examination.NONE, examination.IDENTICAL, examination.NONE]
     assert found[0][1].startswith("not a whole picture") and found[2][1].startswith("cannot be read (No such file")
 
 
@@ -218,7 +219,7 @@ def test_pictures_of_two_arithmetics_are_asked_for_apart() -> None:
     images = make("gan", 2)
     rewritten(images[0], keep_hashes=False, threads="1")
     with pytest.raises(ConfigError, match="portable arithmetic with 1 threads and in portable arithmetic with 2 threads"):
-        whence.switches_of(whence.read(images))
+        examination.switches_of(examination.read(images))
 
 
 def test_the_commands_make_the_same_bytes_whatever_the_environment_says(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

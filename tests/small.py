@@ -1,0 +1,75 @@
+"""Models that nobody trained, small and quick: what a test of the commands needs."""
+
+import copy
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from aigc import methods
+from aigc.core import config
+from aigc.features.contract import Features, PictureStack
+from aigc.model.card import write_model
+from aigc.model.contract import Shape
+from aigc.tracking.finished import Finished
+from conftest import ROOT
+
+DATA = "d" * 64
+ORIGIN = {"source": "folder", "licence": "CC0-1.0", "attribution": "Zoë 写真", "url": "https://example.org"}
+
+
+@functools.cache
+def committed_params() -> dict[str, Any]:
+    return config.read(ROOT / "params.yaml")
+
+
+def small_model(models: Path, method: str, seed: int = 0, classes: int = 10, size: int = 16,
+                channels: int = 1) -> Path:
+    """An untrained model of `method`, with the committed params but narrow, below `models`: its folder."""
+    content = copy.deepcopy(committed_params())
+    content[method]["width"] = 8
+    chosen, shape = methods.load_config(method, content), Shape(channels, size, classes)
+    torch.manual_seed(seed)
+    built = methods.build(method, chosen, shape).eval()
+    write_model(models / method, built, method=method, config=chosen.model_dump(), shape=vars(shape),
+                classes=[f"kind {n}" for n in range(classes)], seed=seed, data_sha256=DATA, origin=ORIGIN)
+    return models / method
+
+
+class Quarters:
+    """An extractor whose features are the mean of each quarter of the picture."""
+
+    sha256 = hashlib.sha256(b"quarters").hexdigest()
+
+    def protocol(self) -> dict[str, object]:
+        return {"extractor": "quarters", "extractor_sha256": self.sha256}
+
+    def extract(self, images: PictureStack) -> Features:
+        chunk = images[0:len(images)].astype(float)
+        features = chunk.reshape(len(chunk), -1, 2, chunk.shape[2] // 2, 2, chunk.shape[3] // 2).mean((1, 3, 5)).reshape(len(chunk), 4)
+        return Features(features, features / 10)
+
+
+def write_pictures(path: Path, images: np.ndarray) -> Path:
+    if path.suffix == ".npy":
+        np.save(path, images)
+        return path
+    path.mkdir()
+    for index, image in enumerate(images):
+        Image.fromarray(image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)).save(path / f"{index:03}.png")
+    return path
+
+
+def random_pictures(count: int, channels: int = 1, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (count, channels, 8, 8), dtype=np.uint8)
+
+
+def evaluated_run(recipe: str, seed: int, fid: float, started: int = 0, method: str = "vae", protocol: str = "p",
+                  **params: str) -> Finished:
+    """A finished run of MLflow's as `recipes` reads it."""
+    return Finished(f"{recipe}{seed}{started}", method, recipe, protocol, started,
+                    {"train.seed": str(seed), **params}, {"fid": fid, "training_seconds": 10.0, "images": 100.0})
