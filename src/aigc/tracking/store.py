@@ -33,6 +33,7 @@ TEMPORARY_CHECKOUTS = "/.dvc/tmp/exps/"
 SQLITE = "sqlite:///"
 LOCK_SECONDS = 3  # how long another program may hold SQLite's lock before the store counts as away
 PAGE = 1000  # runs a request
+CAUSED_BY = re.compile(r"\(Caused by \w+\((.*?)\)\)+$")
 USER_AND_PASSWORD = re.compile(r"://[^\s/?#]*@")
 QUERY_SECRET = re.compile(r"([?&][^=&\s]*(?:pass|pwd|token|secret)[^=&\s]*=)([^&\s]*)", re.IGNORECASE)
 
@@ -77,8 +78,13 @@ def artifact_root(uri: str) -> str | None:
 
 
 def shown(text: object) -> str:
-    """The first line of a text as a person may see it: without the passwords and tokens that belong to the store."""
+    """The first line of a text as a person may see it: without the passwords and tokens that belong to the store.
+
+    Of the text of a failed request it is the innermost reason, such as `[Errno 111] Connection refused`.
+    """
     line = (str(text).strip().splitlines() or ["no message"])[0]
+    if match := CAUSED_BY.search(line):
+        line = match[1].strip("'\"").rpartition("): ")[2].removeprefix("Failed to establish a new connection: ")
     line = QUERY_SECRET.sub(r"\1***", USER_AND_PASSWORD.sub("://***@", line))
     for secret in sorted(_secrets(), key=len, reverse=True):
         line = line.replace(secret, "***")
