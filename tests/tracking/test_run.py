@@ -12,8 +12,7 @@ import mlflow
 import pytest
 
 from aigc.tracking import store, writer
-from aigc.tracking.run import training_run
-from aigc.training.observer import Training
+from aigc.tracking.run import StoreWriter, description
 from conftest import run_in
 from stores import runs_of
 
@@ -105,6 +104,8 @@ def test_a_killed_run_is_gone_on_with_where_it_was_begun_and_nowhere_else(
     tags = {writer.WRITER: name, "aigc.method": "gan", "aigc.fingerprint": "0123"}
     killed = client.create_run(experiment, tags=tags).info.run_id
     client.set_terminated(killed, "KILLED")
-    training = Training("gan", "0123", {}, {}, tmp_path, "d" * 64, steps=10, previews=1, is_repeat=False)
-    with training_run(training) as continued:
-        assert (continued.run_id == killed) == goes_on
+    content, files = description(tags, {}, tmp_path, "d" * 64, {})
+    content |= {"tags": {**tags, writer.WRITER: writer.writer_tag()}, "is_repeat": False, "started": 1, "name": "gan"}
+    continued = StoreWriter(client, experiment, {})
+    continued.begin(content, files)
+    assert (continued.run_id == killed) == goes_on

@@ -22,6 +22,27 @@ def curves(project: Path, run: Run) -> dict[str, list[tuple[int, float]]]:
             for name in run.data.metrics if not name.startswith(VARIES)}
 
 
+def test_a_new_model_does_not_get_the_numbers_of_the_old_one(project: Path) -> None:
+    params = (project / "params.yaml").read_text()
+    gan = params.index("\ngan:")
+    (project / "params.yaml").write_text(params[:gan] + params[gan:].replace("  images: 3000", "  images: 2000", 1))
+    run_in(project, "dvc", "repro", "train@gan")
+    done = run_in(project, "python", "-m", "aigc", "sync", **CODE)
+    assert "it has no evaluation (`dvc repro evaluate@gan` makes one)" in done.stdout
+    run = runs_of(project)["gan"]
+    assert "fid" not in run.data.metrics and "aigc.memorization" not in run.data.tags
+    assert client_of(project).list_artifacts(run.info.run_id, "evaluation") == []
+    for command, remedy in ((("aigc", "promote", "gan"), "evaluate"), (("aigc.stages", "report"), "evaluate"),
+                            (("aigc.stages", "evaluate", "gan"), "generate")):
+        refused = run_in(project, "python", "-m", *command, check=False, PYTHONPATH="src")
+        assert refused.returncode == 1
+        assert refused.stderr.splitlines()[-1].endswith(f"of another model than models/gan; run `dvc repro {remedy}@gan`")
+
+    run_in(project, "dvc", "repro", "evaluate@gan")
+    run_in(project, "python", "-m", "aigc", "promote", "gan", **CODE)
+    assert client_of(project).get_model_version_by_alias("aigc", "champion").run_id == run.info.run_id
+
+
 def test_metrics_are_sent_flat_as_evaluate_sends_them() -> None:
     assert flat({"fid": {"value": 9, "low": 8.5}, "protocol": {"n": 3}, "words": "x"}) == {"fid": 9.0, "fid_low": 8.5}
 
@@ -55,8 +76,9 @@ def test_a_run_of_a_restored_model_has_the_locks_params_and_what_params_yaml_say
     content = committed_params()
     params = {"params.yaml": {"gan": content["gan"], "train": {**content["train"], "seed": seed}, "runtime": content["runtime"]}}
     client, experiment = store.open_store()
-    told = sync._tell("gan", params, set(), client, experiment)
-    assert told.endswith("is today's, with another train.seed" if seed else "made, marked as restored")
+    done = sync._sync_model("gan", {"train@gan": {"params": params, "outs": []}}, set(), client, experiment)
+    assert ("is today's, with another train.seed;" if seed else "made, marked as restored;") in done
+    assert done.endswith("; it has no evaluation (`dvc repro evaluate@gan` makes one)")
     assert runs_of(tmp_path)["gan"].data.params["train.seed"] == str(seed)
 
 
@@ -76,7 +98,7 @@ def test_models_that_dvc_restored_get_a_run_each_that_tells_what_training_told_a
         assert {item.path for item in client_of(project).list_artifacts(run.info.run_id, "evaluation")} == {
             "evaluation/samples.png", f"evaluation/{method}.json"}
     again = run_in(project, "python", "-m", "aigc", "sync", **CODE)
-    assert again.stdout.count("tells of it already") == len(before)
+    assert again.stdout.count("is complete already") == len(before)
     assert {run.info.run_id for run in runs_of(project).values()} == {run.info.run_id for run in restored.values()}
 
     # A picture finds its model there, when models/ holds it no more.

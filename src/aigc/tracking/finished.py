@@ -1,6 +1,5 @@
 """Runs that have ended: found by id or by the weights that they trained, read back, and completed with their evaluation."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from aigc.tracking import store, views
 
 SOURCE = "source"  # what a run was made from, among its artifacts
 WEIGHTS = "aigc.weights_sha256"
-INSIDE = re.compile(r".*/mlruns/(?P<inside>[^/]+/[0-9a-f]{32}/.*)", re.DOTALL)  # of an artifact's address
 
 
 @store.errors()
@@ -37,9 +35,9 @@ def sources(client: mlflow.MlflowClient, run: Run, scratch: Path) -> Path:
     A store that came from another machine names folders of that machine; its artifacts are beside the database all the same.
     """
     database, run_id = store.sqlite_path(store.store_uri()), run.info.run_id
-    match = INSIDE.fullmatch(run.info.artifact_uri)
-    if database is not None and match:
-        beside = database.resolve().parent / "mlruns" / unquote(match["inside"]) / SOURCE
+    _, ours, inside = run.info.artifact_uri.rpartition("/mlruns/")
+    if database is not None and ours:
+        beside = database.resolve().parent / "mlruns" / unquote(inside) / SOURCE
         if beside.is_dir():
             return beside
     try:

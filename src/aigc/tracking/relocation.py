@@ -1,7 +1,7 @@
 """aigc relocate: MLflow's store on SQLite after its folder was moved.
 
-Absolute paths stand in four columns and in the MLmodel files. The files come first and the database last, in one
-transaction, so that what was interrupted can be done again.
+Four columns and the MLmodel files hold absolute paths. The files are rewritten first and the database last, in one
+transaction, so that an interrupted move can be repeated.
 """
 
 import re
@@ -19,12 +19,12 @@ from aigc.core.errors import StorageError
 DATABASE, ARTIFACTS = "mlflow.db", "mlruns"
 COLUMNS = (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"),
            ("model_versions", "storage_location"))
-# What comes before /mlruns in a local path or file URI; a server's own locations (s3://, mlflow-artifacts:/) are not ours to move.
-ROOT = re.compile(rf"^(?:file://)?(/.*)/{ARTIFACTS}(?=/|$)")
+# What comes before /mlruns in a local path or file URI. A server's own locations (s3://, mlflow-artifacts:/) do not move.
+ROOT = re.compile(rf"^(?:file://)?(/.*)/{ARTIFACTS}(?=/|$)", re.DOTALL)
 
 
 def run(folder: Path) -> int:
-    """Make the store in `folder` name the place where it lies; says how much was changed."""
+    """Make the store in `folder` name its own place; prints how much was changed."""
     here = folder.resolve()
     database = here / DATABASE
     for path in (database, here / ARTIFACTS):
@@ -34,7 +34,9 @@ def run(folder: Path) -> int:
         with closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             moved = {value: new for value in _locations(connection) if (new := relocated(value, here)) != value}
-            pages = sum(_mend(page, here) for page in tqdm(_pages(here), desc="relocate", unit="model", disable=None, file=sys.stderr))
+            # mlruns/models/ID/artifacts/MLmodel, and those of older stores
+            models = sorted((here / ARTIFACTS).rglob("MLmodel"))
+            pages = sum(_mend(page, here) for page in tqdm(models, desc="relocate", unit="model", disable=None, file=sys.stderr))
             rows = sum(connection.execute(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (new, old)).rowcount
                        for table, column in COLUMNS for old, new in moved.items())
             connection.commit()
@@ -48,7 +50,7 @@ def run(folder: Path) -> int:
 
 
 def relocated(location: str, here: Path) -> str:
-    """A path or file URI under some mlruns/, as it is under the one in `here`; as it is when it is elsewhere, or not here but there."""
+    """A path or file URI under some mlruns/, as it is under the one in `here`. Unchanged where only the old place exists."""
     match = ROOT.match(location)
     if not match:
         return location
@@ -62,18 +64,18 @@ def _path(location: str) -> str:
 
 
 def _locations(connection: sqlite3.Connection) -> set[str]:
-    return {value for table, column in COLUMNS for (value,) in connection.execute(f"SELECT DISTINCT {column} FROM {table}") if value}
-
-
-def _pages(here: Path) -> list[Path]:
-    """The MLmodel files of logged models: mlruns/models/ID/artifacts/MLmodel, and those of older stores."""
-    return sorted((here / ARTIFACTS).rglob("MLmodel"))
+    return {value for table, column in COLUMNS
+            for (value,) in connection.execute(f"SELECT DISTINCT {column} FROM {table}") if value}
 
 
 def _mend(page: Path, here: Path) -> bool:
-    """Rewrite the line of an MLmodel file that names its own place; False when it names the right one."""
+    """Rewrite the line of an MLmodel file that names its own place; False where it was right.
+
+    The file is YAML. A file URI is quoted already, and stands there as it is.
+    """
     before = page.read_text()
-    after = re.sub(r"^artifact_path: (.*)$", lambda line: f"artifact_path: {relocated(line[1], here)}", before, flags=re.MULTILINE)
+    after = re.sub(r"^artifact_path: (.*)$", lambda line: f"artifact_path: {relocated(line[1], here)}", before,
+                   flags=re.MULTILINE)
     if after != before:
         files.write_bytes(page, after.encode())
     return after != before

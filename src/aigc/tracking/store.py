@@ -106,7 +106,7 @@ def errors() -> Iterator[None]:
     """Turn an error of MLflow's, or of the database or server behind it, into one line. Also a decorator."""
     try:
         yield
-    except (MlflowException, SQLAlchemyError, sqlite3.Error, requests.RequestException) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, requests.RequestException, ImportError) as error:
         raise AigcError(f"the MLflow store {shown(store_uri())} does not answer ({shown(error)}); "
                         "check MLFLOW_TRACKING_URI, or unset it to use mlflow.db") from cause(error)
 
@@ -162,7 +162,10 @@ def _check(uri: str, writes: bool) -> None:
                 connection.execute("SELECT name FROM sqlite_master").fetchone()
                 connection.execute("ROLLBACK")
     elif "://" in uri and not uri.startswith(("http://", "https://", "databricks", "sqlite", "file:")):
-        engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool)
+        try:
+            engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool)
+        except ValueError:  # it would quote the part behind a `:`, which may be one of the password
+            raise AigcError(f"MLFLOW_TRACKING_URI is no URL ({shown(uri)}); quote special characters of the password") from None
         with engine.connect() as connection:
             connection.execute(sqlalchemy.text("SELECT 1"))
 
