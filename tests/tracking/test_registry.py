@@ -41,7 +41,10 @@ def test_a_model_that_was_made_again_keeps_its_version_under_names_with_quotes_t
 
 def test_an_audit_of_other_weights_does_not_count() -> None:
     finished_run(evaluated="b" * 64)
-    with pytest.raises(GateError, match=r"^run \w+: no memorization audit of these weights is logged; `dvc repro evaluate@gan`"):
+    with pytest.raises(
+        GateError,
+        match=r"^run \w+: no memorization audit of these weights is logged; `dvc repro evaluate@gan`",
+    ):
         registry.promote("gan", WEIGHTS, "aigc", "champion")
 
 
@@ -49,7 +52,11 @@ def test_weights_whose_run_did_not_finish_are_named_with_its_status() -> None:
     client, experiment = store.open_store()
     run_id = client.create_run(experiment, tags={finished.WEIGHTS: WEIGHTS}).info.run_id
     client.set_terminated(run_id, "FAILED")
-    with pytest.raises(AigcError, match=f"no finished run of the weights of models/gan; run {run_id} has them, and is FAILED; `aigc sync`"):
+    with pytest.raises(
+        AigcError,
+        match=f"no finished run of the weights of models/gan; run {run_id} has them, and is FAILED; "
+        "`aigc sync`",
+    ):
         registry.promote("gan", WEIGHTS, "aigc", "champion")
 
 
@@ -62,7 +69,11 @@ def test_what_mlflow_refuses_is_one_line() -> None:
 def test_a_deleted_experiment_is_told_with_the_command_that_restores_it() -> None:
     client, experiment = store.open_store()
     client.delete_experiment(experiment)
-    with pytest.raises(AigcError, match=f"`MLFLOW_TRACKING_URI=sqlite:.*mlflow.db mlflow experiments restore -x {experiment}` brings it back"):
+    with pytest.raises(
+        AigcError,
+        match=f"`MLFLOW_TRACKING_URI=sqlite:.*mlflow.db mlflow experiments restore -x {experiment}` "
+        "brings it back",
+    ):
         store.open_store()
 
 
@@ -73,9 +84,12 @@ def test_a_model_is_promoted_and_one_that_failed_its_audit_is_not(finished: Path
     client = mlflow.MlflowClient(store["MLFLOW_TRACKING_URI"])
     experiment = client.get_experiment_by_name("aigc")
     assert experiment is not None
-    run, = client.search_runs([experiment.experiment_id], "tags.`aigc.method` = 'vae'")
+    (run,) = client.search_runs([experiment.experiment_id], "tags.`aigc.method` = 'vae'")
     client.set_tag(run.info.run_id, "aigc.memorization", "failed")
     refused = run_in(finished, "python", "-m", "aigc", "promote", "vae", check=False, **store)
     assert refused.returncode == 1
-    assert refused.stderr.strip().splitlines()[-1] == f"error: run {run.info.run_id}: its memorization audit is failed; not promoted"
+    assert (
+        refused.stderr.strip().splitlines()[-1]
+        == f"error: run {run.info.run_id}: its memorization audit is failed; not promoted"
+    )
     assert client.get_model_version_by_alias("aigc", "champion").run_id != run.info.run_id

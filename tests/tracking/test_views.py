@@ -13,8 +13,18 @@ def test_each_method_has_a_colour_of_its_own_and_a_new_one_needs_no_line_here() 
 
 def test_models_of_one_protocol_differ_in_the_weights_that_were_judged_and_not_in_the_protocol() -> None:
     def tags(weights: str) -> dict[str, str]:
-        return views.verdict_tags({"memorization": {"passes": True}, "protocol": {
-            "n": 3, "samples": 9, "samples_sha256": weights, "weights_sha256": weights, "card_sha256": weights}})
+        return views.verdict_tags(
+            {
+                "memorization": {"passes": True},
+                "protocol": {
+                    "n": 3,
+                    "samples": 9,
+                    "samples_sha256": weights,
+                    "weights_sha256": weights,
+                    "card_sha256": weights,
+                },
+            }
+        )
 
     first, second = tags("a"), tags("b")
     assert first["aigc.protocol"] == second["aigc.protocol"] == views.hashes.short_digest({"n": 3})

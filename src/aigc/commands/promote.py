@@ -5,10 +5,14 @@ import argparse
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     promote = commands.add_parser(
-        "promote", help="name a trained model as the one to use, in MLflow's registry",
-        description="Register the model of METHOD (models/METHOD) and point models:/NAME@ALIAS at it, so that whoever "
-                    "serves that address serves this model. Refused where the model failed its memorization audit, or the "
-                    "audit on record is of another model. Doing it twice changes nothing.")
+        "promote",
+        help="name a trained model as the one to use, in MLflow's registry",
+        description="Register the model of METHOD (models/METHOD) and point models:/NAME@ALIAS at "
+        "it, so that whoever "
+        "serves that address serves this model. Refused where the model failed its memorization "
+        "audit, or the "
+        "audit on record is of another model. Doing it twice changes nothing.",
+    )
     promote.add_argument("method", metavar="METHOD", help="a method that was trained and evaluated")
     promote.add_argument("--name", default="aigc", help="of the registered model (default aigc)")
     promote.add_argument("--alias", default="champion", help="of the version (default champion)")
@@ -27,6 +31,6 @@ def run(arguments: argparse.Namespace) -> int:
         card = read_card(folder)
     if paths.metrics(method).exists():
         numbers.read_metrics(method, card)
-    version, run_id = registry.promote(method, card.weights_sha256, name, alias)
+    version, run_id = registry.promote(method, card.weights_sha256, name, alias, card.sha256)
     print(f"models:/{name}@{alias} is version {version}: {method} of run {run_id}")
     return 0

@@ -1,6 +1,8 @@
-"""Which model samples and numbers are of: both name it by its hashes, since folders and files of one method may be of two models.
+"""Which model samples and numbers are of: both name it by its hashes, since folders and files of one method
+may be of two models.
 
-`generate` writes the hashes beside the samples, `evaluate` into reports/metrics/METHOD.json; whoever puts a model beside its
+`generate` writes the hashes beside the samples, `evaluate` into reports/metrics/METHOD.json; whoever puts a
+model beside its
 samples or numbers compares them here.
 """
 
@@ -26,11 +28,15 @@ def is_of(content: Mapping[str, Any], card: Card) -> bool:
 
 
 def read_metrics(method: str, card: Card) -> dict[str, Any]:
-    """The numbers of this model. Raises StorageError where the file is missing, or holds those of another model."""
+    """The numbers of this model. Raises StorageError where the file is missing, or holds those of another
+    model.
+    """
     content: dict[str, Any] = files.read_json(paths.metrics(method))
     if not is_of(content, card):
-        raise StorageError(f"{paths.metrics(method)}: the numbers of another model than {paths.model(method)}; "
-                           f"run `dvc repro evaluate@{method}`")
+        raise StorageError(
+            f"{paths.metrics(method)}: the numbers of another model than {paths.model(method)}; "
+            f"run `dvc repro evaluate@{method}`"
+        )
     return content
 
 
@@ -42,8 +48,12 @@ def write_maker(method: str, card: Card) -> None:
 def check_samples(method: str, card: Card, samples_sha256: str | None = None) -> None:
     """Raises StorageError where the samples on disk are of another model, or are not those with this hash."""
     if files.read_json(paths.generated(method) / MAKER) != identity(card):
-        raise StorageError(f"{paths.generated(method)}: samples of another model than {paths.model(method)}; "
-                           f"run `dvc repro generate@{method}`")
+        raise StorageError(
+            f"{paths.generated(method)}: samples of another model than {paths.model(method)}; "
+            f"run `dvc repro generate@{method}`"
+        )
     if samples_sha256 not in (None, files.sha256(paths.generated(method) / "images.npy")):
-        raise StorageError(f"{paths.metrics(method)}: the numbers of other samples than {paths.generated(method)}; "
-                           f"run `dvc repro evaluate@{method}`")
+        raise StorageError(
+            f"{paths.metrics(method)}: the numbers of other samples than {paths.generated(method)}; "
+            f"run `dvc repro evaluate@{method}`"
+        )

@@ -1,6 +1,8 @@
-"""What the store could not take, on disk until it is sent: entries in order, with copies of the files that they name.
+"""What the store could not take, on disk until it is sent: entries in order, with copies of the files that
+they name.
 
-One folder a training, or an evaluation, and checkout. A line of its journal is one entry, or notes that one was sent.
+One folder a training, or an evaluation, and checkout. A line of its journal is one entry, or notes that one
+was sent.
 """
 
 import json
@@ -21,7 +23,9 @@ LOCK = "lock"
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing to log. kind: a method of run.StoreWriter. content: its arguments, as JSON. files: name -> file or folder."""
+    """One thing to log. kind: a method of run.StoreWriter. content: its arguments, as JSON. files: name ->
+    file or folder.
+    """
 
     kind: str
     content: dict[str, Any]
@@ -29,7 +33,8 @@ class Entry:
 
 
 def folder_of(name: str) -> Path:
-    """Where the entries of one training or evaluation wait: at home, since a temporary checkout is deleted."""
+    """Where the entries of one training or evaluation wait: at home, since a temporary checkout is deleted.
+    """
     return root() / f"{name}-{hashes.short_digest(str(Path.cwd()))[:8]}"
 
 
@@ -39,7 +44,8 @@ def root() -> Path:
 
 
 class Journal:
-    """The entries in one folder that wait, oldest first. state: what the writer of the first one must know."""
+    """The entries in one folder that wait, oldest first. state: what the writer of the first one must know.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,20 +65,29 @@ class Journal:
             self._last = record["entry"]
             if not self.waiting:
                 self.state = record["state"]
-            self.waiting[self._last] = Entry(record["kind"], record["content"],
-                                             {name: self.folder / place for name, place in record["files"].items()})
+            self.waiting[self._last] = Entry(
+                record["kind"],
+                record["content"],
+                {name: self.folder / place for name, place in record["files"].items()},
+            )
 
     def keep(self, entry: Entry, state: dict[str, Any]) -> None:
-        """Add an entry, with copies of its files. Raises StorageError or OSError where the disk does not take it."""
+        """Add an entry, with copies of its files. Raises StorageError or OSError where the disk does not take
+        it.
+        """
         number = self._last + 1
         places = {name: f"{number}/{name}" for name in entry.files}
         for name, place in places.items():
             _copy(entry.files[name], self.folder / place)
-        self._append({"entry": number, "kind": entry.kind, "content": entry.content, "files": places, "state": state})
+        self._append(
+            {"entry": number, "kind": entry.kind, "content": entry.content, "files": places, "state": state}
+        )
         self._last = number
         if not self.waiting:
             self.state = state
-        self.waiting[number] = Entry(entry.kind, entry.content, {name: self.folder / place for name, place in places.items()})
+        self.waiting[number] = Entry(
+            entry.kind, entry.content, {name: self.folder / place for name, place in places.items()}
+        )
 
     def sent(self, state: dict[str, Any]) -> None:
         """Note that the oldest entry was sent."""
@@ -100,5 +115,7 @@ class Journal:
 def _copy(source: Path, target: Path) -> None:
     for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
         if path.is_file():
-            with files.replacing(target / path.relative_to(source) if source.is_dir() else target) as temporary:
+            with files.replacing(
+                target / path.relative_to(source) if source.is_dir() else target
+            ) as temporary:
                 shutil.copyfile(path, temporary)

@@ -1,4 +1,6 @@
-"""Models that MLflow keeps: found by their weights, or by the name that a user gives; read as files, never executed."""
+"""Models that MLflow keeps: found by their weights, or by the name that a user gives; read as files, never
+executed.
+"""
 
 import re
 from pathlib import Path
@@ -20,14 +22,18 @@ def is_name(text: str) -> bool:
 
 
 def download(name: str, into: Path) -> Path:
-    """The folder (weights and card) of the model that a run id or URI names, copied below `into`. Raises AigcError."""
+    """The folder (weights and card) of the model that a run id or URI names, copied below `into`. Raises
+    AigcError.
+    """
     client, _ = store.open_store()
     try:
         uri = f"models:/{model_of(client, name)}" if RUN_ID.fullmatch(name) else name
         copied = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(into)))
     except (mlflow.exceptions.MlflowException, OSError) as error:
         place = store.shown(store.store_uri())
-        raise AigcError(f"{name}: the MLflow store {place} cannot give it ({store.shown(error)})") from store.cause(error)
+        raise AigcError(
+            f"{name}: the MLflow store {place} cannot give it ({store.shown(error)})"
+        ) from store.cause(error)
     folders = [path.parent for path in copied.rglob(CONFIG) if (path.parent / WEIGHTS).exists()]
     if len(folders) != 1:
         raise AigcError(f"{name}: holds no {CONFIG} beside a {WEIGHTS}; name a model that `train` logged")
@@ -46,7 +52,9 @@ def model_of(client: mlflow.MlflowClient, run_id: str) -> str:
 
 @store.errors()
 def runs_with(weights_sha256: str) -> list[str]:
-    """Ids of the finished runs that trained these weights, newest first; none when there is no store, and none is made."""
+    """Ids of the finished runs that trained these weights, newest first; none when there is no store, and
+    none is made.
+    """
     database = store.sqlite_path(store.store_uri())
     if database is not None and not database.exists():
         return []

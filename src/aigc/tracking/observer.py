@@ -15,6 +15,7 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from aigc.core import hashes, paths
 from aigc.core.errors import AigcError, Interrupted
+from aigc.evaluation import numbers
 from aigc.metrics.intervals import flat
 from aigc.model import sampling
 from aigc.model.card import Card, parameter_count
@@ -46,19 +47,32 @@ class MlflowObserver(Observer):
                 watch.end(status)
 
     def evaluated(self, method: Method, card: Card, metrics: Mapping[str, Any]) -> None:
-        """Add the numbers (fid, fid_low, memorization/pixels/c_t, ...) to the run that trained these weights."""
-        numbers = {**flat(metrics), "sampling_images_per_second": sampling.pace(method),
-                   "parameters": float(parameter_count(method.state_dict()))}
-        content = {"weights_sha256": card.weights_sha256, "metrics": numbers, "tags": views.verdict_tags(metrics),
-                   "stamp": store.milliseconds()}
-        attached = {path.name: path for path in (paths.metrics(card.method), paths.grid(card.method)) if path.exists()}
+        """Add the numbers (fid, fid_low, memorization/pixels/c_t, ...) to the run that trained these weights.
+        """
+        values = {
+            **flat(metrics),
+            "sampling_images_per_second": sampling.pace(method),
+            "parameters": float(parameter_count(method.state_dict())),
+        }
+        content = {
+            **numbers.identity(card),
+            "metrics": values,
+            "tags": views.verdict_tags(metrics),
+            "stamp": store.milliseconds(),
+        }
+        attached = {
+            path.name: path for path in (paths.metrics(card.method), paths.grid(card.method)) if path.exists()
+        }
         with suppress(Exception):  # what is wrong with the store is said below
             send_all()  # the run of these weights may wait there
         try:
             with sender(card.method, f"evaluate-{card.method}-{card.weights_sha256[:16]}") as sending:
                 sending.send("evaluation", content, attached, last=True)
         except (AigcError, OSError) as error:
-            print(f"{card.method}: warning: its numbers are not logged ({error}); `aigc sync` logs them", file=sys.stderr)
+            print(
+                f"{card.method}: warning: its numbers are not logged ({error}); `aigc sync` logs them",
+                file=sys.stderr,
+            )
 
 
 class RunWatch(TrainingWatch):
@@ -69,12 +83,27 @@ class RunWatch(TrainingWatch):
         self.started = self.last_time = time.monotonic()
         self.monitor: SystemMetricsMonitor | None = None
         tags = {WRITER: writer_tag(), METHOD: training.method, FINGERPRINT: training.fingerprint}
-        content, attached = run.description(tags, training.params, training.data, training.data_sha256, machine.describe())
-        recipe = {"method": training.method, "data": training.data_sha256, "code": training.code,
-                  "params": {key: value for key, value in training.params.items() if key != "train.seed"}}
+        content, attached = run.description(
+            tags, training.params, training.data, training.data_sha256, machine.describe()
+        )
+        recipe = {
+            "method": training.method,
+            "data": training.data_sha256,
+            "code": training.code,
+            "params": {key: value for key, value in training.params.items() if key != "train.seed"},
+        }
         content["about"][run.RECIPE] = hashes.short_digest(recipe)
-        sending.send("begin", {**content, "tags": tags, "is_repeat": training.is_repeat, "started": store.milliseconds(),
-                               "name": run.run_name(training.method)}, attached)
+        sending.send(
+            "begin",
+            {
+                **content,
+                "tags": tags,
+                "is_repeat": training.is_repeat,
+                "started": store.milliseconds(),
+                "name": run.run_name(training.method),
+            },
+            attached,
+        )
         # Steps that were sent or kept. None: the store is away, and has perhaps some of an earlier process.
         self.last_step = sending.writer.last_step if sending.writer and sending.is_connected else None
         self._watch_machine()
@@ -83,7 +112,11 @@ class RunWatch(TrainingWatch):
         fresh = [row for row in history if row["step"] > (self.last_step or 0)]
         if fresh:
             now = time.monotonic()
-            content: dict[str, Any] = {"rows": fresh, "stamp": store.milliseconds(), "seconds": now - self.started}
+            content: dict[str, Any] = {
+                "rows": fresh,
+                "stamp": store.milliseconds(),
+                "seconds": now - self.started,
+            }
             if self.last_step is not None:
                 before = next((row["images"] for row in history if row["step"] == self.last_step), 0)
                 content["images_per_second"] = (fresh[-1]["images"] - before) / (now - self.last_time)
@@ -95,7 +128,7 @@ class RunWatch(TrainingWatch):
 
     def trained(self, average: Method, folder: Path, card: Card) -> None:
         self._send_grid(average)
-        self.sending.send("model", {"weights_sha256": card.weights_sha256}, {"model": folder})
+        self.sending.send("model", numbers.identity(card), {"model": folder})
 
     def end(self, status: str) -> None:
         """End the run. The system's metrics come first: MLflow's thread stops where its run has ended."""
@@ -105,14 +138,18 @@ class RunWatch(TrainingWatch):
 
     def _send_grid(self, average: Method) -> None:
         picture = base64.b64encode(png(preview(average))).decode()
-        self.sending.send("grid", {"step": self.last_step or 0, "png": picture, "stamp": store.milliseconds()})
+        self.sending.send(
+            "grid", {"step": self.last_step or 0, "png": picture, "stamp": store.milliseconds()}
+        )
 
     def _watch_machine(self) -> None:
         """Have MLflow's own thread log the load of this machine, from when the run is there."""
         writer = self.sending.writer
         if self.monitor is None and writer is not None and self.sending.is_connected and writer.run_id:
             with suppress(Exception):  # it asks the store, which may just have gone
-                self.monitor = SystemMetricsMonitor(writer.run_id, SYSTEM_METRICS_SECONDS, resume_logging=True)
+                self.monitor = SystemMetricsMonitor(
+                    writer.run_id, SYSTEM_METRICS_SECONDS, resume_logging=True
+                )
                 self.monitor.start()
 
 

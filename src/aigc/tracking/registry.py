@@ -1,4 +1,6 @@
-"""MLflow's model registry: which trained model is the one to use. A model that fails its memorization audit never is."""
+"""MLflow's model registry: which trained model is the one to use. A model that fails its memorization audit
+never is.
+"""
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
@@ -11,23 +13,37 @@ UNFINISHED = ("RUNNING", "KILLED", "FAILED")
 
 
 @store.errors()
-def promote(method: str, weights_sha256: str, name: str, alias: str) -> tuple[str, str]:
-    """Point models:/NAME@ALIAS at the model with these weights, registered once whatever number of runs made them.
+def promote(
+    method: str, weights_sha256: str, name: str, alias: str, card_sha256: str = ""
+) -> tuple[str, str]:
+    """Point models:/NAME@ALIAS at the model with these weights, registered once whatever number of runs made
+    them.
 
-    Returns its version and the id of its run. Raises AigcError where the store has no finished run of it or refuses the
+    Returns its version and the id of its run. Raises AigcError where the store has no finished run of it or
+    refuses the
     name, GateError where its run has not passed the audit of these weights.
     """
     client, experiment = store.open_store(writes=True)
-    found = finished.of_weights(client, experiment, weights_sha256)
+    found = finished.of_weights(client, experiment, weights_sha256, card_sha256)
     if not found:
-        others = [run for status in UNFINISHED for run in finished.of_weights(client, experiment, weights_sha256, status)]
+        others = [
+            run
+            for status in UNFINISHED
+            for run in finished.of_weights(client, experiment, weights_sha256, card_sha256, status)
+        ]
         what = f"; run {others[0].info.run_id} has them, and is {others[0].info.status}" if others else ""
-        raise AigcError(f"the MLflow store has no finished run of the weights of models/{method}{what}; `aigc sync` makes one")
+        raise AigcError(
+            f"the MLflow store has no finished run of the weights of models/{method}{what}; `aigc "
+            "sync` makes one"
+        )
     run = found[0]
     tags = run.data.tags
     if views.AUDIT not in tags or tags.get(views.EVALUATED) != weights_sha256:
-        raise GateError(f"run {run.info.run_id}: no memorization audit of these weights is logged; `dvc repro evaluate@{method}`, "
-                        "then `aigc sync`; not promoted")
+        raise GateError(
+            f"run {run.info.run_id}: no memorization audit of these weights is logged; `dvc repro "
+            f"evaluate@{method}`, "
+            "then `aigc sync`; not promoted"
+        )
     if tags[views.AUDIT] != views.PASSED:
         raise GateError(f"run {run.info.run_id}: its memorization audit is {tags[views.AUDIT]}; not promoted")
     try:
@@ -36,7 +52,9 @@ def promote(method: str, weights_sha256: str, name: str, alias: str) -> tuple[st
             version = mlflow.register_model(f"models:/{models.model_of(client, run.info.run_id)}", name)
         client.set_registered_model_alias(name, alias, version.version)
     except MlflowException as error:
-        raise AigcError(f"models:/{name}@{alias}: refused by the MLflow store ({store.shown(error)})") from store.cause(error)
+        raise AigcError(
+            f"models:/{name}@{alias}: refused by the MLflow store ({store.shown(error)})"
+        ) from store.cause(error)
     return str(version.version), str(version.run_id)
 
 

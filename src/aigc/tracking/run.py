@@ -1,7 +1,9 @@
 """One MLflow run a trained model: its params, curves, pictures and the model, and where it came from.
 
-Durations, throughput and the host are kept here only. Each method of StoreWriter writes one kind of entry, and finds out first
-what the store already has: an entry that is sent again, since an answer was lost or a training resumed, is written once.
+Durations, throughput and the host are kept here only. Each method of StoreWriter writes one kind of entry,
+and finds out first
+what the store already has: an entry that is sent again, since an answer was lost or a training resumed, is
+written once.
 """
 
 import base64
@@ -39,7 +41,7 @@ from aigc.core import files, paths
 from aigc.core.code import SOURCE as CODE
 from aigc.core.errors import AigcError
 from aigc.tracking import finished, store, views
-from aigc.tracking.finished import SOURCE, WEIGHTS
+from aigc.tracking.finished import CARD, SOURCE, WEIGHTS
 from aigc.tracking.writer import FINGERPRINT, METHOD, WRITER, close_abandoned, is_from_here, writer_tag
 from aigc.workspace import git
 from aigc.workspace.paths import LOCK
@@ -49,9 +51,17 @@ PATCH = "uncommitted.patch"  # beside the other sources
 RECIPE = "aigc.recipe"  # the last tag of a description: a run that has it is described
 BATCH = 1000  # metrics a request
 SIGNATURE = ModelSignature(
-    inputs=Schema([ColSpec(DataType.long, "n", required=True), ColSpec(DataType.long, "label", required=False),
-                   ColSpec(DataType.long, "seed", required=False)]),
-    outputs=Schema([ColSpec(DataType.long, "index"), ColSpec(DataType.long, "label"), ColSpec(DataType.binary, "png")]))
+    inputs=Schema(
+        [
+            ColSpec(DataType.long, "n", required=True),
+            ColSpec(DataType.long, "label", required=False),
+            ColSpec(DataType.long, "seed", required=False),
+        ]
+    ),
+    outputs=Schema(
+        [ColSpec(DataType.long, "index"), ColSpec(DataType.long, "label"), ColSpec(DataType.binary, "png")]
+    ),
+)
 
 
 class StoreWriter:
@@ -71,7 +81,9 @@ class StoreWriter:
     def go_on(self, run_id: str) -> None:
         """Write to this run from now on, after the steps that it has."""
         self.run_id = run_id
-        self.last_step = max((point.step for point in self.client.get_metric_history(run_id, "images")), default=0)
+        self.last_step = max(
+            (point.step for point in self.client.get_metric_history(run_id, "images")), default=0
+        )
         spent = self.client.get_metric_history(run_id, "training_seconds")
         self.seconds_before = spent[-1].value if spent else 0.0
 
@@ -82,7 +94,9 @@ class StoreWriter:
         known = store.runs(self.client, self.experiment, f"tags.`{FINGERPRINT}` = '{tags[FINGERPRINT]}'")
         run = next((run for run in known if _may_continue(run, tags[WRITER], content["is_repeat"])), None)
         if run is None:
-            run = self.client.create_run(self.experiment, content["started"], resolve_tags(tags), content["name"])
+            run = self.client.create_run(
+                self.experiment, content["started"], resolve_tags(tags), content["name"]
+            )
         else:
             self.client.update_run(run.info.run_id, status="RUNNING")
         self.go_on(run.info.run_id)
@@ -102,12 +116,18 @@ class StoreWriter:
         about = MetaDataset(resolve_dataset_source(name), name=name, digest=content["data_sha256"][:16])  # type: ignore[abstract]
         facts = about.to_dict()
         dataset = Dataset(**{key: facts[key] for key in ("name", "digest", "source_type", "source")})
-        self.client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
-        self.client.log_batch(self.run_id, params=[Param(key, value) for key, value in content["params"].items()],
-                              tags=[RunTag(key, value) for key, value in content["about"].items() if value])
+        self.client.log_inputs(
+            self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
+        )
+        self.client.log_batch(
+            self.run_id,
+            params=[Param(key, value) for key, value in content["params"].items()],
+            tags=[RunTag(key, value) for key, value in content["about"].items() if value],
+        )
 
     def rows(self, content: dict[str, Any], _: Mapping[str, Path] | None = None) -> None:
-        """Add the rows of history that the run lacks, each number under its step, and the pace up to the last row.
+        """Add the rows of history that the run lacks, each number under its step, and the pace up to the last
+        row.
 
         A request holds whole rows, so that the last step of `images` names the last whole row.
         """
@@ -117,12 +137,19 @@ class StoreWriter:
         for start in range(0, len(fresh), size):
             some = fresh[start:start + size]
             last = int(some[-1]["step"])
-            points = [Metric(name, value, stamp, int(row["step"])) for row in some for name, value in row.items() if name != "step"]
+            points = [
+                Metric(name, value, stamp, int(row["step"]))
+                for row in some
+                for name, value in row.items()
+                if name != "step"
+            ]
             if start + size >= len(fresh):
                 pace = {"images_per_second": content.get("images_per_second")}
                 if "seconds" in content:
                     pace["training_seconds"] = self.seconds_before + content["seconds"]
-                points += [Metric(name, value, stamp, last) for name, value in pace.items() if value is not None]
+                points += [
+                    Metric(name, value, stamp, last) for name, value in pace.items() if value is not None
+                ]
             self.client.log_batch(self.run_id, metrics=points)
             self.last_step = last
 
@@ -132,7 +159,9 @@ class StoreWriter:
         name = re.compile(rf"images/samples\Wstep\W{step}\W")  # the separator is MLflow's own affair
         if not any(name.match(item.path) for item in self.client.list_artifacts(self.run_id, "images")):
             pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(content["png"]))))
-            self.client.log_image(self.run_id, pixels, key="samples", step=step, timestamp=content["stamp"], synchronous=True)
+            self.client.log_image(
+                self.run_id, pixels, key="samples", step=step, timestamp=content["stamp"], synchronous=True
+            )
 
     def model(self, content: dict[str, Any], attached: Mapping[str, Path]) -> None:
         """Add the model as a pyfunc made of code and safetensors: nothing in it is pickled."""
@@ -141,11 +170,22 @@ class StoreWriter:
             return
         logged = next((one for one in self._models(run) if one.tags.get(WEIGHTS) == weights), None)
         if logged is None:
-            logged = self.client.create_logged_model(self.experiment, "model", self.run_id, {WEIGHTS: weights}, run.data.params)
+            logged = self.client.create_logged_model(
+                self.experiment, "model", self.run_id, {WEIGHTS: weights}, run.data.params
+            )
         if logged.status != LoggedModelStatus.READY:
-            Model.log(None, mlflow.pyfunc, model_id=logged.model_id, run_id=self.run_id, python_model=str(SERVING_PAGE),
-                      artifacts={"model": str(attached["model"])}, signature=SIGNATURE, code_paths=[str(CODE / "aigc")],
-                      pip_requirements=str(paths.REQUIREMENTS))
+            Model.log(
+                None,
+                mlflow.pyfunc,
+                model_id=logged.model_id,
+                run_id=self.run_id,
+                python_model=str(SERVING_PAGE),
+                artifacts={"model": str(attached["model"])},
+                signature=SIGNATURE,
+                code_paths=[str(CODE / "aigc")],
+                pip_requirements=str(paths.REQUIREMENTS),
+            )
+        self.client.set_tag(self.run_id, CARD, content["card_sha256"])
         self.client.set_tag(self.run_id, WEIGHTS, weights)
 
     def _models(self, run: Run) -> list[LoggedModel]:
@@ -157,25 +197,38 @@ class StoreWriter:
         self.client.set_terminated(self.run_id, content["status"], content["stamp"])
 
     def evaluation(self, content: dict[str, Any], attached: Mapping[str, Path]) -> None:
-        """Add an evaluation to the run that trained the weights. Raises LookupError where the store has none."""
-        if not finished.add_metrics(self.client, self.experiment, content["weights_sha256"], content["metrics"],
-                                    list(attached.values()), content["tags"], content["stamp"]):
+        """Add an evaluation to the run that trained the weights. Raises LookupError where the store has none.
+        """
+        if not finished.add_metrics(
+            self.client,
+            self.experiment,
+            content["weights_sha256"],
+            content["card_sha256"],
+            content["metrics"],
+            list(attached.values()),
+            content["tags"],
+            content["stamp"],
+        ):
             raise LookupError("no run of these weights")
 
 
 def _may_continue(run: Run, writer: str, is_repeat: bool) -> bool:
-    """Whether a training goes on in `run`, which has its fingerprint: an unfinished one of this folder and machine.
+    """Whether a training goes on in `run`, which has its fingerprint: an unfinished one of this folder and
+    machine.
 
     A FINISHED one goes on too, unless the training is done anew: DVC was killed before it recorded the end.
     """
     if run.info.status == "FINISHED" and is_repeat:
         return False
-    return run.data.tags.get(WRITER) == writer or (run.info.status not in ("RUNNING", "FINISHED") and is_from_here(run))
+    return run.data.tags.get(WRITER) == writer or (
+        run.info.status not in ("RUNNING", "FINISHED") and is_from_here(run)
+    )
 
 
 @contextmanager
-def restored_run(method: str, params: Mapping[str, Any], data: Path, data_sha256: str,
-                 trained_on: Mapping[str, str]) -> Iterator[StoreWriter]:
+def restored_run(
+    method: str, params: Mapping[str, Any], data: Path, data_sha256: str, trained_on: Mapping[str, str]
+) -> Iterator[StoreWriter]:
     """A run for a model that DVC restored: what is known of it, without what only its training knew.
 
     trained_on: the machine, empty when nobody knows. Hold the lock of the method's restored run meanwhile.
@@ -183,7 +236,9 @@ def restored_run(method: str, params: Mapping[str, Any], data: Path, data_sha256
     client, experiment = store.open_store(writes=True)
     tags = {WRITER: writer_tag(), METHOD: method, "aigc.restored": "true"}
     writer = StoreWriter(client, experiment, {})
-    writer.run_id = client.create_run(experiment, tags=resolve_tags(tags), run_name=f"{method} restored").info.run_id
+    writer.run_id = client.create_run(
+        experiment, tags=resolve_tags(tags), run_name=f"{method} restored"
+    ).info.run_id
     status = "FAILED"
     try:
         writer.describe(*description(tags, params, data, data_sha256, trained_on))
@@ -196,15 +251,32 @@ def restored_run(method: str, params: Mapping[str, Any], data: Path, data_sha256
         client.set_terminated(writer.run_id, status)
 
 
-def description(tags: Mapping[str, str], params: Mapping[str, Any], data: Path, data_sha256: str,
-                trained_on: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Path]]:
-    """What a run is and what it came from, as the content and the files of an entry: params, commit, uncommitted changes."""
+def description(
+    tags: Mapping[str, str],
+    params: Mapping[str, Any],
+    data: Path,
+    data_sha256: str,
+    trained_on: Mapping[str, str],
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    """What a run is and what it came from, as the content and the files of an entry: params, commit,
+    uncommitted changes.
+    """
     commit, patch = _origin_in_git()
-    about = {**tags, **{f"machine.{key}": value for key, value in trained_on.items()},
-             "mlflow.source.name": paths.PARAMS.resolve().parent.name, "mlflow.runColor": views.colour(tags[METHOD]),
-             "mlflow.source.git.commit": commit, "aigc.git_dirty": {None: "unknown", b"": "false"}.get(patch, "true")}
-    content = {"about": about, "params": {key: str(value) for key, value in params.items()}, "data": str(data),
-               "data_sha256": data_sha256, "patch": base64.b64encode(patch or b"").decode()}
+    about = {
+        **tags,
+        **{f"machine.{key}": value for key, value in trained_on.items()},
+        "mlflow.source.name": paths.PARAMS.resolve().parent.name,
+        "mlflow.runColor": views.colour(tags[METHOD]),
+        "mlflow.source.git.commit": commit,
+        "aigc.git_dirty": {None: "unknown", b"": "false"}.get(patch, "true"),
+    }
+    content = {
+        "about": about,
+        "params": {key: str(value) for key, value in params.items()},
+        "data": str(data),
+        "data_sha256": data_sha256,
+        "patch": base64.b64encode(patch or b"").decode(),
+    }
     return content, {path.name: path for path in (paths.PARAMS, LOCK, paths.REQUIREMENTS) if path.exists()}
 
 

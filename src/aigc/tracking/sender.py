@@ -1,4 +1,6 @@
-"""Sends entries to the store in order, and keeps on disk what it does not take: no failure of the store reaches the caller."""
+"""Sends entries to the store in order, and keeps on disk what it does not take: no failure of the store
+reaches the caller.
+"""
 
 import os
 import sys
@@ -37,8 +39,11 @@ class Sender:
         """Whether everything so far was sent."""
         return self.writer is not None and not self._is_away
 
-    def send(self, kind: str, content: dict[str, Any], files: Mapping[str, Path] | None = None, last: bool = False) -> None:
-        """Send one entry after those that wait, or keep it. last: try even if the store was away a moment ago.
+    def send(
+        self, kind: str, content: dict[str, Any], files: Mapping[str, Path] | None = None, last: bool = False
+    ) -> None:
+        """Send one entry after those that wait, or keep it. last: try even if the store was away a moment
+        ago.
 
         What can neither be sent nor kept is named on stderr, and lost.
         """
@@ -48,7 +53,9 @@ class Sender:
                 self.flush()
                 self._write(entry)
                 return
-            except Exception as error:  # a training must survive whatever a store, its driver or its disk raises
+            except (
+                Exception
+            ) as error:  # a training must survive whatever a store, its driver or its disk raises
                 self._note_failure(error)
         try:
             self.journal.keep(entry, self._state)
@@ -65,14 +72,19 @@ class Sender:
             except MlflowException as error:
                 if error.error_code not in FINAL_ANSWERS:
                     raise
-                self._say(f"the MLflow store has no run {state['run_id']} any more; what is of it is not logged")
+                self._say(
+                    f"the MLflow store has no run {state['run_id']} any more; what is of it is not logged"
+                )
                 self.writer = StoreWriter(client, experiment, {})
         count = len(self.journal.waiting)
         while self.journal.waiting:
             self._write(self.journal.waiting[min(self.journal.waiting)])
             self.journal.sent(self._state)
         if self._is_away:
-            self._say(f"the MLflow store answers again; what was kept for it ({count} entries) is logged", warning=False)
+            self._say(
+                f"the MLflow store answers again; what was kept for it ({count} entries) is logged",
+                warning=False,
+            )
         self._is_away, self._pause, self._next_try = False, FIRST_PAUSE, 0.0
 
     def _write(self, entry: Entry) -> None:
@@ -82,10 +94,15 @@ class Sender:
         except MlflowException as error:
             if error.error_code not in FINAL_ANSWERS:
                 raise
-            self._say(f"the MLflow store refuses an entry (`{entry.kind}`: {store.shown(error)}); it is not logged")
+            self._say(
+                f"the MLflow store refuses an entry (`{entry.kind}`: {store.shown(error)}); it is not logged"
+            )
         except LookupError:
-            self._say("the MLflow store has no run of these weights (DVC restored them from its cache); `aigc sync` makes one",
-                      warning=False)
+            self._say(
+                "the MLflow store has no run of these weights (DVC restored them from its cache); "
+                "`aigc sync` makes one",
+                warning=False,
+            )
         self._state = self.writer.state
 
     def _note_failure(self, error: Exception) -> None:
@@ -94,10 +111,17 @@ class Sender:
         self._next_try = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         if not self._is_away:
-            cause = error if isinstance(error, AigcError) else f"the MLflow store {store.shown(store.store_uri())} fails"
+            cause = (
+                error
+                if isinstance(error, AigcError)
+                else f"the MLflow store {store.shown(store.store_uri())} fails"
+            )
             text = store.shown(cause) if isinstance(error, AigcError) else f"{cause} ({store.shown(error)})"
-            self._say(f"{text}. The work goes on; what it has to log is kept in {self.journal.folder} and sent later, "
-                      "by this training or by `aigc sync`")
+            self._say(
+                f"{text}. The work goes on; what it has to log is kept in {self.journal.folder} and "
+                "sent later, "
+                "by this training or by `aigc sync`"
+            )
         self._is_away = True
 
     def _say(self, text: str, warning: bool = True) -> None:
@@ -120,9 +144,13 @@ def sender(label: str, name: str) -> Iterator[Sender]:
 
 
 def send_all() -> list[str]:
-    """Send what waits on disk, trainings first, and say what was sent. Raises AigcError when the store does not answer."""
+    """Send what waits on disk, trainings first, and say what was sent. Raises AigcError when the store does
+    not answer.
+    """
     done = []
-    for lines in sorted(root().glob(f"*/{LINES}"), key=lambda path: (path.parent.name.startswith("evaluate-"), path)):
+    for lines in sorted(
+        root().glob(f"*/{LINES}"), key=lambda path: (path.parent.name.startswith("evaluate-"), path)
+    ):
         folder = lines.parent
         with ExitStack() as held:
             try:
@@ -135,6 +163,8 @@ def send_all() -> list[str]:
             if count:
                 with store.errors():
                     Sender(folder.name, journal).flush()
-                done.append(f"{folder.name}: {count} entries that were kept while the store was away are logged")
+                done.append(
+                    f"{folder.name}: {count} entries that were kept while the store was away are logged"
+                )
             journal.close()
     return done

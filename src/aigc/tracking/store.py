@@ -23,7 +23,8 @@ from aigc.core.errors import AigcError
 from aigc.tracking import FIRST_CALL, SET_BY_USER, views
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
-# A failed call raises, and is shown as one line; these loggers would show a traceback or a line a retry before it.
+# A failed call raises, and is shown as one line; these loggers would show a traceback or a line a retry
+# before it.
 for _name in ("mlflow.store.db.utils", "mlflow.system_metrics", "mlflow.utils.autologging_utils", "urllib3"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 warnings.filterwarnings("ignore", module="mlflow")
@@ -44,7 +45,9 @@ def home() -> Path:
 
 
 def store_uri() -> str:
-    """MLFLOW_TRACKING_URI, or mlflow.db at home. A relative path of SQLite's starts at home, whatever checkout asks."""
+    """MLFLOW_TRACKING_URI, or mlflow.db at home. A relative path of SQLite's starts at home, whatever
+    checkout asks.
+    """
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
     path = sqlite_path(uri)
     if path is None:
@@ -64,27 +67,32 @@ def sqlite_path(uri: str) -> Path | None:
 def sqlite_uri(path: Path) -> str:
     """The URI of a SQLite file.
 
-    SQLAlchemy would read `?` and `%` in it as syntax. Where the path holds one, everything is quoted, slashes too: MLflow makes
-    the folders that it sees in a URI before SQLAlchemy reads it, and so it sees none.
+    SQLAlchemy would read `?` and `%` in it as syntax. Where the path holds one, everything is quoted, slashes
+    too: MLflow makes the folders that it sees in a URI before SQLAlchemy reads it, and so it sees none.
     """
     text = str(path)
     return f"{SQLITE}{quote(text, safe='') if set(text) & set('?%') else text}"
 
 
 def artifact_root(uri: str) -> str | None:
-    """mlruns/ beside a SQLite database, where a plain `mlflow ui` looks; a server keeps artifacts where it likes."""
+    """mlruns/ beside a SQLite database, where a plain `mlflow ui` looks; a server keeps artifacts where it
+    likes.
+    """
     path = sqlite_path(uri)
     return (path.resolve().parent / "mlruns").as_uri() if path else None
 
 
 def shown(text: object) -> str:
-    """The first line of a text as a person may see it: without the passwords and tokens that belong to the store.
+    """The first line of a text as a person may see it: without the passwords and tokens that belong to the
+    store.
 
     Of the text of a failed request it is the innermost reason, such as `[Errno 111] Connection refused`.
     """
     line = (str(text).strip().splitlines() or ["no message"])[0]
     if match := CAUSED_BY.search(line):
-        line = match[1].strip("'\"").rpartition("): ")[2].removeprefix("Failed to establish a new connection: ")
+        line = (
+            match[1].strip("'\"").rpartition("): ")[2].removeprefix("Failed to establish a new connection: ")
+        )
     line = QUERY_SECRET.sub(r"\1***", USER_AND_PASSWORD.sub("://***@", line))
     for secret in sorted(_secrets(), key=len, reverse=True):
         line = line.replace(secret, "***")
@@ -107,8 +115,10 @@ def errors() -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, sqlite3.Error, requests.RequestException, ImportError) as error:
-        raise AigcError(f"the MLflow store {shown(store_uri())} does not answer ({shown(error)}); "
-                        "check MLFLOW_TRACKING_URI, or unset it to use mlflow.db") from cause(error)
+        raise AigcError(
+            f"the MLflow store {shown(store_uri())} does not answer ({shown(error)}); "
+            "check MLFLOW_TRACKING_URI, or unset it to use mlflow.db"
+        ) from cause(error)
 
 
 def cause(error: Exception) -> Exception | None:
@@ -118,25 +128,34 @@ def cause(error: Exception) -> Exception | None:
 
 @errors()
 def open_store(writes: bool = False) -> tuple[mlflow.MlflowClient, str]:
-    """Connect to the store: (client, id of our experiment). Raises AigcError, within seconds, when it does not answer.
+    """Connect to the store: (client, id of our experiment). Raises AigcError, within seconds, when it does
+    not answer.
 
-    writes: it must take writes too. Another program may hold a lock on SQLite under which it only answers questions.
+    writes: it must take writes too. Another program may hold a lock on SQLite under which it only answers
+    questions.
     """
     uri = store_uri()
     mlflow.set_tracking_uri(uri)
     if USER_AND_PASSWORD.search(uri):
-        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # it prints the address of each run with the password
+        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = (
+            "true"  # it prints the address of each run with the password
+        )
     _check(uri, writes)
     with _short_patience():
         client, found = _experiment(uri)
     if found.lifecycle_stage == LifecycleStage.DELETED:
-        raise AigcError(f"the MLflow store {shown(uri)} has its experiment `{EXPERIMENT}` among the deleted; "
-                        f"`MLFLOW_TRACKING_URI={shown(uri)} mlflow experiments restore -x {found.experiment_id}` brings it back")
+        raise AigcError(
+            f"the MLflow store {shown(uri)} has its experiment `{EXPERIMENT}` among the deleted; "
+            f"`MLFLOW_TRACKING_URI={shown(uri)} mlflow experiments restore -x {found.experiment_id}` "
+            "brings it back"
+        )
     return client, found.experiment_id
 
 
 def _experiment(uri: str) -> tuple[mlflow.MlflowClient, Experiment]:
-    """Our experiment, made where it is missing. Two processes that both make it, or the tables of the database, would race."""
+    """Our experiment, made where it is missing. Two processes that both make it, or the tables of the
+    database, would race.
+    """
     place = sqlite_path(uri)
     if place is None or place.exists():
         client = mlflow.MlflowClient(uri)
@@ -147,13 +166,16 @@ def _experiment(uri: str) -> tuple[mlflow.MlflowClient, Experiment]:
         client = mlflow.MlflowClient(uri)
         found = client.get_experiment_by_name(EXPERIMENT)
         if found is None:
-            made = client.create_experiment(EXPERIMENT, artifact_location=artifact_root(uri), tags=views.experiment_tags())
+            made = client.create_experiment(
+                EXPERIMENT, artifact_location=artifact_root(uri), tags=views.experiment_tags()
+            )
             found = client.get_experiment(made)
         return client, found
 
 
 def _check(uri: str, writes: bool) -> None:
-    """Raise, within seconds, where a database does not answer: MLflow itself tries for minutes, in silence."""
+    """Raise, within seconds, where a database does not answer: MLflow itself tries for minutes, in silence.
+    """
     place = sqlite_path(uri)
     if place is not None:
         if place.exists():
@@ -165,7 +187,9 @@ def _check(uri: str, writes: bool) -> None:
         try:
             engine = sqlalchemy.create_engine(uri, poolclass=sqlalchemy.pool.NullPool)
         except ValueError:  # it would quote the part behind a `:`, which may be one of the password
-            raise AigcError(f"MLFLOW_TRACKING_URI is no URL ({shown(uri)}); quote special characters of the password") from None
+            raise AigcError(
+                f"MLFLOW_TRACKING_URI is no URL ({shown(uri)}); quote special characters of the password"
+            ) from None
         with engine.connect() as connection:
             connection.execute(sqlalchemy.text("SELECT 1"))
 
@@ -182,7 +206,9 @@ def _short_patience() -> Iterator[None]:
 
 
 def _make_database(uri: str) -> None:
-    """Make the SQLite file of `uri` where it is missing, whole or not at all: MLflow cannot go on with half of its tables."""
+    """Make the SQLite file of `uri` where it is missing, whole or not at all: MLflow cannot go on with half
+    of its tables.
+    """
     place = sqlite_path(uri)
     if place is not None and not place.exists():
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -191,12 +217,18 @@ def _make_database(uri: str) -> None:
             SqlAlchemyStore(sqlite_uri(unfinished.absolute()), artifact_root(uri)).engine.dispose()
 
 
-def runs(client: mlflow.MlflowClient, experiment: str, condition: str, order: Sequence[str] = ()) -> list[Run]:
-    """Every run that meets the condition, newest first unless `order` says otherwise. MLflow gives them page by page."""
+def runs(
+    client: mlflow.MlflowClient, experiment: str, condition: str, order: Sequence[str] = ()
+) -> list[Run]:
+    """Every run that meets the condition, newest first unless `order` says otherwise. MLflow gives them page
+    by page.
+    """
     found: list[Run] = []
     token = None
     while True:
-        page = client.search_runs([experiment], condition, max_results=PAGE, order_by=list(order) or None, page_token=token)
+        page = client.search_runs(
+            [experiment], condition, max_results=PAGE, order_by=list(order) or None, page_token=token
+        )
         found += page
         token = page.token
         if not token:

@@ -1,4 +1,6 @@
-"""Who writes a run: the machine and folder that hold its lock, so that a run that a kill left RUNNING is recognised."""
+"""Who writes a run: the machine and folder that hold its lock, so that a run that a kill left RUNNING is
+recognised.
+"""
 
 import fcntl
 import platform
@@ -18,14 +20,18 @@ MACHINE_ID, MACHINE = Path("/etc/machine-id"), "machine-"  # man 5 machine-id: p
 
 def close_abandoned(client: mlflow.MlflowClient, experiment: str) -> list[Run]:
     """Mark as KILLED, and return, each RUNNING run of this machine whose writer is gone."""
-    gone = [run for run in store.runs(client, experiment, "attributes.status = 'RUNNING'") if not _has_writer(run)]
+    gone = [
+        run for run in store.runs(client, experiment, "attributes.status = 'RUNNING'") if not _has_writer(run)
+    ]
     for run in gone:
         client.set_terminated(run.info.run_id, "KILLED")
     return gone
 
 
 def _has_writer(run: Run) -> bool:
-    """Whether the writer of `run` holds its lock. A run of another machine counts as having one: nobody can tell from here."""
+    """Whether the writer of `run` holds its lock. A run of another machine counts as having one: nobody can
+    tell from here.
+    """
     written_by, folder = _writer_of(run)
     lock = paths.training_lock(run.data.tags.get(METHOD, ""), run.data.tags.get(FINGERPRINT, RESTORED))
     if written_by == host():
@@ -34,7 +40,9 @@ def _has_writer(run: Run) -> bool:
 
 
 def is_from_here(run: Run) -> bool:
-    """Whether `run` may come from this folder: a container without a machine-id has another name at each start."""
+    """Whether `run` may come from this folder: a container without a machine-id has another name at each
+    start.
+    """
     written_by, folder = _writer_of(run)
     return folder in ("", str(Path.cwd())) and (written_by == host() or not written_by.startswith(MACHINE))
 
