@@ -10,6 +10,7 @@ from aigc import methods
 from aigc.core import config, files, paths
 from aigc.data import pictures, splits
 from aigc.data.pictures import Pictures
+from aigc.evaluation import model_identity
 from aigc.metrics import table
 from aigc.model.card import WEIGHTS, parameter_count, read_card
 from aigc.reporting import figures, page
@@ -105,15 +106,13 @@ def method_facts(name: str) -> dict[str, Any]:
     """The facts about one method."""
     history = pd.read_csv(paths.history(name))
     card = read_card(paths.model(name))
+    metrics = model_identity.read_metrics(name, card)
+    model_identity.check_samples(name, card, metrics["protocol"]["samples_sha256"])
     weights, _ = files.read_tensors(paths.model(name) / WEIGHTS)
     by_class = pd.read_csv(paths.classes(name), converters={"class": str})
     nearest = pairs(name)
     return {
-        "name": name, "summary": methods.summary(name), "images": int(history["images"].iloc[-1]),
-        "metrics": files.read_object(paths.metrics(name), f"evaluate@{name}", "fid.value", "fid.floor",
-                                     "collapse",
-                                     "memorization.passes", "memorization.pixels.near_duplicates",
-                                     "protocol"),
+        "name": name, "summary": methods.summary(name), "images": int(history["images"].iloc[-1]), "metrics": metrics,
         "parameters": parameter_count(weights), "config": card.config,
         "weights_sha256": card.weights_sha256, "grid": paths.grid(name).read_bytes(),
         "latents": paths.latents(name).read_bytes(),

@@ -10,9 +10,10 @@ from aigc.core import config, files, paths, runtime
 from aigc.core.errors import StorageError
 from aigc.core.runtime import RuntimeConfig
 from aigc.data import pictures
-from aigc.evaluation import audit, fidelity
+from aigc.evaluation import audit, fidelity, model_identity
 from aigc.evaluation.audit import AuditContext, Samples
 from aigc.evaluation.config import AuditConfig, EvaluateConfig
+from aigc.model.card import read_card
 from aigc.training.observer import Observer
 
 
@@ -22,11 +23,12 @@ def run(method: str, observer: Observer) -> None:
     context = AuditContext.open(settings, config.section("audit", AuditConfig), device)
     reference = read_reference(context)
     samples = pictures.open_folder(paths.generated(method))
+    model_identity.check_samples(method, read_card(paths.model(method)))
     features = context.extractors.extract(samples.images, str(paths.generated(method)), context.size)
     metric_settings = fidelity.settings_of(settings)
     real = fidelity.read_real_statistics(paths.REFERENCE, metric_settings)
-    numbers = fidelity.with_references(fidelity.measure(real, features, metric_settings),
-                                       floor=reference["floor"], ceiling=reference["ceiling"])
+    measured = fidelity.with_references(fidelity.measure(real, features, metric_settings),
+                                        floor=reference["floor"], ceiling=reference["ceiling"])
     generator, card = methods.load(paths.model(method), device.torch_device)
     main = features[fidelity.MAIN]
     audited = audit.measure_method(
@@ -36,8 +38,8 @@ def run(method: str, observer: Observer) -> None:
     files.write_csv(paths.classes(method), audited.classes)
     files.write_csv(paths.nearest(method), audited.nearest)
     files.write_csv(paths.confusion(method), audited.confusion)
-    content = {**numbers, **audited.sections, "protocol": {
-        **reference["protocol"], "samples": len(samples),
+    content = {**measured, **audited.sections, "protocol": {
+        **reference["protocol"], **model_identity.identity(card), "samples": len(samples),
         "samples_sha256": files.sha256(paths.generated(method) / "images.npy")}}
     files.write_json(paths.metrics(method), content)
     if not content["memorization"]["passes"]:

@@ -7,6 +7,7 @@ from aigc import methods
 from aigc.core import config, files, paths, runtime
 from aigc.core.runtime import RuntimeConfig
 from aigc.data import pictures
+from aigc.evaluation import model_identity
 from aigc.model import sampling
 from aigc.model.contract import Method
 from aigc.model.sampling import GenerateConfig
@@ -28,6 +29,7 @@ def run(method: str) -> None:
             append(block.numpy())
     pictures.write_labels(folder, sampling.default_labels(generator, settings.count).numpy(), card.classes)
     rows, columns = SHOWN
+    model_identity.write_model_of_samples(method, card)
     shown = pictures.open_folder(folder).images[:rows * columns]
     shown = shown[:max(1, len(shown) // columns) * columns]
     write_png(paths.grid(method), grid(shown, min(columns, len(shown))), SCALE)
