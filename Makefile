@@ -1,6 +1,6 @@
-# repro  make everything that changed      test  the fast tests      test-all  the slow ones too
-# ui     MLflow's UI on what was made       lint  ruff and mypy       bench     the figures of benchmarks/
-# Each sets up .venv from the lock first; nothing else needs to be installed but python3 (3.11 or newer), git and make.
+# repro  run the stages that changed       test  the fast tests      test-all  fast and slow tests
+# ui     MLflow's UI on this project       lint  ruff and mypy       bench     most scripts of benchmarks/
+# Each target first sets up .venv from the lock files. Required: python3 (3.11 or newer), git and make.
 
 SHELL := /bin/sh
 PYTHON ?= python3
@@ -39,7 +39,7 @@ lint: $(VENV)/dev
 bench: $(VENV)/dev
 	python benchmarks/pipeline.py
 	python benchmarks/linear.py
-	$(VENV)/bin/pip install --quiet --no-deps pytorch-fid clean-fid  # what frechet.py compares with
+	$(VENV)/bin/pip install --quiet --no-deps pytorch-fid clean-fid  # frechet.py compares with these
 	python benchmarks/frechet.py
 	python benchmarks/metrics.py
 	python benchmarks/arithmetic.py

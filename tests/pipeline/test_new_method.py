@@ -66,4 +66,4 @@ def test_a_method_of_one_file_runs_from_train_to_report_and_makes_no_other_train
     assert "mean_picture" in (project / "reports/report.html").read_text()
     assert "reports/plots/mean_picture/history.csv: [loss/mean]" in (project / "dvc.yaml").read_text()
     shown = run_in(project, "aigc", "params", "mean_picture", PYTHONPATH="src").stdout
-    assert "mean_picture.learning_rate" in shown and "pictures a step" in shown
+    assert "mean_picture.learning_rate" in shown and "pictures per step" in shown

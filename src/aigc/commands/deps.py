@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 CODE = "      # Code, from the imports (`aigc deps` writes it):\n"
-TAIL = "# What DVC does not expand over a matrix (`aigc deps` writes it from here on).\n"
+TAIL = "# DVC does not expand these over a matrix (`aigc deps` writes everything below this line).\n"
 PER_METHOD = ("train", "generate", "evaluate")
 ALL_METHODS = ("check", "report")  # stages that read the page of every method
 
@@ -118,7 +118,7 @@ def _plots_and_artifacts() -> str:
     lines += [f"  - reports/plots/{name}/{picture}.png\n"
               for name in names for picture in ("samples", "latents")]
     lines.append("\nartifacts:\n")
-    described = {"evaluator": "The classifier through which FID and IS look."}
+    described = {"evaluator": "The classifier whose features and classes FID and IS use."}
     for name, text in (described | {name: methods.summary(name) for name in names}).items():
         lines += [f"  {name}:\n", f"    path: models/{name}\n", "    type: model\n",
                   f"    desc: {_quoted(text)}\n"]
