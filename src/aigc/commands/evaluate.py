@@ -10,7 +10,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
                          "coverage",
         description="Judge pictures that any model made. PATH is a folder of pictures or an array of uint8 "
                     "(N, C, H, W), (N, H, W, C) or (N, H, W) in a .npy or .npz. Prints each metric with "
-                    "its 95%% interval and its floor: other real pictures against the same real ones, at "
+                    "its 95% interval and its floor: other real pictures against the same real ones, at "
                     "the same n. In a project, the sections `runtime` and `evaluate` of its params.yaml "
                     "hold.")
     evaluate.add_argument("--real", type=Path, required=True, metavar="PATH", help="real pictures")

@@ -3,7 +3,8 @@
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 ENDLESS = 10**12  # a bound that no user meets
 BOUNDS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}", "multiple_of": "a multiple of {}"}
@@ -84,16 +85,20 @@ def _of_section(prefix: str, kind: Any, values: Any, before: Any, commented: Any
                       _comment(commented, key))
 
 
-def _range(annotation: Any, metadata: list[Any]) -> str:
-    """What a value may be, as text: bounds, or the words to choose from."""
-    if get_origin(annotation) is not None and annotation.__class__.__name__ == "_LiteralGenericAlias":
-        return " | ".join(map(str, get_args(annotation)))
-    if get_origin(annotation) is list:
-        return "list"
+def _range(annotation: Any, metadata: Any = ()) -> str:
+    """What a value may be, as text: bounds, the words to choose from, or what the items of a list may be."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _range(inner[0], [part for field in inner[1:] for part in getattr(field, "metadata", [field])])
+    if origin is Literal:
+        return " | ".join(map(str, inner))
+    if origin in (Union, UnionType):
+        return " | ".join(map(_range, inner))
+    if origin is list:
+        return f"list of {_range(inner[0])}"
     bounds = [text.format(getattr(part, name)) for part in metadata for name, text in BOUNDS.items()
               if hasattr(part, name) and getattr(part, name) < ENDLESS]
-    kind = annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
-    return ", ".join([kind, *bounds])
+    return ", ".join([annotation.__name__, *bounds])
 
 
 def _comment(commented: Any, key: str) -> str:
