@@ -91,7 +91,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_object(path: Path, stage: str, *keys: str) -> dict[str, Any]:
-    """Read a JSON object that `stage` wrote. keys: entries that it must have; "a.b" is the entry b of the object a.
+    """Read a JSON object that `stage` wrote. keys: entries that it must have; "a.b" is entry b of object a.
 
     Raises StorageError if the file is missing, is not JSON or lacks an entry.
     """
@@ -101,7 +101,8 @@ def read_object(path: Path, stage: str, *keys: str) -> dict[str, Any]:
         for name in filter(None, key.split(".")):
             part = part.get(name) if isinstance(part, dict) else None
         if part is None or not (key or isinstance(part, dict)):
-            raise StorageError(f"{path}: not what the stage `{stage}` writes ({f'no `{key}`' if key else 'no JSON object'}); "
+            reason = f"no `{key}`" if key else "no JSON object"
+            raise StorageError(f"{path}: not what the stage `{stage}` writes ({reason}); "
                                f"run `dvc repro {stage}`")
     return dict(content)
 

@@ -1,7 +1,7 @@
 """Samples and metrics name their model by its hashes: files of one method may come from two models.
 
-`generate` writes the hashes beside the samples, `evaluate` into reports/metrics/METHOD.json. Whoever shows a model with
-its samples or metrics compares them here.
+`generate` writes the hashes beside the samples, `evaluate` into reports/metrics/METHOD.json. Whoever shows a
+model with its samples or metrics compares them here.
 """
 
 from collections.abc import Mapping
@@ -26,9 +26,10 @@ def is_of(content: Mapping[str, Any], card: Card) -> bool:
 
 
 def read_metrics(method: str, card: Card) -> dict[str, Any]:
-    """The metrics of this model. Raises StorageError where the file is missing, damaged, or of another model."""
-    content = files.read_object(paths.metrics(method), f"evaluate@{method}", "fid.value", "fid.floor", "collapse",
-                                "memorization.passes", "memorization.pixels.near_duplicates", "protocol")
+    """The metrics of this model. Raises StorageError where the file is missing, damaged, or another model's."""
+    content = files.read_object(
+        paths.metrics(method), f"evaluate@{method}", "fid.value", "fid.floor", "collapse",
+        "memorization.passes", "memorization.pixels.near_duplicates", "protocol")
     if not is_of(content, card):
         raise StorageError(
             f"{paths.metrics(method)}: the numbers of another model than {paths.model(method)}; "

@@ -112,7 +112,8 @@ def method_facts(name: str) -> dict[str, Any]:
     by_class = pd.read_csv(paths.classes(name), converters={"class": str})
     nearest = pairs(name)
     return {
-        "name": name, "summary": methods.summary(name), "images": int(history["images"].iloc[-1]), "metrics": metrics,
+        "name": name, "summary": methods.summary(name), "metrics": metrics,
+        "images": int(history["images"].iloc[-1]),
         "parameters": parameter_count(weights), "config": card.config,
         "weights_sha256": card.weights_sha256, "grid": paths.grid(name).read_bytes(),
         "latents": paths.latents(name).read_bytes(),

@@ -37,8 +37,8 @@ def run(method: str) -> None:
 
 
 def latent_rows(generator: Method, seed: int) -> np.ndarray:
-    """Rows of pictures, uint8: interpolations if the method interpolates, real pictures over their reconstructions
-    if it reconstructs, samples if it does neither.
+    """Rows of pictures, uint8: interpolations if the method interpolates, real pictures over their
+    reconstructions if it reconstructs, samples if it does neither.
     """
     rows, columns = INTERPOLATIONS
     parts = []

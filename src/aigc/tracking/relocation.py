@@ -102,8 +102,8 @@ def _mend(page: Path, here: Path) -> bool:
     The file is YAML. A file URI is quoted already, and stands there as it is.
     """
     before = page.read_text(encoding="utf-8")
-    after = re.sub(r"^artifact_path: (.*)$", lambda line: f"artifact_path: {relocated(line[1], here)}", before,
-                   flags=re.MULTILINE)
+    after = re.sub(r"^artifact_path: (.*)$", lambda line: f"artifact_path: {relocated(line[1], here)}",
+                   before, flags=re.MULTILINE)
     if after != before:
         files.write_bytes(page, after.encode())
     return after != before

@@ -53,8 +53,10 @@ class Sampler(PythonModel):
                 ]
             except ConfigError as error:
                 raise MlflowException.invalid_parameter_value(str(error)) from None
-            answers += [{"index": index, "label": int(chosen), "png": grid.png(image.permute(1, 2, 0).numpy())}
-                        for index, (image, chosen) in enumerate(zip(images, labels, strict=True))]
+            answers += [
+                {"index": index, "label": int(label), "png": grid.png(image.permute(1, 2, 0).numpy())}
+                for index, (image, label) in enumerate(zip(images, labels, strict=True))
+            ]
         return pd.DataFrame(answers)
 
     @staticmethod
