@@ -1,12 +1,16 @@
-# repro  make everything that changed      test  the fast tests      test-all  the slow ones too
-# ui     MLflow's UI on what was made       lint  ruff and mypy       bench     the figures of benchmarks/
-# Each sets up .venv from the lock first; nothing else needs to be installed but python3 (3.11 or newer), git and make.
+# repro  run the stages that changed       test  the fast tests      test-all  fast and slow tests
+# ui     MLflow's UI on this project       lint  ruff and mypy       bench     most scripts of benchmarks/
+# Each target first sets up .venv from the lock files. Required: python3 (3.11 or newer), git and make.
 
 SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export PYTHONPATH := src
+
+ifeq ($(wildcard requirements.lock),)
+$(error no requirements.lock in $(CURDIR); run make in the project's root, or make -C ROOT)
+endif
 
 .PHONY: repro test test-all ui lint bench clean
 .DELETE_ON_ERROR:
@@ -35,7 +39,7 @@ lint: $(VENV)/dev
 bench: $(VENV)/dev
 	python benchmarks/pipeline.py
 	python benchmarks/linear.py
-	$(VENV)/bin/pip install --quiet --no-deps pytorch-fid clean-fid  # what frechet.py compares with
+	$(VENV)/bin/pip install --quiet --no-deps pytorch-fid clean-fid  # frechet.py compares with these
 	python benchmarks/frechet.py
 	python benchmarks/metrics.py
 	python benchmarks/arithmetic.py
@@ -45,7 +49,8 @@ clean:
 	rm -rf .checkpoints .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/runtime: requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: $(PYTHON) is older than 3.11; name another with make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "error: $(PYTHON) is older than 3.11; name another with make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --require-hashes -r requirements.lock
 	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation -e .

@@ -1,10 +1,11 @@
-"""What reading a folder of pictures costs: against one plain torchvision pass, and in memory as the folder grows.
+"""Measure the ingest of a folder of pictures: its speed against torchvision, and its peak memory.
 
-    python benchmarks/ingest.py [--count 20000] [--repeat 3] [--processes 2]       speed
-    python benchmarks/ingest.py --memory 20000 200000                             peak memory
+    PYTHONPATH=src python benchmarks/ingest.py [--count 20000] [--repeat 3] [--processes 2]  # speed
+    PYTHONPATH=src python benchmarks/ingest.py --memory 20000 200000                        # peak memory
 
-The plain pass is torchvision's ImageFolder with Resize (bicubic) and CenterCrop, a picture at a time: the same decoding and the same
-resizing, without hashes, manifest or files. Pictures are PNGs of smooth noise, --side pixels a side, generated here.
+The comparison is torchvision's ImageFolder with Resize (bicubic) and CenterCrop, one picture at a time. It
+decodes and resizes in the same way, but computes no hashes and writes no files. The script generates the
+pictures: PNGs of smooth noise, with --side pixels per side.
 """
 
 import argparse
@@ -27,13 +28,14 @@ from tqdm import tqdm
 SIZE = 32
 INTERVAL_SECONDS = 0.05
 INGEST = """
-if __name__ == "__main__":  # as in a stage, whose workers import no more than they need
+if __name__ == "__main__":  # workers import this file, so they import nothing here
     import sys
     from pathlib import Path
     from aigc.data import ingest
     from aigc.data.config import DataConfig, PreprocessConfig, SplitConfig
-    data = DataConfig(source="folder", path=sys.argv[1], table="", path_column="", label_column="", max_quarantined=0.0, licence="",
-                       attribution="", url="", split=SplitConfig(seed=0, holdout=0.2, test=0.2))
+    data = DataConfig(source="folder", path=sys.argv[1], table="", path_column="", label_column="",
+                      max_quarantined=0.0, licence="", attribution="", url="",
+                      split=SplitConfig(seed=0, holdout=0.2, test=0.2))
     shape = PreprocessConfig(size=int(sys.argv[3]), channels=3, fit="crop", background=[255, 255, 255])
     ingest.ingest(data, shape, int(sys.argv[4]), Path(sys.argv[2]))
 """
@@ -42,37 +44,41 @@ if __name__ == "__main__":  # as in a stage, whose workers import no more than t
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--count", type=int, default=20_000, help="pictures (default 20000)")
-    parser.add_argument("--repeat", type=int, default=3, help="how often each is timed (default 3)")
+    parser.add_argument("--repeat", type=int, default=3, help="number of timings of each (default 3)")
     parser.add_argument("--processes", type=int, default=2, help="worker processes (default 2)")
-    parser.add_argument("--side", type=int, default=96, help="pixels a side of the generated pictures (default 96)")
-    parser.add_argument("--memory", type=int, nargs="+", metavar="COUNT", help="measure peak memory at these counts instead")
-    given = parser.parse_args()
+    parser.add_argument("--side", type=int, default=96,
+                        help="pixels per side of the generated pictures (default 96)")
+    parser.add_argument("--memory", type=int, nargs="+", metavar="COUNT",
+                        help="measure peak memory at these numbers of pictures instead")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="aigc-bench-") as name:
         folder = Path(name)
-        if given.memory:
-            memory(folder, given.memory, given.side, given.processes)
+        if arguments.memory:
+            memory(folder, arguments.memory, arguments.side, arguments.processes)
         else:
-            speed(folder, given.count, given.side, given.repeat, given.processes)
+            speed(folder, arguments.count, arguments.side, arguments.repeat, arguments.processes)
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
 def speed(folder: Path, count: int, side: int, repeat: int, processes: int) -> None:
     generate(folder / "in", 0, count, side)
-    pairs = [(plain(folder / "in"), ours(folder / "in", folder / "out", processes, watch=False)[0]) for _ in range(repeat)]
+    pairs = [(plain(folder / "in"), ours(folder / "in", folder / "out", processes, watch=False)[0])
+             for _ in range(repeat)]
     one, other = (statistics.median(times) for times in zip(*pairs, strict=True))
-    print(f"{count} PNGs of {side} x {side}: torchvision {one:.1f} s, ingest {other:.1f} s, {one / other:.2f} times as fast "
-          f"(medians of {repeat}; each pair: {', '.join(f'{first / second:.2f}' for first, second in pairs)})")
+    ratios = ", ".join(f"{first / second:.2f}" for first, second in pairs)
+    print(f"{count} PNGs of {side} x {side}: torchvision {one:.1f} s, ingest {other:.1f} s, "
+          f"{one / other:.2f} times as fast (medians of {repeat}; each pair: {ratios})")
 
 
 def memory(folder: Path, counts: list[int], side: int, processes: int) -> None:
-    made, first = 0, 0.0
+    existing, first = 0, 0.0
     for count in sorted(counts):
-        generate(folder / "in", made, count, side)
-        made = count
+        generate(folder / "in", existing, count, side)
+        existing = count
         seconds, peak = ours(folder / "in", folder / "out", processes)
         first = first or peak
-        print(f"{count} PNGs of {side} x {side}: peak {peak / 2**20:.0f} MiB over all processes ({peak / first:.2f} of the first), "
-              f"{1e3 * seconds / count:.3f} ms a picture", flush=True)
+        print(f"{count} PNGs of {side} x {side}: peak {peak / 2**20:.0f} MiB over all processes "
+              f"({peak / first:.2f} of the first), {1e3 * seconds / count:.3f} ms per picture", flush=True)
 
 
 def generate(folder: Path, start: int, stop: int, side: int) -> None:
@@ -81,11 +87,13 @@ def generate(folder: Path, start: int, stop: int, side: int) -> None:
         (folder / str(number)).mkdir(parents=True, exist_ok=True)
     for number in tqdm(range(start, stop), desc="generate", unit="picture", disable=None):
         coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
-        coarse.resize((side, side), Image.Resampling.BICUBIC).save(folder / str(number % 10) / f"{number:07d}.png", compress_level=1)
+        path = folder / str(number % 10) / f"{number:07d}.png"
+        coarse.resize((side, side), Image.Resampling.BICUBIC).save(path, compress_level=1)
 
 
 def plain(folder: Path) -> float:
-    pictures = ImageFolder(str(folder), Compose([Resize(SIZE, InterpolationMode.BICUBIC), CenterCrop(SIZE), PILToTensor()]))
+    steps = [Resize(SIZE, InterpolationMode.BICUBIC), CenterCrop(SIZE), PILToTensor()]
+    pictures = ImageFolder(str(folder), Compose(steps))
     held = np.empty((len(pictures), 3, SIZE, SIZE), np.uint8)
     started = time.monotonic()
     for row in range(len(pictures)):
@@ -94,19 +102,21 @@ def plain(folder: Path) -> float:
 
 
 def ours(source: Path, out: Path, processes: int, watch: bool = True) -> tuple[float, int]:
-    """One ingest in a process of its own: (seconds, peak of the resident bytes of all its processes, pages in common counted once).
+    """Run one ingest in a separate process. Returns (seconds, peak bytes).
 
-    Watching the memory costs time; without it the peak is 0.
+    The peak is that of the resident memory of all its processes; shared pages count once. Measuring it takes
+    time. With watch=False it is 0.
     """
     script = out.with_name("ingest_once.py")
     script.write_text(INGEST)
     started = time.monotonic()
-    run = psutil.Popen([sys.executable, script, source, out, str(SIZE), str(processes)], env={**os.environ, "PYTHONPATH": "src"},
-                       stderr=subprocess.DEVNULL)
+    run = psutil.Popen([sys.executable, script, source, out, str(SIZE), str(processes)],
+                       env={**os.environ, "PYTHONPATH": "src"}, stderr=subprocess.DEVNULL)
     peak = 0
     while watch and run.poll() is None:
-        with contextlib.suppress(psutil.Error):  # one of them ended meanwhile
-            peak = max(peak, sum(part.memory_full_info().pss for part in (run, *run.children(recursive=True))))
+        with contextlib.suppress(psutil.Error):  # a process may end before it is measured
+            family = (run, *run.children(recursive=True))
+            peak = max(peak, sum(process.memory_full_info().pss for process in family))
         time.sleep(INTERVAL_SECONDS)
     if run.wait():
         sys.exit(f"ingest failed with exit code {run.returncode}")

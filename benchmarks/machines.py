@@ -1,12 +1,14 @@
-"""The same bytes on another machine: train, sample and measure every method under processors that qemu-user emulates.
+"""Check that other processors compute the same bytes: run every method under qemu-user.
 
-    PYTHONPATH=src python benchmarks/machines.py [--cpu Haswell EPYC-Rome] [--libc DIR] [--methods vae gan …] [--steps 2] [--full]
+    PYTHONPATH=src python benchmarks/machines.py [--cpu Haswell EPYC-Rome] [--libc DIR]
+                                                 [--methods vae gan …] [--steps 2] [--full]
 
-Needs qemu-x86_64 (Debian: apt-get install qemu-user), unless --cpu is given no model. With --libc also under another C library, natively:
-DIR is an unpacked libc6 package of another Debian release (`dpkg-deb -x libc6_*.deb DIR`), newer than this one's. Hashes of the weights, the samples and the metrics of a few steps in
-portable arithmetic, natively and under each processor; exits 1 where one differs. Methods have the sizes of params.yaml with
---full; without it they are narrow, because an emulated step takes seconds. The emulator varies neither the C library, nor caches,
-nor the number of cores.
+Runs a few steps in portable arithmetic, natively and under each emulated processor. Compares the hashes of
+the weights, the samples and the metrics. Exits 1 if one differs. Needs qemu-x86_64 (Debian: apt-get install
+qemu-user), unless --cpu has no value. With --libc it also runs natively with another C library. DIR is an
+unpacked libc6 package of a newer Debian release (`dpkg-deb -x libc6_*.deb DIR`). With --full the methods have
+the sizes of params.yaml. Without it they are narrow, because an emulated step takes seconds. The emulator
+does not vary the C library, the caches or the number of cores.
 """
 
 import argparse
@@ -23,7 +25,7 @@ WORDS = ("weights", "samples", "metrics")
 
 
 def compute(names: list[str], steps: int, full: bool) -> dict[str, dict[str, str]]:
-    """{method: {"weights": sha256, …}} as this processor computes them."""
+    """The hashes that this processor computes: {method: {"weights": sha256, …}}."""
     from aigc.core import runtime
 
     runtime.cap_environment("portable", 2)
@@ -52,10 +54,10 @@ def compute(names: list[str], steps: int, full: bool) -> dict[str, dict[str, str
     pictures = np.random.default_rng(0).integers(0, 256, (64, 1, 28, 28), dtype=np.uint8)
     feed = Feed(pictures, np.arange(64) % 10, 0, device)
     torch.manual_seed(0)
-    extractor = Classifier(ClassifierConfig(images=1, batch_size=8, ema_halflife=1.0, warmup=0.0, decay=0.0, learning_rate=1e-3,
-                                            width=8, features=16), shape).eval()
+    extractor = Classifier(ClassifierConfig(images=1, batch_size=8, ema_halflife=1.0, warmup=0.0, decay=0.0,
+                                            learning_rate=1e-3, width=8, features=16), shape).eval()
     real = frechet.fit(classify(extractor, pictures, device).features)
-    found = {}
+    hashes = {}
     for name in names:
         section = dict(content[name])
         narrow = {} if full else {key: value for key, value in NARROW.items() if key in section}
@@ -66,30 +68,37 @@ def compute(names: list[str], steps: int, full: bool) -> dict[str, dict[str, str
         images = torch.cat(list(sampling.blocks(model, 0, 128))).numpy()
         seen = classify(extractor, images, device)
         numbers = [frechet.distance(real, frechet.fit(seen.features)), inception_score(seen.logits)]
-        found[name] = {"weights": digest(files.pack_tensors(model.state_dict())), "samples": digest(images.tobytes()),
-                       "metrics": digest(seen.features.tobytes(), *(f"{number:.6g}".encode() for number in numbers))}
-    return found
+        rounded = [f"{number:.6g}".encode() for number in numbers]
+        hashes[name] = {"weights": digest(files.pack_tensors(model.state_dict())),
+                        "samples": digest(images.tobytes()),
+                        "metrics": digest(seen.features.tobytes(), *rounded)}
+    return hashes
 
 
 def under_libc(folder: Path) -> list[str]:
-    """The start of a command that runs a program under the C library that was unpacked into `folder`."""
+    """The first words of a command that runs a program with the C library that is unpacked in `folder`."""
     loader = next((found for found in folder.glob("**/ld-linux-x86-64.so.2") if not found.is_symlink()), None)
     if loader is None:
-        sys.exit(f"error: {folder}: no ld-linux-x86-64.so.2 in it; unpack a libc6 package there with `dpkg-deb -x`")
-    libraries = [str(loader.resolve().parent), "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", sysconfig.get_config_var("LIBDIR")]
+        sys.exit(f"error: {folder}: no ld-linux-x86-64.so.2 in it; "
+                 "unpack a libc6 package there with `dpkg-deb -x`")
+    libraries = [str(loader.resolve().parent), "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu",
+                 sysconfig.get_config_var("LIBDIR")]
     return [str(loader.resolve()), "--library-path", ":".join(libraries)]
 
 
 def version_of_libc(start: list[str]) -> str:
-    """What the C library says of itself in a process that begins with `start`."""
-    asked = "import ctypes; found = ctypes.CDLL(None).gnu_get_libc_version; found.restype = ctypes.c_char_p; print(found().decode())"
-    return subprocess.run([*start, sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.strip()
+    """The version of glibc in a process whose command begins with `start`."""
+    script = ("import ctypes; version = ctypes.CDLL(None).gnu_get_libc_version; "
+              "version.restype = ctypes.c_char_p; print(version().decode())")
+    done = subprocess.run([*start, sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def measure(start: list[str], methods: list[str], steps: int, full: bool) -> dict[str, dict[str, str]]:
-    """`compute` in a process of its own, whose command begins with `start` ([] = natively)."""
+    """`compute` in a separate process, whose command begins with `start` ([] = natively)."""
     size = ["--full"] if full else []
-    command = [*start, sys.executable, __file__, "--compute", "--methods", *methods, "--steps", str(steps), *size]
+    command = [*start, sys.executable, __file__, "--compute", "--methods", *methods,
+               "--steps", str(steps), *size]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"{' '.join(command[:4])} failed:\n{done.stderr[-2000:]}")
@@ -105,29 +114,31 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=2, help="training steps (default 2)")
     parser.add_argument("--full", action="store_true", help="the sizes of params.yaml")
     parser.add_argument("--compute", action="store_true", help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    if chosen.compute:
-        print(json.dumps(compute(chosen.methods, chosen.steps, chosen.full)))
+    arguments = parser.parse_args()
+    if arguments.compute:
+        print(json.dumps(compute(arguments.methods, arguments.steps, arguments.full)))
         return 0
-    if chosen.cpu and not shutil.which("qemu-x86_64"):
+    if arguments.cpu and not shutil.which("qemu-x86_64"):
         sys.exit("error: qemu-x86_64 is not installed; on Debian `apt-get install qemu-user`")
     from aigc.core import config
 
-    methods = chosen.methods or config.methods()
-    machines = {cpu: ["qemu-x86_64", "-cpu", cpu] for cpu in chosen.cpu}
-    if chosen.libc:
-        other = under_libc(chosen.libc)
+    methods = arguments.methods or config.methods()
+    machines = {cpu: ["qemu-x86_64", "-cpu", cpu] for cpu in arguments.cpu}
+    if arguments.libc:
+        other = under_libc(arguments.libc)
         if version_of_libc(other) == version_of_libc([]):
-            sys.exit(f"error: {chosen.libc}: glibc {version_of_libc(other)} is this system's; unpack another release's")
+            sys.exit(f"error: {arguments.libc}: its glibc {version_of_libc(other)} is that of this system; "
+                     "unpack the libc6 package of another release")
         machines[f"glibc {version_of_libc(other)}"] = other
     print(f"against this machine, glibc {version_of_libc([])}:")
-    native, failed = measure([], methods, chosen.steps, chosen.full), False
+    native, failed = measure([], methods, arguments.steps, arguments.full), False
     for machine, start in machines.items():
-        there = measure(start, methods, chosen.steps, chosen.full)
+        there = measure(start, methods, arguments.steps, arguments.full)
         for method in methods:
             differing = [word for word in WORDS if native[method][word] != there[method][word]]
             failed = failed or bool(differing)
-            print(f"{machine:<12}{method:<12}{'differs: ' + ', '.join(differing) if differing else 'identical'}", flush=True)
+            verdict = f"differs: {', '.join(differing)}" if differing else "identical"
+            print(f"{machine:<12}{method:<12}{verdict}", flush=True)
     return int(failed)
 
 

@@ -1,11 +1,11 @@
-"""What the mistakes that introductions print do to the samples: each trained beside its remedy, and photographed.
+"""Train common mistakes of tutorials and their remedies, and save samples of both side by side.
 
     PYTHONPATH=src python benchmarks/mistakes.py [NAME ...]
 
-Needs the digits and the evaluator (`dvc repro evaluator reference`). Mistake and remedy share seed, data, order of the
-pictures, number of images and evaluator; the remedy is the method's own page. Writes to docs/pictures:
-mistake_NAME.png (left the mistake, right the remedy, the first samples of each) and mistakes.json. Not a test: nothing
-is asserted.
+Needs the digits and the evaluator (`dvc repro evaluator reference`). Mistake and remedy have the same seed,
+data, order of the pictures, number of images and evaluator. The remedy is the method's own class. Writes to
+docs/pictures: mistake_NAME.png (the first samples of the mistake, left, and of the remedy, right) and
+mistakes.json. It is not a test and asserts nothing.
 """
 
 import sys
@@ -38,7 +38,7 @@ from aigc.networks.convolutional import Critic
 from aigc.training.loop import Trainer
 from pictures import COLUMNS, FOLDER, save, side_by_side
 
-# Small enough for two minutes a pair; what is not named here is as params.yaml says.
+# Small enough for two minutes per pair. All other settings are those of params.yaml.
 SETTINGS: dict[str, dict[str, int]] = {
     "vae": {"images": 60_000, "max_width": 256},
     "gan": {"images": 48_000, "batch_size": 32, "width": 128},
@@ -46,8 +46,8 @@ SETTINGS: dict[str, dict[str, int]] = {
     "dcgan": {"images": 6_400, "batch_size": 16},
     "cgan": {"images": 24_000, "batch_size": 16},
 }
-THREADS = 1  # part of what the bytes depend on
-BLOCKS = 3  # of evaluate.sample_size samples, for the interval
+THREADS = 1  # another number may give other bytes
+BLOCKS = 3  # blocks of evaluate.sample_size samples, for the interval
 ROWS = 4
 TRAIN = TrainConfig(seed=0, intervals=20, checkpoints=1)
 
@@ -56,7 +56,8 @@ class SigmoidOutput(gan.GAN):
     def __init__(self, settings: gan.GANConfig, shape: Shape) -> None:
         super().__init__(settings, shape)
         layers = list(self.generator.children())
-        self.generator = nn.Sequential(*(nn.Sigmoid() if isinstance(layer, nn.Tanh) else layer for layer in layers))
+        self.generator = nn.Sequential(*(nn.Sigmoid() if isinstance(layer, nn.Tanh) else layer
+                                         for layer in layers))
 
 
 class UselessTerm(gan.GAN):
@@ -73,7 +74,8 @@ class Minimax(gan.GAN):
 class EpsNotMomentum(dcgan.DCGAN):
     def __init__(self, settings: dcgan.DCGANConfig, shape: Shape) -> None:
         super().__init__(settings, shape)
-        self.generator.norms = nn.ModuleList(nn.BatchNorm2d(norm.num_features, 0.8) for norm in self.generator.norms)
+        self.generator.norms = nn.ModuleList(nn.BatchNorm2d(norm.num_features, 0.8)
+                                             for norm in self.generator.norms)
 
 
 class SigmoidVariance(vae.VAE):
@@ -84,7 +86,11 @@ class SigmoidVariance(vae.VAE):
 
 class SumAgainstMean(vae.VAE):
     def reconstruction_loss(self, logits: Tensor, real: Tensor, deviation: float | None = None) -> Tensor:
-        """Mean over pixels and batch beside a KL summed over both, divided by the batch, to which Adam is blind."""
+        """The mean over pixels and batch, divided by the batch size.
+
+        The mistake also sums the KL over the batch. Here both terms are divided by the batch size instead;
+        Adam's steps do not depend on the scale of the loss.
+        """
         return super().reconstruction_loss(logits, real, deviation) / real.numel()
 
 
@@ -119,7 +125,7 @@ class UnboundedSigmoid(wgan_gp.WGANGP):
 class LabelColumn(cgan.CGAN):
     def __init__(self, settings: cgan.CGANConfig, shape: Shape) -> None:
         super().__init__(settings, shape)
-        self.critic.__class__ = LabelColumnCritic  # the same weights, another forward
+        self.critic.__class__ = LabelColumnCritic  # keeps the weights, replaces forward
 
 
 class LabelColumnCritic(Critic):
@@ -144,21 +150,21 @@ MISTAKES: dict[str, tuple[str, type[Method]]] = {
 
 
 class Bench:
-    """Trains and judges; a remedy that several mistakes share is trained once."""
+    """Trains and measures. A remedy of several mistakes is trained once."""
 
     def __init__(self) -> None:
         self.device = runtime.start_torch("portable", THREADS)
         self.train = data.open_folder(paths.PROCESSED / "train")
         self.extractor = ClassifierExtractor(self.device)
         settings = fidelity.settings_of(config.section("evaluate", EvaluateConfig))
-        self.real = fidelity.read_real_sides(paths.REFERENCE, settings)[fidelity.MAIN].gaussian
+        self.real = fidelity.read_real_statistics(paths.REFERENCE, settings)[fidelity.MAIN].gaussian
         self.remedies: dict[str, tuple[np.ndarray, dict[str, Any]]] = {}
 
     def pair(self, method: str, mistake: type[Method]) -> tuple[np.ndarray, dict[str, Any]]:
-        """The picture of both, and their numbers."""
+        """The picture of mistake and remedy, and their numbers."""
         if method not in self.remedies:
-            self.remedies[method] = self.judge(method, methods.method_class(method))
-        left, wrong = self.judge(method, mistake)
+            self.remedies[method] = self.measure(method, methods.method_class(method))
+        left, wrong = self.measure(method, mistake)
         right, remedied = self.remedies[method]
         return side_by_side(left, right), {"method": method, "mistake": wrong, "remedy": remedied}
 
@@ -166,8 +172,8 @@ class Bench:
         """The method's section of params.yaml, made small."""
         return methods.load_config(method).model_copy(update=SETTINGS[method])
 
-    def judge(self, method: str, build: Callable[..., Method]) -> tuple[np.ndarray, dict[str, Any]]:
-        """The first samples, uint8 (ROWS * COLUMNS, C, H, W), and the numbers of all samples."""
+    def measure(self, method: str, build: Callable[..., Method]) -> tuple[np.ndarray, dict[str, Any]]:
+        """The first samples, uint8 (ROWS * COLUMNS, C, H, W), and the metrics of all samples."""
         settings, size = self.config_of(method), config.section("evaluate", EvaluateConfig).sample_size
         shape = Shape.of(self.train)
         trainer = Trainer.on(self.train, method, lambda: build(settings, shape), settings, TRAIN, self.device)
@@ -177,28 +183,31 @@ class Bench:
         seen = self.extractor.extract(samples)
         numbers: dict[str, Any] = {
             "samples_sha256": hashes.array_sha256(samples),
-            "fid": intervals.over_blocks(lambda block: frechet.distance(self.real, frechet.fit(block)), seen.features, size),
+            "fid": intervals.over_blocks(lambda block: frechet.distance(self.real, frechet.fit(block)),
+                                         seen.features, size),
             "last_losses": {name.removeprefix("loss/"): intervals.rounded(value)
                             for name, value in trainer.history[-1].items() if name.startswith("loss/")},
         }
         if trained.conditional:
-            asked = sampling.default_labels(trained, len(samples)).numpy()
-            numbers["recognised"] = intervals.rounded(float(np.mean(seen.logits.argmax(1) == asked)))
+            requested = sampling.default_labels(trained, len(samples)).numpy()
+            numbers["recognised"] = intervals.rounded(float(np.mean(seen.logits.argmax(1) == requested)))
         return samples[:ROWS * COLUMNS], numbers
 
 
 def main(names: list[str]) -> None:
     bench, table = Bench(), FOLDER / "mistakes.json"
     found = files.read_json(table)["mistakes"] if table.exists() else {}
-    protocol = {**bench.extractor.protocol(), "n": config.section("evaluate", EvaluateConfig).sample_size, "seed": TRAIN.seed,
-                "fid_floor": files.read_json(paths.REFERENCE_METRICS)["floor"]["fid"]["value"], "threads": THREADS}
+    floor = files.read_json(paths.REFERENCE_METRICS)["floor"]
+    protocol = {**bench.extractor.protocol(), "n": config.section("evaluate", EvaluateConfig).sample_size,
+                "seed": TRAIN.seed, "fid_floor": floor["fid"]["value"], "threads": THREADS}
     for name in names or MISTAKES:
         picture, found[name] = bench.pair(*MISTAKES[name])
         found[name]["config"] = bench.config_of(MISTAKES[name][0]).model_dump()
         save(FOLDER / f"mistake_{name}.png", picture)
         files.write_json(table, {"protocol": protocol, "mistakes": found})
         wrong, remedied = (found[name][which]["fid"]["value"] for which in ("mistake", "remedy"))
-        print(f"{name:<18} {found[name]['method']:<8} FID of the mistake {wrong:8.1f}, of the remedy {remedied:8.1f}", flush=True)
+        print(f"{name:<18} {found[name]['method']:<8} FID of the mistake {wrong:8.1f}, "
+              f"of the remedy {remedied:8.1f}", flush=True)
 
 
 if __name__ == "__main__":

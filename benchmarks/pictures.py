@@ -1,8 +1,9 @@
-"""The pictures of docs/methods.md that show trained models: samples, reconstructions, walks between latents.
+"""Write the pictures of trained models in docs/methods.md: samples, reconstructions, interpolations.
 
     PYTHONPATH=src python benchmarks/pictures.py
 
-Needs a finished `dvc repro`. Writes docs/pictures/METHOD.png, reconstructions.png and interpolations.png, in 16 greys and small.
+Needs a finished `dvc repro`. Writes METHOD.png, reconstructions.png and interpolations.png to docs/pictures,
+as small files of 16 greys.
 """
 
 from pathlib import Path
@@ -28,11 +29,11 @@ from aigc.reporting.grid import enlarged, grid
 
 FOLDER = Path("docs/pictures")
 COLUMNS, SCALE, SHADES = 10, 2, 16
-GAP = 12  # pixels between what stands side by side
+GAP = 12  # pixels between two grids
 
 
 def save(path: Path, pixels: np.ndarray) -> None:
-    """Write uint8 (H, W, C) as a PNG in SHADES even greys (colours are reduced to 256)."""
+    """Write uint8 (H, W, C) as a PNG in SHADES even greys (a colour picture has 256 colours)."""
     if pixels.shape[-1] == 1:
         step = 255 // (SHADES - 1)
         nearest = (pixels.squeeze(-1).astype(np.int64) + step // 2) // step * step
@@ -51,14 +52,14 @@ def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def samples() -> None:
-    """The first rows of each method's samples, as the pipeline drew them."""
+    """The first rows of the sample grid that the pipeline wrote for each method."""
     for name in config.methods():
         found = np.atleast_3d(np.asarray(Image.open(paths.grid(name))))
         save(FOLDER / f"{name}.png", found[:len(found) // 2 + 1])
 
 
 def reconstructions() -> None:
-    """Three rows: pictures from all over the test split, what the autoencoder makes of them, what the VAE makes of their mean code."""
+    """Three rows: evenly spaced test pictures, their reconstructions by the autoencoder, and by the VAE."""
     test = pictures.open_folder(paths.PROCESSED / "test").images
     real = np.array(test[::len(test) // (2 * COLUMNS)][:2 * COLUMNS])
     rows = [real]
@@ -71,11 +72,11 @@ def reconstructions() -> None:
 
 @torch.inference_mode()
 def interpolations() -> None:
-    """A row each for vae, wgan_gp and dcgan: the arc between two draws of z; below it, the straight line between the same two."""
+    """Two rows for each of vae, wgan_gp and dcgan: the arc between two draws of z, then the straight line."""
     rows = []
     for name in ("vae", "wgan_gp", "dcgan"):
         method, _ = methods.load(paths.model(name))
-        rng = generator(0, Purpose.SIDE, of=f"ends of an interpolation of {name}")  # a stream of this page's own
+        rng = generator(0, Purpose.SIDE, of=f"ends of an interpolation of {name}")
         start, end = method.latents(2, rng).repeat_interleave(2 * COLUMNS, 0).chunk(2)
         share = torch.linspace(0, 1, 2 * COLUMNS)
         for z in (slerp(start, end, share), torch.lerp(start, end, share[:, None])):

@@ -1,8 +1,8 @@
-"""What a whole run costs: wall time, the share of training in it, peak memory of each stage, a no-op, and `--help`.
+"""Measure a whole run: wall time, share of training, peak memory of each stage, a no-op run, and `--help`.
 
     make bench        (or: python benchmarks/pipeline.py [--repeat-noop N])
 
-Runs `dvc repro --force` in a clean clone of HEAD, watches the processes, and prints a table.
+Runs `dvc repro --force` in a clean clone of HEAD, samples the memory of its processes, and prints a table.
 """
 
 import argparse
@@ -22,7 +22,8 @@ INTERVAL_SECONDS = 0.1
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--repeat-noop", type=int, default=5, help="how often the no-op and --help are timed (default 5)")
+    parser.add_argument("--repeat-noop", type=int, default=5,
+                        help="number of timings of the no-op run and of --help (default 5)")
     repeats = parser.parse_args().repeat_noop
     folder = Path(tempfile.mkdtemp(prefix="aigc-bench-"))
     try:
@@ -38,19 +39,22 @@ def report(clone: Path, repeats: int) -> None:
     print(f"{'stage':<18}{'seconds':>9}{'peak MiB':>10}")
     for name, (took, peak) in stages.items():
         print(f"{name:<18}{took:>9.1f}{peak / 2**20:>10.0f}")
-    print(f"\ndefault run: {seconds:.0f} s, of which around training {100 * (1 - training / seconds):.0f}%")
+    print(f"\ndefault run: {seconds:.0f} s, of which outside training {100 * (1 - training / seconds):.0f}%")
     print(f"no-op `dvc repro`: median {median_of(['dvc', 'repro', '-q'], clone, repeats):.2f} s of {repeats}")
-    print(f"`python -m aigc --help`: median {median_of([sys.executable, '-m', 'aigc', '--help'], clone, repeats):.2f} s of {repeats}")
+    help_seconds = median_of([sys.executable, "-m", "aigc", "--help"], clone, repeats)
+    print(f"`python -m aigc --help`: median {help_seconds:.2f} s of {repeats}")
 
 
 def environment(clone: Path) -> dict[str, str]:
-    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(clone / "src")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(clone / "src")}
 
 
 def watch(clone: Path) -> tuple[float, dict[str, tuple[float, int]]]:
-    """Run the pipeline: (wall seconds, {stage: (seconds, peak resident bytes)})."""
+    """Run the pipeline. Returns (wall seconds, {stage: (seconds, peak resident bytes)})."""
     started = time.monotonic()
-    run = psutil.Popen(["dvc", "repro", "--force"], cwd=clone, env=environment(clone), stdout=subprocess.DEVNULL)
+    run = psutil.Popen(["dvc", "repro", "--force"], cwd=clone, env=environment(clone),
+                       stdout=subprocess.DEVNULL)
     seen: dict[str, tuple[float, float, int]] = {}
     while run.poll() is None:
         for child in run.children(recursive=True):
@@ -66,11 +70,12 @@ def watch(clone: Path) -> tuple[float, dict[str, tuple[float, int]]]:
         time.sleep(INTERVAL_SECONDS)
     if run.returncode:
         sys.exit(f"dvc repro failed with exit code {run.returncode}")
-    return time.monotonic() - started, {name: (last - first, peak) for name, (first, last, peak) in seen.items()}
+    stages = {name: (last - first, peak) for name, (first, last, peak) in seen.items()}
+    return time.monotonic() - started, stages
 
 
 def training_seconds(clone: Path) -> float:
-    """The seconds that MLflow recorded inside the methods' training loops."""
+    """The seconds in the training loops of all methods, as MLflow recorded them."""
     import mlflow
 
     client = mlflow.MlflowClient(f"sqlite:///{clone / 'mlflow.db'}")

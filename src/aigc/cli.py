@@ -1,7 +1,7 @@
-"""The command line: a list of commands, each a file of `aigc.commands` with `add_parser` and `run`, and a loop.
+"""The command line: a list of commands, each a file of `aigc.commands` with `add_parser` and `run`.
 
-The pipeline itself is `dvc repro`; the commands do what DVC and MLflow do not. Nothing heavy is imported here, nor by the
-files of the commands before they run.
+The pipeline itself is `dvc repro`; the commands do what DVC and MLflow do not. Nothing heavy is imported
+here, nor by the files of the commands before they run.
 """
 
 import argparse
@@ -13,9 +13,10 @@ from aigc.core import process
 from aigc.core.version import VERSION
 from aigc.workspace import root
 
-COMMANDS = ("ui", "verify", "evaluate", "reproduce", "mend", "runs", "params", "data_check", "record", "generate",
-            "whence", "sync", "promote", "relocate", "deps")
-DESCRIPTION = "Image generation as a reproducible pipeline. `dvc repro` makes everything; these commands look after it."
+COMMANDS = ("ui", "verify", "evaluate", "reproduce", "mend", "runs", "params", "data_check", "record",
+            "generate", "whence", "sync", "promote", "relocate", "deps")
+DESCRIPTION = ("Image generation as a reproducible pipeline. `dvc repro` makes everything; "
+               "these commands look after it.")
 EXAMPLES = """\
 examples:
   dvc repro                                    make what changed, from the data to reports/report.html
@@ -38,21 +39,38 @@ completion of commands and options in your shell:
 class PrintCompletion(argparse.Action):
     """Prints a shell's completion script; shtab is imported only then."""
 
-    def __call__(self, parser: argparse.ArgumentParser, _: object, value: Any, option: str | None = None) -> None:
+    def __call__(self, parser: argparse.ArgumentParser, _: object, value: Any,
+                 option: str | None = None) -> None:
         import shtab
 
         print(shtab.complete(parser, shell=value))
         parser.exit(0)
 
 
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that names the nearest word to a mistyped command or choice."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            import difflib
+
+            near = difflib.get_close_matches(str(value), map(str, action.choices or ()), n=1)
+            if near:
+                error.message = f"`{value}` is unknown; did you mean `{near[0]}`?"
+            raise
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line, with every command's help."""
-    top = argparse.ArgumentParser(prog="aigc", description=DESCRIPTION, epilog=EXAMPLES,
+    top = Parser(prog="aigc", description=DESCRIPTION, epilog=EXAMPLES,
                                   formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("--version", action="version", version=f"aigc {VERSION}")
-    top.add_argument("--debug", action="store_true", help="show the traceback of an error (also AIGC_DEBUG=1)")
-    top.add_argument("--print-completion", action=PrintCompletion, choices=("bash", "zsh", "tcsh"), metavar="SHELL",
-                     help="print a completion script for bash, zsh or tcsh")
+    top.add_argument("--debug", action="store_true", help="show the traceback of an error (also "
+                                                          "AIGC_DEBUG=1)")
+    top.add_argument("--print-completion", action=PrintCompletion, choices=("bash", "zsh", "tcsh"),
+                     metavar="SHELL", help="print a completion script for bash, zsh or tcsh")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name in COMMANDS:
         importlib.import_module(f"aigc.commands.{name}").add_parser(commands)
@@ -60,15 +78,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 an error of one line on stderr, 2 a wrong command line."""
-    arguments = parser().parse_args(argv)
+    """Run one command and return its exit code: 0 done, 1 an error (one line on stderr), 2 wrong usage."""
+    process.start()
+    arguments = argparse.Namespace(debug=False)
 
     def work() -> int:
+        parser().parse_args(argv, arguments)
         root.enter(arguments)
         result: int = arguments.run(arguments)
         return result
 
-    return process.guarded(work, debug=arguments.debug)
+    with process.terminating():
+        return process.guarded(work, debug=lambda: bool(arguments.debug))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from aigc.workspace import lockfile
 from conftest import ROOT, run_in
 
 PIPELINE = """
+# in place of aigc.stages
 stages:
   one:
     cmd: mkdir -p out && cp in out/a && cp in out/b

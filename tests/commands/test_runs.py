@@ -13,20 +13,50 @@ from small import evaluated_run
 
 def test_the_page_holds_every_protocol_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("aigc.tracking.finished.every", lambda: [evaluated_run("a", 0, 10), evaluated_run("a", 1, 12), evaluated_run("a", 0, 900, protocol="q")])
+    monkeypatch.setattr(
+        "aigc.tracking.finished.every",
+        lambda: [
+            evaluated_run("a", 0, 10),
+            evaluated_run("a", 1, 12),
+            evaluated_run("a", 0, 900, protocol="q"),
+        ],
+    )
     assert runs.run(argparse.Namespace()) == 0
     text = (tmp_path / "reports/runs.html").read_text()
-    assert text.count("<h2>Protocol") == 2 and "900" in text and "must not be compared" in text and "0, 1" in text
+    assert (
+        text.count("<h2>Protocol") == 2
+        and "900" in text
+        and "must not be compared" in text
+        and "0, 1" in text
+    )
 
 
-def test_a_store_without_an_evaluated_run_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aigc.tracking.finished.every", lambda: [evaluated_run("a", 0, 10, protocol="")])
-    with pytest.raises(DataError, match="no evaluated run; `dvc repro` makes some"):
+@pytest.mark.parametrize(
+    ("stages", "remedy"),
+    [
+        ("{}", "`dvc repro` makes some"),
+        ("{evaluate@gan: {cmd: x}}", "`aigc sync` logs the models of dvc.lock"),
+    ],
+)
+def test_a_store_without_an_evaluated_run_is_an_error_with_the_remedy_that_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stages: str, remedy: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.lock").write_text(f"schema: '2.0'\nstages: {stages}\n")
+    with pytest.raises(DataError, match=f"no evaluated run; {remedy}"):
         runs.run(argparse.Namespace())
 
 
 @pytest.mark.slow
 def test_aigc_runs_draws_the_runs_of_a_finished_pipeline(project: Path, finished: Path) -> None:
-    run_in(project, "python", "-m", "aigc", "runs", PYTHONPATH="src", MLFLOW_TRACKING_URI=f"sqlite:///{finished / 'mlflow.db'}")
+    run_in(
+        project,
+        "python",
+        "-m",
+        "aigc",
+        "runs",
+        PYTHONPATH="src",
+        MLFLOW_TRACKING_URI=f"sqlite:///{finished / 'mlflow.db'}",
+    )
     text = (project / "reports/runs.html").read_text()
     assert "vae" in text and "gan" in text and "differs in" in text

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from aigc.provenance import texts
-from aigc.provenance.texts import Claim
+from aigc.provenance.claim import Claim
 
 CLAIM = Claim(method="gan", weights_sha256="a" * 64, model_sha256="b" * 64, data_sha256="c" * 64, source="folder", licence="CC0-1.0",
               attribution="Zoë 写真", url="", seed="7", index="130", label="-1", arithmetic="portable", threads="2")

@@ -33,7 +33,7 @@ def test_a_difference_of_the_environment_is_named(tmp_path: Path, capsys: pytest
     found = rerun.environment_differences({**same, "machine.cpu": "abacus", "aigc.method": "gan"}, requirements)
     assert set(found) == {"cpu", "pandas", "no-such-package"}
     assert found["no-such-package"] == ["2", "not installed"]
-    rerun.tell_environment(found)
+    rerun.print_environment(found)
     assert "environment: cpu: `abacus` then, `" in capsys.readouterr().err
     requirements.write_text("")
     assert rerun.environment_differences(same, requirements) == {}
@@ -92,7 +92,8 @@ def test_a_run_whose_recorded_weights_are_others_differs_and_the_stage_is_named(
 
 def test_an_unknown_run_is_one_line(tmp_path: Path) -> None:
     run_in(tmp_path, "git", "init", "-q")
-    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "dvc.yaml").write_text("# aigc.stages\n")
+    (tmp_path / "params.yaml").touch()
     done = run_in(tmp_path, *REPRODUCE, "0123", check=False, PYTHONPATH=str(ROOT / "src"))
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith(f"error: the MLflow store sqlite:///{tmp_path}/mlflow.db has no run 0123")

@@ -55,7 +55,8 @@ def test_stages_that_dvc_yaml_no_longer_has_are_not_judged_and_only_those(tmp_pa
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").touch()
     (tmp_path / "params.yaml").write_text("methods: [gan]\n")
-    (tmp_path / "dvc.yaml").write_text("stages: {train: {matrix: {method: '${methods}'}, cmd: 'touch ${item.method}', outs: ['${item.method}']}}")
+    (tmp_path / "dvc.yaml").write_text(
+        "stages: {train: {matrix: {method: '${methods}'}, cmd: 'touch ${item.method}', outs: ['${item.method}']}} # aigc.stages")
     entries = ", ".join(f"train@{name}: {{cmd: touch {name}, outs: [{{path: {name}, md5: forged}}]}}" for name in ("gan", "cgan"))
     (tmp_path / "dvc.lock").write_text(f"schema: '2.0'\nstages: {{{entries}}}\n")
     for command in (("init", "-q"), ("add", "-A"), ("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "one method less")):

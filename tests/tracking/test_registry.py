@@ -7,8 +7,8 @@ import mlflow
 import pytest
 from mlflow.entities import LoggedModelOutput
 
-from aigc.core.errors import AigcError
-from aigc.tracking import registry, run, store, views
+from aigc.core.errors import AigcError, GateError
+from aigc.tracking import finished, registry, store, views
 from conftest import run_in
 from stores import CODE
 
@@ -20,10 +20,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def finished_run() -> str:
-    """A finished run whose model passed its audit: its id."""
+def finished_run(evaluated: str = WEIGHTS) -> str:
+    """A finished run with a passed audit of the weights `evaluated`: its id."""
     client, experiment = store.open_store()
-    run_id = str(client.create_run(experiment, tags={run.WEIGHTS: WEIGHTS, views.AUDIT: views.PASSED}).info.run_id)
+    tags = {finished.WEIGHTS: WEIGHTS, views.AUDIT: views.PASSED, views.EVALUATED: evaluated}
+    run_id = str(client.create_run(experiment, tags=tags).info.run_id)
     made = client.create_logged_model(experiment, source_run_id=run_id)
     client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
     client.finalize_logged_model(made.model_id, "READY")
@@ -33,21 +34,46 @@ def finished_run() -> str:
 
 def test_a_model_that_was_made_again_keeps_its_version_under_names_with_quotes_too() -> None:
     first = finished_run()
-    assert registry.promote(WEIGHTS, "a'b", "champion") == ("1", first)
+    assert registry.promote("gan", WEIGHTS, "a'b", "champion") == ("1", first)
     finished_run()
-    assert registry.promote(WEIGHTS, "a'b", "champion") == ("1", first)
+    assert registry.promote("gan", WEIGHTS, "a'b", "champion") == ("1", first)
+
+
+def test_an_audit_of_other_weights_does_not_count() -> None:
+    finished_run(evaluated="b" * 64)
+    with pytest.raises(
+        GateError,
+        match=r"^run \w+: no memorization audit of these weights is logged; `dvc repro evaluate@gan`",
+    ):
+        registry.promote("gan", WEIGHTS, "aigc", "champion")
+
+
+def test_weights_whose_run_did_not_finish_are_named_with_its_status() -> None:
+    client, experiment = store.open_store()
+    run_id = client.create_run(experiment, tags={finished.WEIGHTS: WEIGHTS}).info.run_id
+    client.set_terminated(run_id, "FAILED")
+    with pytest.raises(
+        AigcError,
+        match=f"no finished run of the weights of models/gan; run {run_id} has them, and is FAILED; "
+        "`aigc sync`",
+    ):
+        registry.promote("gan", WEIGHTS, "aigc", "champion")
 
 
 def test_what_mlflow_refuses_is_one_line() -> None:
     finished_run()
     with pytest.raises(AigcError, match=r"^models:/a/b@champion: refused by the MLflow store \([^\n]*\)$"):
-        registry.promote(WEIGHTS, "a/b", "champion")
+        registry.promote("gan", WEIGHTS, "a/b", "champion")
 
 
 def test_a_deleted_experiment_is_told_with_the_command_that_restores_it() -> None:
     client, experiment = store.open_store()
     client.delete_experiment(experiment)
-    with pytest.raises(AigcError, match=f"`MLFLOW_TRACKING_URI=sqlite:.*mlflow.db mlflow experiments restore -x {experiment}` brings it back"):
+    with pytest.raises(
+        AigcError,
+        match=f"`MLFLOW_TRACKING_URI=sqlite:.*mlflow.db mlflow experiments restore -x {experiment}` "
+        "brings it back",
+    ):
         store.open_store()
 
 
@@ -58,9 +84,12 @@ def test_a_model_is_promoted_and_one_that_failed_its_audit_is_not(finished: Path
     client = mlflow.MlflowClient(store["MLFLOW_TRACKING_URI"])
     experiment = client.get_experiment_by_name("aigc")
     assert experiment is not None
-    run, = client.search_runs([experiment.experiment_id], "tags.`aigc.method` = 'vae'")
+    (run,) = client.search_runs([experiment.experiment_id], "tags.`aigc.method` = 'vae'")
     client.set_tag(run.info.run_id, "aigc.memorization", "failed")
     refused = run_in(finished, "python", "-m", "aigc", "promote", "vae", check=False, **store)
     assert refused.returncode == 1
-    assert refused.stderr.strip().splitlines()[-1] == f"error: run {run.info.run_id}: its memorization audit is failed; not promoted"
+    assert (
+        refused.stderr.strip().splitlines()[-1]
+        == f"error: run {run.info.run_id}: its memorization audit is failed; not promoted"
+    )
     assert client.get_model_version_by_alias("aigc", "champion").run_id != run.info.run_id

@@ -22,14 +22,17 @@ from stores import CODE, runs_of
 PORT = 5931
 
 
-@pytest.mark.parametrize(("before", "after"), [
-    ("file:///old/place/mlruns/1/artifacts", "file:///new%20place/mlruns/1/artifacts"),
-    ("/old/place/mlruns/0", "/new place/mlruns/0"),
-    ("/old/mlruns/project/mlruns", "/new place/mlruns"),
-    ("s3://bucket/mlruns/1", "s3://bucket/mlruns/1"),
-    ("mlflow-artifacts:/1/mlruns", "mlflow-artifacts:/1/mlruns"),
-    ("/old/mlruns-of-others/1", "/old/mlruns-of-others/1"),
-])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("file:///old/place/mlruns/1/artifacts", "file:///new%20place/mlruns/1/artifacts"),
+        ("/old/place/mlruns/0", "/new place/mlruns/0"),
+        ("/old/mlruns/project/mlruns", "/new place/mlruns"),
+        ("s3://bucket/mlruns/1", "s3://bucket/mlruns/1"),
+        ("mlflow-artifacts:/1/mlruns", "mlflow-artifacts:/1/mlruns"),
+        ("/old/mlruns-of-others/1", "/old/mlruns-of-others/1"),
+    ],
+)
 def test_only_what_lay_under_a_local_mlruns_moves(before: str, after: str) -> None:
     assert relocation.relocated(before, Path("/new place")) == after
 
@@ -71,8 +74,13 @@ def server(moved: Path) -> Iterator[str]:
     assert "first place, and are here now" in done.stdout
     assert "names this folder already" in run_in(moved, "python", "-m", "aigc", "relocate", **CODE).stdout
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    ui = subprocess.Popen([sys.executable, "-m", "mlflow", "ui", "--port", str(PORT), "--workers", "1"], cwd=moved, env=environment,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    ui = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "ui", "--port", str(PORT), "--workers", "1"],
+        cwd=moved,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     address, deadline = f"http://127.0.0.1:{PORT}", time.monotonic() + 120
     while True:
         try:
@@ -87,17 +95,39 @@ def server(moved: Path) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_a_moved_store_shows_its_artifacts_in_the_ui_and_its_models_load(moved: Path, server: str, finished: Path) -> None:
+def test_a_moved_store_shows_its_artifacts_in_the_ui_and_its_models_load(
+    moved: Path, server: str, finished: Path
+) -> None:
     run = runs_of(moved)["gan"]
     model_id = run.outputs.model_outputs[0].model_id
-    grid = urllib.request.urlopen(f"{server}/get-artifact?path=evaluation/samples.png&run_uuid={run.info.run_id}").read()
+    grid = urllib.request.urlopen(
+        f"{server}/get-artifact?path=evaluation/samples.png&run_uuid={run.info.run_id}"
+    ).read()
     assert grid == (finished / "reports/plots/gan/samples.png").read_bytes()
-    listed = json.load(urllib.request.urlopen(f"{server}/ajax-api/2.0/mlflow/logged-models/{model_id}/artifacts/directories"))
+    listed = json.load(
+        urllib.request.urlopen(f"{server}/ajax-api/2.0/mlflow/logged-models/{model_id}/artifacts/directories")
+    )
     assert "MLmodel" in {Path(entry["path"]).name for entry in listed["files"]}
-    run_in(moved.parent, sys.executable, "-c", LOAD, moved, f"models:/{model_id}", f"runs:/{run.info.run_id}/model", "models:/digits/1")
+    run_in(
+        moved.parent,
+        sys.executable,
+        "-c",
+        LOAD,
+        moved,
+        f"models:/{model_id}",
+        f"runs:/{run.info.run_id}/model",
+        "models:/digits/1",
+    )
     old = str(moved.parent / "first place").encode(), b"first%20place"
-    assert not [path for path in (moved / "mlruns").rglob("MLmodel") if any(b"artifact_path: " in row and name in row
-                for row in path.read_bytes().splitlines() for name in old)]
+    assert not [
+        path
+        for path in (moved / "mlruns").rglob("MLmodel")
+        if any(
+            b"artifact_path: " in row and name in row
+            for row in path.read_bytes().splitlines()
+            for name in old
+        )
+    ]
 
 
 def test_a_changed_byte_of_a_logged_model_is_refused_when_mlflow_loads_it(moved: Path) -> None:

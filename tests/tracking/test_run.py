@@ -12,8 +12,7 @@ import mlflow
 import pytest
 
 from aigc.tracking import store, writer
-from aigc.tracking.run import training_run
-from aigc.training.observer import Training
+from aigc.tracking.run import StoreWriter, description
 from conftest import run_in
 from stores import runs_of
 
@@ -25,24 +24,44 @@ def test_there_is_one_finished_run_a_method_with_all_that_identifies_it(finished
     assert set(found) == {"vae", "gan"}
     for method, run in found.items():
         assert run.info.status == "FINISHED"
-        assert {"fid", "fid_low", "fid_high", "fid_floor", "is", "images_per_second", "training_seconds"} <= set(run.data.metrics)
+        assert {
+            "fid",
+            "fid_low",
+            "fid_high",
+            "fid_floor",
+            "is",
+            "images_per_second",
+            "training_seconds",
+        } <= set(run.data.metrics)
         assert run.data.params["train.seed"] == "0" and run.data.params["runtime.arithmetic"] == "portable"
-        assert {"mlflow.source.git.commit", "machine.cpu", "aigc.weights_sha256", "aigc.fingerprint"} <= set(run.data.tags)
+        assert {"mlflow.source.git.commit", "machine.cpu", "aigc.weights_sha256", "aigc.fingerprint"} <= set(
+            run.data.tags
+        )
         assert run.inputs.dataset_inputs[0].dataset.name == "data/processed/train"
         assert run.data.tags["aigc.method"] == method
-        assert any(name.startswith("system/") for name in run.data.metrics) or run.info.end_time - run.info.start_time < 10_000
+        assert (
+            any(name.startswith("system/") for name in run.data.metrics)
+            or run.info.end_time - run.info.start_time < 10_000
+        )
 
 
 def test_every_step_was_logged_once(finished: Path) -> None:
     client = mlflow.MlflowClient(f"sqlite:///{finished / 'mlflow.db'}")
     for run in runs_of(finished).values():
-        for key in ("images", *(name for name in run.data.metrics if name.startswith(("loss/", "learning_rate/")))):
+        for key in (
+            "images",
+            *(name for name in run.data.metrics if name.startswith(("loss/", "learning_rate/"))),
+        ):
             steps = [point.step for point in client.get_metric_history(run.info.run_id, key)]
             assert len(steps) == len(set(steps)) == 8, (key, steps)
 
 
 def test_samples_over_training_and_sources_are_artifacts_and_nothing_is_pickled(finished: Path) -> None:
-    artifacts = [path.relative_to(finished / "mlruns").as_posix() for path in (finished / "mlruns").rglob("*") if path.is_file()]
+    artifacts = [
+        path.relative_to(finished / "mlruns").as_posix()
+        for path in (finished / "mlruns").rglob("*")
+        if path.is_file()
+    ]
     assert not [path for path in artifacts if path.endswith(PICKLED)]
     for run in runs_of(finished).values():
         own = [path for path in artifacts if run.info.run_id in path]
@@ -52,9 +71,18 @@ def test_samples_over_training_and_sources_are_artifacts_and_nothing_is_pickled(
 
 
 def start_training(project: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": "src", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    return subprocess.Popen([sys.executable, "-m", "aigc.stages", "train", "gan"], cwd=project, env=environment,
-                            stderr=subprocess.PIPE, text=True)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": "src",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "aigc.stages", "train", "gan"],
+        cwd=project,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def wait_for_checkpoint(project: Path, stage: subprocess.Popen[str]) -> None:
@@ -91,20 +119,37 @@ def test_a_terminated_and_a_killed_training_go_on_as_one_run_to_the_same_bytes(p
     client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
     steps = [point.step for point in client.get_metric_history(run.info.run_id, "images")]
     assert steps == sorted(set(steps)) and len(steps) == 8
-    grids = [item.path for item in client.list_artifacts(run.info.run_id, "images") if item.path.endswith(".png")]
+    grids = [
+        item.path for item in client.list_artifacts(run.info.run_id, "images") if item.path.endswith(".png")
+    ]
     assert len(grids) == len({path.partition("timestamp")[0] for path in grids}) >= 3
 
 
-@pytest.mark.parametrize(("written_by", "goes_on"), [
-    ("{host}:{here}", True), ("1f2e3d:{here}", True), ("machine-0123:{here}", False), ("{host}:/another/place", False)])
+@pytest.mark.parametrize(
+    ("written_by", "goes_on"),
+    [
+        ("{host}:{here}", True),
+        ("1f2e3d:{here}", True),
+        ("machine-0123:{here}", False),
+        ("{host}:/another/place", False),
+    ],
+)
 def test_a_killed_run_is_gone_on_with_where_it_was_begun_and_nowhere_else(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written_by: str, goes_on: bool) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written_by: str, goes_on: bool
+) -> None:
     monkeypatch.chdir(tmp_path)
     client, experiment = store.open_store()
     name = written_by.format(host=writer.host(), here=tmp_path)
     tags = {writer.WRITER: name, "aigc.method": "gan", "aigc.fingerprint": "0123"}
     killed = client.create_run(experiment, tags=tags).info.run_id
     client.set_terminated(killed, "KILLED")
-    training = Training("gan", "0123", {}, {}, tmp_path, "d" * 64, steps=10, previews=1, is_repeat=False)
-    with training_run(training) as continued:
-        assert (continued.run_id == killed) == goes_on
+    content, files = description(tags, {}, tmp_path, "d" * 64, {})
+    content |= {
+        "tags": {**tags, writer.WRITER: writer.writer_tag()},
+        "is_repeat": False,
+        "started": 1,
+        "name": "gan",
+    }
+    continued = StoreWriter(client, experiment, {})
+    continued.begin(content, files)
+    assert (continued.run_id == killed) == goes_on

@@ -20,12 +20,20 @@ from conftest import ROOT, run_in
 
 @contextmanager
 def ui_of(folder: Path, port: int, end: signal.Signals = signal.SIGINT) -> Iterator[str]:
-    """`aigc ui` on the store of a folder, ended by a signal that leaves nothing behind: the address that it prints."""
+    """`aigc ui` on the store of a folder, ended by a signal that leaves nothing behind: the address that it
+    prints.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     # What a shell starts in the background ignores SIGINT, and so does all that it starts.
     heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    server = subprocess.Popen([sys.executable, "-m", "aigc", "ui", "--port", str(port)], cwd=folder, env=environment,
-                              stdout=subprocess.PIPE, text=True, preexec_fn=heed)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "aigc", "ui", "--port", str(port)],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed,
+    )
     assert server.stdout
     server.stdout.readline()
     try:
@@ -49,8 +57,17 @@ def test_a_port_that_another_server_has_is_refused(tmp_path: Path, monkeypatch: 
 def test_a_server_of_ones_own_is_only_pointed_at(tmp_path: Path) -> None:
     (tmp_path / "dvc.yaml").touch()
     with ui_of(tmp_path, 5918, signal.SIGTERM) as address:
-        pointed = run_in(tmp_path, "python", "-m", "aigc", "ui", "--port", 5918, PYTHONPATH=str(ROOT / "src"),
-                         MLFLOW_TRACKING_URI=address.partition("/#/")[0])
+        pointed = run_in(
+            tmp_path,
+            "python",
+            "-m",
+            "aigc",
+            "ui",
+            "--port",
+            5918,
+            PYTHONPATH=str(ROOT / "src"),
+            MLFLOW_TRACKING_URI=address.partition("/#/")[0],
+        )
         assert pointed.stdout.splitlines()[1].strip() == address
 
 

@@ -17,7 +17,8 @@ answer = model.predict(pd.DataFrame({"n": [2, 1], "label": [-1, -1], "seed": [0,
 assert list(answer.columns) == ["index", "label", "png"], answer.columns
 assert [Image.open(io.BytesIO(png)).size for png in answer["png"]] == [(28, 28)] * 3
 assert answer["png"][0] == answer["png"][2] != answer["png"][1]
-for count, seed, says in ((0, 0, "n must be between 1 and"), (1, -1, "seed must be a whole number from 0 to")):
+cases = ((0, 0, "n must be between 1 and"), (1, -1, "seed must be a whole number from 0 to"))
+for count, seed, says in cases:
     try:
         model.predict(pd.DataFrame({"n": [count], "label": [-1], "seed": [seed]}))
     except mlflow.exceptions.MlflowException as error:
@@ -27,6 +28,15 @@ for count, seed, says in ((0, 0, "n must be between 1 and"), (1, -1, "seed must 
 """
 
 
-def test_the_model_loads_and_predicts_in_a_process_that_has_only_mlflow(finished: Path, tmp_path: Path) -> None:
+def test_the_model_loads_and_predicts_in_a_process_that_has_only_mlflow(
+    finished: Path, tmp_path: Path
+) -> None:
     outputs = runs_of(finished)["gan"].outputs.model_outputs
-    run_in(tmp_path, sys.executable, "-c", PREDICT, f"sqlite:///{finished / 'mlflow.db'}", f"models:/{outputs[0].model_id}")
+    run_in(
+        tmp_path,
+        sys.executable,
+        "-c",
+        PREDICT,
+        f"sqlite:///{finished / 'mlflow.db'}",
+        f"models:/{outputs[0].model_id}",
+    )

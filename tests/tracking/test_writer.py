@@ -9,7 +9,8 @@ from aigc.tracking import store, writer
 
 
 def test_a_run_that_a_kill_left_running_becomes_killed_and_one_whose_writer_lives_does_not(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     client, experiment = store.open_store()
@@ -18,13 +19,27 @@ def test_a_run_that_a_kill_left_running_becomes_killed_and_one_whose_writer_live
     for name in ("dead", "namesake", "container"):
         locks[name].parent.mkdir(parents=True)
         locks[name].touch()
-    others = {"foreign": "elsewhere:/another/place", "namesake": f"machine-0123:{tmp_path}", "container": f"1f2e3d:{tmp_path}"}
+    others = {
+        "foreign": "elsewhere:/another/place",
+        "namesake": f"machine-0123:{tmp_path}",
+        "container": f"1f2e3d:{tmp_path}",
+    }
     writers = {name: others.get(name, writer.writer_tag()) for name in names}
-    made = {name: client.create_run(experiment, tags={writer.WRITER: writers[name], "aigc.method": name, "aigc.fingerprint": "0123"}).info.run_id
-            for name in names}
+    made = {
+        name: client.create_run(
+            experiment, tags={writer.WRITER: writers[name], "aigc.method": name, "aigc.fingerprint": "0123"}
+        ).info.run_id
+        for name in names
+    }
     with process.only_writer(locks["alive"]):
         closed = {run.info.run_id for run in writer.close_abandoned(client, experiment)}
         assert closed == {made["dead"], made["gone"], made["container"]}
         assert {name: client.get_run(made[name]).info.status for name in made} == {
-            "dead": "KILLED", "gone": "KILLED", "container": "KILLED", "alive": "RUNNING", "foreign": "RUNNING", "namesake": "RUNNING"}
+            "dead": "KILLED",
+            "gone": "KILLED",
+            "container": "KILLED",
+            "alive": "RUNNING",
+            "foreign": "RUNNING",
+            "namesake": "RUNNING",
+        }
         assert writer.close_abandoned(client, experiment) == []

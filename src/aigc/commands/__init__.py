@@ -1,1 +1,1 @@
-"""The user's commands, one file each of the command's name: `add_parser` declares its options, `run` calls the rooms."""
+"""The user's commands, a file each: `add_parser` declares the options, `run` calls the rooms."""

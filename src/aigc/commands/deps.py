@@ -1,13 +1,14 @@
-"""`aigc deps`: keep dvc.yaml true. Writes which code each stage depends on, and the plots and artifacts of each method."""
+"""`aigc deps`: writes into dvc.yaml the code deps of each stage and the plots of each method."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 CODE = "      # Code, from the imports (`aigc deps` writes it):\n"
-TAIL = "# What DVC does not expand over a matrix (`aigc deps` writes it from here on).\n"
+TAIL = "# DVC does not expand these over a matrix (`aigc deps` writes everything below this line).\n"
 PER_METHOD = ("train", "generate", "evaluate")
 ALL_METHODS = ("check", "report")  # stages that read the page of every method
 
@@ -15,23 +16,28 @@ ALL_METHODS = ("check", "report")  # stages that read the page of every method
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     deps = commands.add_parser(
         "deps", help="write into dvc.yaml which code each stage depends on, and the plots of each method",
-        description="Read the imports of each stage and write them into dvc.yaml as its deps; write the plots and artifacts "
-                    "of each method under `methods:`. With files, print which stages run again when they change.")
-    deps.add_argument("files", nargs="*", type=Path, metavar="FILE", help="print the stages that depend on these files")
-    deps.add_argument("--check", action="store_true", help="write nothing; exit 1 where dvc.yaml is not up to date")
+        description="Read the imports of each stage and write them into dvc.yaml as its deps; write the "
+                    "plots and artifacts of each method under `methods:`. With files, print which stages "
+                    "run again when they change.")
+    deps.add_argument("files", nargs="*", type=Path, metavar="FILE",
+                      help="print the stages that depend on these files")
+    deps.add_argument("--check", action="store_true", help="write nothing; exit 1 where dvc.yaml is not up "
+                                                           "to date")
     deps.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from aigc.core import files
-    from aigc.core.errors import GateError
+    from aigc.core.errors import ConfigError, GateError
     from aigc.workspace.paths import PIPELINE
 
     if arguments.files:
         for file in arguments.files:
+            if not file.exists():
+                raise ConfigError(f"{file}: no such file")
             print(f"{file}: {', '.join(stages_that_depend_on(file)) or 'no stage'}")
         return 0
-    before = PIPELINE.read_text()
+    before = PIPELINE.read_text(encoding="utf-8")
     after = "".join(_with_code(before.partition(TAIL)[0])) + TAIL + _plots_and_artifacts()
     if arguments.check and after != before:
         raise GateError(f"{PIPELINE}: its code deps or plots are not up to date; run `aigc deps`")
@@ -42,12 +48,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def stages_that_depend_on(file: Path) -> list[str]:
-    """The stages of dvc.yaml that have `file` among their code deps; one method's page counts for its own stages."""
+    """The stages of dvc.yaml that depend on `file`; for a method's page, that method's stages."""
     from aigc.workspace.paths import PIPELINE
 
-    path, found = str(file), []
+    path, found = os.path.relpath(file.resolve(), Path.cwd()), []
     page = re.fullmatch(r"src/aigc/methods/(\w+)\.py", path)
-    for name, block in re.findall(r"^  (\w+):\n((?:    .*\n|\n)+)", PIPELINE.read_text(), re.MULTILINE):
+    pipeline = PIPELINE.read_text(encoding="utf-8")
+    for name, block in re.findall(r"^  (\w+):\n((?:    .*\n|\n)+)", pipeline, re.MULTILINE):
         if f"      - {path}\n" in block:
             found.append(name)
         elif page and "      - src/aigc/methods/${item.method}.py\n" in block:
@@ -106,12 +113,15 @@ def _plots_and_artifacts() -> str:
                                                    if methods.method_class(name).conditional}
     for title, folder in confusions.items():
         lines += [f"  - confusion of {title}:\n", "      x: actual\n",
-                  f"      y: {{reports/plots/{folder}/confusion.csv: predicted}}\n", "      template: confusion\n"]
-    lines += [f"  - reports/plots/{name}/{picture}.png\n" for name in names for picture in ("samples", "latents")]
+                  f"      y: {{reports/plots/{folder}/confusion.csv: predicted}}\n",
+                  "      template: confusion\n"]
+    lines += [f"  - reports/plots/{name}/{picture}.png\n"
+              for name in names for picture in ("samples", "latents")]
     lines.append("\nartifacts:\n")
-    described = {"evaluator": "The classifier through which FID and IS look."}
+    described = {"evaluator": "The classifier whose features and classes FID and IS use."}
     for name, text in (described | {name: methods.summary(name) for name in names}).items():
-        lines += [f"  {name}:\n", f"    path: models/{name}\n", "    type: model\n", f"    desc: {_quoted(text)}\n"]
+        lines += [f"  {name}:\n", f"    path: models/{name}\n", "    type: model\n",
+                  f"    desc: {_quoted(text)}\n"]
     return "".join(lines)
 
 

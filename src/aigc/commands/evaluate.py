@@ -6,29 +6,36 @@ from pathlib import Path
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     evaluate = commands.add_parser(
-        "evaluate", help="judge any pictures against real ones: FID, KID, IS, precision, recall, density, coverage",
-        description="Judge pictures that any model made. PATH is a folder of pictures or an array of uint8 (N, C, H, W), "
-                    "(N, H, W, C) or (N, H, W) in a .npy or .npz. Prints each metric with its 95%% interval and its floor: "
-                    "other real pictures against the same real ones, at the same n. In a folder with params.yaml, its "
-                    "sections `runtime` and `evaluate` hold.")
+        "evaluate", help="judge any pictures against real ones: FID, KID, IS, precision, recall, density, "
+                         "coverage",
+        description="Judge pictures that any model made. PATH is a folder of pictures or an array of uint8 "
+                    "(N, C, H, W), (N, H, W, C) or (N, H, W) in a .npy or .npz. Prints each metric with "
+                    "its 95% interval and its floor: other real pictures against the same real ones, at "
+                    "the same n. In a project, the sections `runtime` and `evaluate` of its params.yaml "
+                    "hold.")
     evaluate.add_argument("--real", type=Path, required=True, metavar="PATH", help="real pictures")
-    evaluate.add_argument("--fake", type=Path, required=True, metavar="PATH", help="generated pictures, of the same size")
+    evaluate.add_argument("--fake", type=Path, required=True, metavar="PATH",
+                          help="generated pictures, of the same size")
     evaluate.add_argument("--extractor", choices=["classifier", "inception"],
-                          help="classifier: this project's models/evaluator | inception: InceptionV3 of the published protocol")
+                          help="classifier: this project's models/evaluator | inception: InceptionV3 of "
+                               "the published protocol")
     evaluate.add_argument("--weights", type=Path, metavar="FILE",
                           help="InceptionV3's weights (default: torch's cache, else a download)")
     evaluate.add_argument("--n", type=int, metavar="N",
-                          help="sample size, 40 or more (default: half of the real pictures, the rest is the floor, or all "
-                               "fake ones if these are fewer)")
-    evaluate.add_argument("--json", action="store_true", help="print JSON: metrics and the protocol that repeats them")
+                          help="sample size, 40 or more (default: half of the real pictures, the rest is "
+                               "the floor, or all fake ones if these are fewer)")
+    evaluate.add_argument("--json", action="store_true",
+                          help="print JSON: metrics and the protocol that repeats them")
     evaluate.set_defaults(run=run, needs_project=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from aigc.core import config, paths, runtime
+    from aigc.core import config, runtime
+    from aigc.workspace import root
 
-    content = config.read() if paths.PARAMS.exists() else {}
-    switches = config.section("runtime", runtime.RuntimeConfig, content) if content else runtime.RuntimeConfig()
+    content = config.read() if root.is_project(Path.cwd()) else {}
+    switches = (config.section("runtime", runtime.RuntimeConfig, content) if content
+                else runtime.RuntimeConfig())
     runtime.cap_environment(switches.arithmetic, switches.threads)
     from aigc.evaluation import any_pictures
     from aigc.evaluation.config import EvaluateConfig
@@ -39,5 +46,6 @@ def run(arguments: argparse.Namespace) -> int:
                "inception_weights": str(arguments.weights) if arguments.weights else None}
     settings = settings.model_copy(update={key: value for key, value in changes.items() if value is not None})
     return any_pictures.run(arguments.real, arguments.fake, settings,
-                            runtime.start_torch(switches.arithmetic, switches.threads), arguments.n, arguments.json,
+                            runtime.start_torch(switches.arithmetic, switches.threads), arguments.n,
+                            arguments.json,
                             is_contact_sheet)

@@ -4,22 +4,26 @@ import argparse
 from pathlib import Path
 
 from aigc.commands import options
+from aigc.workspace.root import PathOrName
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     generate = commands.add_parser(
         "generate", help="pictures of a trained model, as PNG files that name the model they come from",
-        description="Write N pictures of a trained model, and a contact sheet of the first 256, as PNG files whose text "
-                    "chunks name model, method, seed, index, label and training data, and IPTC's digital source type for "
-                    "AI-generated media. Picture i is the same bytes however many are asked for. A file that is another "
-                    "picture is never written over.")
-    generate.add_argument("method", nargs="?", metavar="METHOD", help="a method that was trained; may be left out with --model")
+        description="Write N pictures of a trained model, and a contact sheet of the first 256, as PNG "
+                    "files whose text chunks name model, method, seed, index, label and training data, and "
+                    "IPTC's digital source type for AI-generated media. Picture i is the same bytes "
+                    "however many are asked for. A file that is another picture is never written over.")
+    generate.add_argument("method", nargs="?", metavar="METHOD",
+                          help="a method that was trained; may be left out with --model")
     generate.add_argument("--n", type=int, default=64, help="how many pictures, 1 or more (default 64)")
     generate.add_argument("--seed", type=int, default=0, help="0 to 2^32 - 1 (default 0)")
-    generate.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to; made when missing")
+    generate.add_argument("--out", type=Path, required=True, metavar="DIR",
+                          help="folder to write to; made when missing")
     generate.add_argument("--class", dest="class_name", metavar="C",
                           help="of one class, by name or index (default: every class in turn)")
-    generate.add_argument("--model", metavar="MODEL", help=f"{options.MODEL_HELP} (default: models/METHOD)")
+    generate.add_argument("--model", type=PathOrName, metavar="MODEL",
+                          help=f"{options.MODEL_HELP} (default: models/METHOD)")
     generate.set_defaults(run=run)
 
 
@@ -30,5 +34,5 @@ def run(arguments: argparse.Namespace) -> int:
     runtime.cap_environment(switches.arithmetic, switches.threads)
     from aigc.provenance import drawing
 
-    return drawing.write_pictures(arguments.method, arguments.model, arguments.n, arguments.seed, arguments.out,
-                                  arguments.class_name, switches)
+    return drawing.write_pictures(arguments.method, arguments.model, arguments.n, arguments.seed,
+                                  arguments.out, arguments.class_name, switches)

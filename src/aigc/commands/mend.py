@@ -1,6 +1,7 @@
-"""What a kill or a power cut leaves behind, cleared: DVC's locks and dvc.lock, half-written files, runs that never ended.
+"""`aigc mend`: clears what a kill or a power cut leaves: DVC's locks, half-written files, open runs.
 
-DVC writes neither dvc.lock nor .dvc/tmp/rwlock atomically, and takes a lock of a dead process for held when its pid is in use again.
+DVC writes neither dvc.lock nor .dvc/tmp/rwlock atomically. It takes the lock of a dead process for held when
+another process has that pid now.
 """
 
 import argparse
@@ -20,20 +21,22 @@ from aigc.workspace.paths import LOCK
 
 RWLOCK = Path(".dvc/tmp/rwlock")
 OURS_HALF_WRITTEN = re.compile(r"\..+\.(\d+)\.tmp")
-SWEPT = (paths.RAW, paths.PROCESSED, paths.generated("x").parent, Path("models"), Path("reports"), paths.CHECKPOINTS, paths.DOWNLOADS, Path())
+SWEPT = (paths.RAW, paths.PROCESSED, paths.generated("x").parent, Path("models"), Path("reports"),
+         paths.CHECKPOINTS, paths.DOWNLOADS, Path())
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     mend = commands.add_parser(
         "mend", help="clear what a kill or a power cut left of DVC's own files",
-        description="Drop locks in .dvc/tmp/rwlock whose process is gone (or the file, if it was cut), restore a dvc.lock "
-                    "that was cut while it was written, remove half-written temporary files, and mark runs as KILLED whose "
-                    "process is gone. Touches nothing while a dvc is at work here. `make repro` does it first.")
+        description="Drop locks in .dvc/tmp/rwlock whose process is gone (or the file, if it was cut), "
+                    "restore a dvc.lock that was cut while it was written, remove half-written temporary "
+                    "files, and mark runs as KILLED whose process is gone. Touches nothing while a dvc is "
+                    "at work here. `make repro` does it first.")
     mend.set_defaults(run=run)
 
 
 def run(_: argparse.Namespace) -> int:
-    """Mend what is broken and say what was; 0 also when nothing was. Raises AigcError while a dvc is at work here."""
+    """Mend what is broken and print what was. Raises AigcError while a dvc runs here."""
     if not Path(".dvc").is_dir():
         raise AigcError(f"{Path.cwd()}: no .dvc folder; run in the project's root")
     with _alone():
@@ -55,7 +58,8 @@ def _alone() -> Iterator[None]:
         with Lock(str(RWLOCK.with_name("lock"))):
             yield
     except LockError:
-        raise AigcError("another dvc is at work here (it holds .dvc/tmp/lock); wait for it or stop it, then mend") from None
+        raise AigcError("another dvc is at work here (it holds .dvc/tmp/lock); "
+                        "wait for it or stop it, then mend") from None
 
 
 def _read_rwlock() -> dict[str, Any] | None:
@@ -64,7 +68,7 @@ def _read_rwlock() -> dict[str, Any] | None:
     from voluptuous import Invalid
 
     try:
-        content: dict[str, Any] = SCHEMA(json.loads(RWLOCK.read_text()))
+        content: dict[str, Any] = SCHEMA(json.loads(RWLOCK.read_bytes()))
         return content
     except FileNotFoundError:
         return {}
@@ -79,15 +83,17 @@ def _entries(rwlock: dict[str, Any]) -> list[tuple[int, str]]:
 
 
 def _is_dvc(pid: int) -> bool:
-    """Whether `pid` is alive and is a dvc in, below or above this folder; a pid that another program got since is not."""
+    """Whether `pid` is a running dvc in, below or above this folder, not another program with that pid."""
     import psutil
 
     try:
         process = psutil.Process(pid)
         command = process.cmdline()
         root, theirs = Path.cwd().resolve(), Path(process.cwd())
-        here = theirs.is_relative_to(root) or root.is_relative_to(theirs)
-        return here and process.status() != psutil.STATUS_ZOMBIE and any("dvc" in Path(part).name for part in command[:3])
+        if not theirs.is_relative_to(root) and not root.is_relative_to(theirs):
+            return False
+        is_dvc = any("dvc" in Path(part).name for part in command[:3])
+        return is_dvc and process.status() != psutil.STATUS_ZOMBIE
     except psutil.AccessDenied:
         return True
     except psutil.Error:
@@ -101,21 +107,25 @@ def _mend_rwlock() -> list[str]:
     RWLOCK.unlink()
     if content is None:
         return [f"{RWLOCK}: was cut; removed"]
-    return [f"{RWLOCK}: held by process {', '.join(str(pid) for pid, _ in _entries(content))}, which is gone; removed"]
+    holders = ", ".join(str(pid) for pid, _ in _entries(content))
+    return [f"{RWLOCK}: held by process {holders}, which is gone; removed"]
 
 
 def _mend_lock() -> list[str]:
-    """Restore a dvc.lock that DVC cannot read from git; what was made since comes back from DVC's run cache."""
+    """Restore from git a dvc.lock that DVC cannot read. DVC's run cache has what was made since."""
     if not LOCK.exists() or lockfile.is_whole(LOCK):
         return []
     if b"\n<<<<<<< " in b"\n" + LOCK.read_bytes():
-        raise AigcError(f"{LOCK}: holds a merge that is not resolved; `git checkout --ours {LOCK}` (or --theirs), then `dvc repro`")
+        raise AigcError(f"{LOCK}: holds a merge that is not resolved; `git checkout --ours {LOCK}` "
+                        "(or --theirs), then `dvc repro`")
     committed = git.committed(LOCK)
     if committed is None:
         LOCK.unlink()
-        return [f"{LOCK}: was cut, and git has none; removed, `dvc repro` takes what was made from its run cache"]
+        return [f"{LOCK}: was cut, and git has none; removed, "
+                "`dvc repro` takes what was made from its run cache"]
     files.write_bytes(LOCK, committed)
-    return [f"{LOCK}: was cut; restored from git, `dvc repro` takes what was made since from its run cache"]
+    return [f"{LOCK}: was cut; restored from git, "
+            "`dvc repro` takes what was made since from its run cache"]
 
 
 def _sweep() -> list[str]:
@@ -142,10 +152,11 @@ def _is_stage(pid: int) -> bool:
 
 
 def _close_runs() -> list[str]:
-    """Mark as KILLED the RUNNING runs of the local store whose writer is gone; a server's are closed by the next training."""
+    """Mark as KILLED the RUNNING runs of the local store whose writer is gone."""
     if os.environ.get("MLFLOW_TRACKING_URI") or not Path("mlflow.db").exists():
         return []
     from aigc.tracking import store, writer
 
     client, experiment = store.open_store()
-    return [f"run {run.info.run_id}: its process is gone; marked as KILLED" for run in writer.close_abandoned(client, experiment)]
+    return [f"run {run.info.run_id}: its process is gone; marked as KILLED"
+            for run in writer.close_abandoned(client, experiment)]

@@ -12,9 +12,10 @@ def add_comparison(command: argparse.ArgumentParser) -> "argparse._MutuallyExclu
     """How to judge, where to work, how to print. Returns the group of options on how to judge."""
     how = command.add_mutually_exclusive_group()
     how.add_argument("--tolerance", type=_share, nargs="?", const=STATED, metavar="SHARE",
-                     help="differing bytes pass when every metric is within SHARE of what it was, such as 0.1; without "
-                          "SHARE, within the tolerances of src/aigc/metrics/table.py")
-    command.add_argument("--keep", type=Path, metavar="DIR", help="work in DIR (must not exist) and leave it there")
+                     help="differing bytes pass when every metric is within SHARE of what it was, such as "
+                          "0.1; without SHARE, within the tolerances of src/aigc/metrics/table.py")
+    command.add_argument("--keep", type=Path, metavar="DIR",
+                         help="work in DIR (must not exist) and leave it there")
     command.add_argument("--json", action="store_true", help="print the verdict as JSON")
     return how
 

@@ -13,10 +13,11 @@ BOUNDS = {"ge": "≥ {}", "gt": "> {}", "le": "≤ {}", "lt": "< {}", "multiple_
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     params = commands.add_parser(
         "params", help="print every key of params.yaml: value, default, range, meaning",
-        description="Print every key of params.yaml, or of one section or method with all that it shares with others: its "
-                    "value, the default (what git has committed), its range, unit and meaning. A key that was changed "
-                    "since the commit is marked with *.")
-    params.add_argument("section", nargs="?", metavar="METHOD", help="only the keys of this method or section")
+        description="Print every key of params.yaml, or of one section or method with all that it shares "
+                    "with others: its value, the default (what git has committed), its range, unit and "
+                    "meaning. A key that was changed since the commit is marked with *.")
+    params.add_argument("section", nargs="?", metavar="METHOD",
+                        help="only the keys of this method or section")
     params.set_defaults(run=run)
 
 
@@ -37,22 +38,25 @@ class Key:
 
 def run(arguments: argparse.Namespace) -> int:
     rows = [("key", "value", "default", "range", "meaning")]
-    rows += [(key.name, f"{_yaml(key.value)}{' *' if key.is_changed else ''}",
-              "" if key.default is None else _yaml(key.default), key.range, key.meaning) for key in keys(arguments.section)]
+    for key in keys(arguments.section):
+        default = "" if key.default is None else _yaml(key.default)
+        mark = " *" if key.is_changed else ""
+        rows.append((key.name, f"{_yaml(key.value)}{mark}", default, key.range, key.meaning))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for *columns, meaning in rows:
-        print("  ".join([*(f"{text:<{width}}" for text, width in zip(columns, widths, strict=False)), meaning]).rstrip())
+        padded = (f"{text:<{width}}" for text, width in zip(columns, widths, strict=False))
+        print("  ".join([*padded, meaning]).rstrip())
     return 0
 
 
 def keys(wanted: str | None) -> Iterator[Key]:
-    """The keys of the wanted section, or of all. Raises ConfigError where there is no such section, or a value is bad."""
+    """The keys of the wanted section, or of all. Raises ConfigError for an unknown section or a bad value."""
     from ruamel.yaml import YAML
 
     from aigc import methods
     from aigc.core import config, paths
     from aigc.core.errors import ConfigError
-    from aigc.stages.check import SECTIONS, check
+    from aigc.params import SECTIONS, check
     from aigc.workspace import git
 
     content = config.read()
@@ -77,34 +81,46 @@ def _of_section(prefix: str, kind: Any, values: Any, before: Any, commented: Any
         if isinstance(values[key], dict):
             yield from _of_section(name, field.annotation, values[key], default or {}, commented[key])
         else:
-            yield Key(name, values[key], default, _range(field.annotation, field.metadata), _comment(commented, key))
+            yield Key(name, values[key], default, _range(field.annotation, field.metadata),
+                      _comment(commented, key))
 
 
-def _range(annotation: Any, metadata: list[Any]) -> str:
-    """What a value may be, as text: bounds, or the words to choose from."""
-    origin, parts = get_origin(annotation), get_args(annotation)
-    if origin is Literal:
-        return " | ".join(map(str, parts))
+def _range(annotation: Any, metadata: Any = ()) -> str:
+    """What a value may be, as text: bounds, the words to choose from, or what the items of a list may be."""
+    origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _range(parts[0], [*getattr(parts[1], "metadata", []), *metadata])
+        return _range(inner[0], [part for field in inner[1:] for part in getattr(field, "metadata", [field])])
+    if origin is Literal:
+        return " | ".join(map(str, inner))
     if origin in (Union, UnionType):
-        return " | ".join(_range(part, []) for part in parts)
+        return " | ".join(map(_range, inner))
     if origin is list:
-        return f"list of {_range(parts[0], [])}"
+        return f"list of {_range(inner[0])}"
     bounds = [text.format(getattr(part, name)) for part in metadata for name, text in BOUNDS.items()
               if hasattr(part, name) and getattr(part, name) < ENDLESS]
-    kind = annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
-    return ", ".join([kind, *bounds])
+    return ", ".join([annotation.__name__, *bounds])
 
 
 def _comment(commented: Any, key: str) -> str:
-    """The comment behind `key`, where it is stated: in the section itself, or in a block that it merges."""
+    """The comment behind `key`, else above it: in the section itself, or in a block that it merges."""
     for place in (commented, *getattr(commented, "merge", [])):
-        token = place.ca.items.get(key, [None] * 3)[2]
-        if token is not None and (text := token.value.partition("\n")[0].lstrip("# ").strip()):
-            return str(text)
+        names = list(place)
+        behind = _lines(place, key)[:1]
+        above = _lines(place, names[names.index(key) - 1])[1:] if key in names[1:] else []
+        if text := " ".join(filter(None, behind)) or " ".join(filter(None, above)):
+            return text
     return ""
 
 
+def _lines(place: Any, key: str) -> list[str]:
+    """The lines of comment between `key` and the next key, which ruamel.yaml keeps with `key`."""
+    token = place.ca.items.get(key, [None] * 3)[2]
+    return [line.strip().lstrip("# ") for line in token.value.split("\n")] if token else []
+
+
 def _yaml(value: Any) -> str:
-    return {True: "true", False: "false", "": '""'}.get(value, str(value)) if isinstance(value, bool | str) else str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_yaml, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) or '""'

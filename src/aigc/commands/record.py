@@ -6,8 +6,9 @@ import argparse
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     record = commands.add_parser(
         "record", help="note on which machine dvc.lock was made",
-        description="Write lock_origin.json: which machine made the dvc.lock that lies here. `make repro` does it; "
-                    "`aigc verify` reads it. Nothing is written when dvc.lock is still the one on record.")
+        description="Write lock_origin.json: which machine made the dvc.lock that lies here. `make repro` "
+                    "does it; `aigc verify` reads it. Nothing is written when dvc.lock is still the one on "
+                    "record.")
     record.set_defaults(run=run)
 
 

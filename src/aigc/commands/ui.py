@@ -5,9 +5,12 @@ import signal
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    ui = commands.add_parser("ui", help="start MLflow's UI on this project's store",
-                             description="Start MLflow's UI on this project's store and print the address of a view that "
-                                         "shows method, fid, is and the main params. Ctrl-C ends it.")
+    ui = commands.add_parser(
+        "ui",
+        help="start MLflow's UI on this project's store",
+        description="Start MLflow's UI on this project's store and print the address of a view that "
+        "shows method, fid, is and the main params. Ctrl-C ends it.",
+    )
     ui.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1 (default 5000)")
     ui.set_defaults(run=run)
 

@@ -4,16 +4,18 @@ import argparse
 from pathlib import Path
 
 from aigc.commands import options
+from aigc.workspace.root import PathOrName
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     whence = commands.add_parser(
         "whence", help="whether a picture is what it says it is, by generating it again",
-        description="Read what each picture says of itself, find its model (models/, then MLflow, by its hashes), generate "
-                    "the picture again, and say: identical, differs, no such model, metadata stripped, or forged. Exit 0 "
-                    "only when all are identical.")
+        description="Read what each picture says of itself, find its model (models/, then MLflow, by its "
+                    "hashes), generate the picture again, and say: identical, differs, no such model, "
+                    "metadata stripped, or forged. Exit 0 only when all are identical.")
     whence.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="PNG files of `aigc generate`")
-    whence.add_argument("--model", metavar="MODEL", help=f"compare the pictures with this model: {options.MODEL_HELP}")
+    whence.add_argument("--model", type=PathOrName, metavar="MODEL",
+                        help=f"compare the pictures with this model: {options.MODEL_HELP}")
     whence.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     whence.set_defaults(run=run, needs_project=False)
 

@@ -1,6 +1,6 @@
-"""Which source files a stage runs, read from its imports: what dvc.yaml lists and what a training's fingerprint hashes.
+"""Which source files a stage runs: what dvc.yaml lists and what a training's fingerprint hashes.
 
-Static: the files are parsed, never imported, so that the answer does not depend on who else is loaded in the process.
+Read from the imports. The files are parsed, never imported: what is loaded already does not matter.
 """
 
 import ast
@@ -14,7 +14,7 @@ from typing import Any
 from aigc.core import files, paths
 
 SOURCE = Path(__file__).resolve().parent.parent.parent  # the folder that holds the package
-# Modules that cannot change an out: who watches a stage, how an error is shown, which process may run.
+# Modules that cannot change an out: observers of a stage, errors, processes and locks.
 NEUTRAL = ("aigc.core.code", "aigc.core.errors", "aigc.core.process", "aigc.core.version", "aigc.tracking",
            "aigc.training.observer")
 
@@ -26,7 +26,7 @@ def of_stage(stage: str, method: str | None = None) -> dict[str, Path]:
 
 
 def closure(*modules: str) -> dict[str, Path]:
-    """{module: file} of `modules` and of every module of ours that they import, directly or not, except NEUTRAL ones."""
+    """{module: file} of `modules` and of all modules of ours that they import, except NEUTRAL ones."""
     found: dict[str, Path] = {}
     waiting = list(modules)
     while waiting:
@@ -72,7 +72,7 @@ def _is_only_a_docstring(path: Path) -> bool:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    """Names that may be modules of ours, in the imports of one file; those for type checkers alone are left out."""
+    """The names in the imports of one file, without those under TYPE_CHECKING."""
     waiting: list[ast.AST] = [_tree(path)]
     while waiting:
         node = waiting.pop()

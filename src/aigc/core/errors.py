@@ -1,17 +1,17 @@
-"""The errors that a user is meant to read: one line that names the culprit and the remedy.
+"""The errors for users: one line that names the cause and the remedy.
 
 Whoever knows the cause raises one of these; `aigc.core.process` prints it and turns it into an exit code.
 """
 
 
 class AigcError(Exception):
-    """Something that the user can mend. Its text is a single line: what is wrong, where, what to do."""
+    """An error that the user can fix. Its text is a single line: what is wrong, where, what to do."""
 
     exit_code = 1
 
 
 class ConfigError(AigcError):
-    """params.yaml (or the command line) says something that cannot be meant."""
+    """params.yaml (or the command line) is not valid."""
 
 
 class DataError(AigcError):
@@ -19,11 +19,11 @@ class DataError(AigcError):
 
 
 class GateError(AigcError):
-    """A check did its work: the thing that it judged must not go on."""
+    """A check failed: what it checked must not be used."""
 
 
 class DivergedError(AigcError):
-    """A training run left the finite numbers."""
+    """A training has a loss or a weight that is not finite."""
 
 
 class StorageError(AigcError):
@@ -31,7 +31,7 @@ class StorageError(AigcError):
 
 
 class Interrupted(AigcError):
-    """The process was asked to stop and did so at a safe point."""
+    """The process was asked to stop, and stopped at a safe point."""
 
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""What every process of ours does first and last: errors as one line, exit codes, death with its parent, locks.
+"""What every process of ours needs: streams, signals, errors as one line, exit codes, locks, children.
 
 Not for: anything numeric; standard library alone.
 """
@@ -7,44 +7,114 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import signal
+import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from aigc.core.errors import AigcError, StorageError
 
 PR_SET_PDEATHSIG = 1
 USAGE_EXIT_CODE = 2
+NO_HOME = "/nonexistent"  # as Debian's passwd has it for users without one
+GRACE_SECONDS = 3.0  # in which a child may end by itself, and in which a repeated signal counts once
+# Lines of another program's stderr.
+ADVICE = ("hint:", "Having any troubles?", "warning:", "WARNING:")
+QUOTED = re.compile(r"\d+\s")
+TRACEBACK = "Traceback (most recent call last):"
+LONGEST_REASON = 600  # characters
+REASON = ("ERROR:", "Error:", "error:", "fatal:")
 
 
-def guarded(work: Callable[[], int | None], debug: bool = False) -> int:
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP, which end a command as Ctrl-C does: `with` and `finally` clean up."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__()
+        self.signal_number = signal_number
+
+
+def start() -> None:
+    """Call first in a process: gives it three standard streams that take any text, a home and a user name.
+
+    Text that the locale cannot encode is printed as an escape. A closed stream becomes /dev/null, since the
+    next file that is opened would take its number. Some libraries raise at import where neither the
+    environment nor passwd names a home.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 (for good)
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if os.path.expanduser("~") == "~":  # noqa: PTH111 (pathlib raises)
+        os.environ["HOME"] = NO_HOME
+    # As getpass.getuser looks for it.
+    named = any(os.environ.get(name) for name in ("LOGNAME", "USER", "LNAME", "USERNAME"))
+    if not named and not _has_passwd_entry():
+        os.environ["LOGNAME"] = f"uid{os.getuid()}"
+
+
+def _has_passwd_entry() -> bool:
+    import pwd
+
+    try:
+        return bool(pwd.getpwuid(os.getuid()))
+    except KeyError:
+        return False
+
+
+def guarded(work: Callable[[], int | None], debug: Callable[[], bool] = lambda: False) -> int:
     """Run `work`; print an expected error as one line on stderr and return the exit code.
 
-    With `debug` (or AIGC_DEBUG=1 in the environment) the traceback comes too.
+    Where `debug` says so afterwards (or with AIGC_DEBUG=1 in the environment) the traceback is printed too.
     """
     try:
-        return work() or 0
+        try:
+            return work() or 0
+        finally:
+            sys.stdout.flush()
     except AigcError as error:
-        return _say(error, str(error), error.exit_code, debug)
+        return _report(error, str(error), error.exit_code, debug())
     except KeyboardInterrupt as error:
-        return _say(error, "interrupted", 128 + signal.SIGINT, debug)
+        number = getattr(error, "signal_number", signal.SIGINT)
+        reason = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+        return _report(error, reason, 128 + number, debug())
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 128 + signal.SIGPIPE
     except (OSError, MemoryError) as error:
-        return _say(error, _explain(error), 1, debug)
+        _drop_output()
+        return _report(error, _explain(error), 1, debug())
 
 
-def _say(error: BaseException, message: str, code: int, debug: bool) -> int:
-    if debug or os.environ.get("AIGC_DEBUG"):
-        import traceback
+def _report(error: BaseException, message: str, code: int, debug: bool) -> int:
+    with suppress(OSError):  # nobody reads stderr any more
+        if debug or os.environ.get("AIGC_DEBUG"):
+            import traceback
 
-        traceback.print_exception(error)
-    print(f"error: {message}", file=sys.stderr, flush=True)
+            traceback.print_exception(error)
+        print(f"error: {message}", file=sys.stderr, flush=True)
     return code
+
+
+def _drop_output() -> None:
+    """Send to /dev/null what cannot be written, so that Python does not try again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explain(error: OSError | MemoryError) -> str:
@@ -56,10 +126,116 @@ def _explain(error: OSError | MemoryError) -> str:
     return f"{place}{error.strerror or error}{remedy}"
 
 
-def die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent ends, so that no writer outlives the DVC that started it; take it now where it has ended.
+@contextmanager
+def terminating() -> Iterator[None]:
+    """Raise Terminated on SIGTERM, SIGHUP and SIGINT within the block, unless they are ignored (nohup).
 
-    What DVC starts is of DVC's process group; who adopts an orphan (init, or what acts as one) is of another.
+    For commands, in the main thread. A stage stops by StopRequest while it trains, and at once otherwise.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    last = -GRACE_SECONDS
+
+    def end(number: int, _frame: object) -> None:
+        nonlocal last
+        if _held is not None:
+            _held.append(number)
+            return
+        since, last = time.monotonic() - last, time.monotonic()
+        if since > GRACE_SECONDS:  # `timeout` and a closed terminal send it twice
+            raise Terminated(number)
+
+    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    wanted = [number for number, handler in previous.items() if handler is not signal.SIG_IGN]
+    for number in wanted:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in wanted:
+            signal.signal(number, previous[number])
+
+
+_held: list[int] | None = None  # signals that came while a child is being started
+
+
+def call(command: Sequence[str], stdin: bytes | None = None,
+         **options: Any) -> "subprocess.CompletedProcess[bytes]":
+    """As subprocess.run(input=stdin), but when this raises, the child and all that it started have ended.
+
+    subprocess.run would kill the child alone.
+    """
+    global _held
+    pipe = {"stdin": subprocess.DEVNULL if stdin is None else subprocess.PIPE}
+    _held = []  # an exception within Popen would lose the child
+    try:
+        child = subprocess.Popen(command, start_new_session=True, **{**pipe, **options})
+    except BaseException:
+        _held = None
+        raise
+    with child:
+        try:
+            came, _held = _held, None
+            if came:
+                raise Terminated(came[0])
+            out, err = child.communicate(stdin)
+        except BaseException:
+            _end_session(child)
+            raise
+    return subprocess.CompletedProcess(command, child.returncode, out, err)
+
+
+def _end_session(child: "subprocess.Popen[bytes]") -> None:
+    """End a child's process group: by SIGINT, then SIGTERM, then SIGKILL. Returns when it is gone."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+        deadline = time.monotonic() + GRACE_SECONDS
+        while time.monotonic() < deadline:
+            child.poll()
+            if not _is_alive(child.pid):
+                return
+            time.sleep(0.02)
+
+
+def _is_alive(group: int) -> bool:
+    """Whether a process group has a member that is no zombie: in a container nobody may reap an orphan."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    found = False
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text(encoding="ascii", errors="replace").rpartition(")")[2]
+            state, _, member = fields.split()[:3]
+            if int(member) == group:
+                found = True
+                if state not in "ZX":
+                    return True
+    return not found
+
+
+def reason(stderr: bytes | str) -> str:
+    """Why a program failed, as one line, from its stderr.
+
+    The lines of an error, else a traceback's last line, else all lines; without advice and without the
+    numbered lines of a file that DVC quotes.
+    """
+    text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
+    lines = [line.strip() for line in text.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(ADVICE) and not QUOTED.match(line)]
+    errors = [line for line in lines if line.startswith(REASON)]
+    shown = errors or (lines[-1:] if TRACEBACK in lines else lines)
+    return " ".join(shown)[:LONGEST_REASON] or "no message"
+
+
+def die_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the parent ends, so that no writer outlives the DVC that started it.
+
+    Where DVC has ended already, the process ends here: what DVC starts is in DVC's process group, and the
+    process that adopts an orphan (init, or what acts as one) is in another.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
@@ -99,7 +275,8 @@ class StopRequest:
         self.signal_number = 0
 
     def __enter__(self) -> "StopRequest":
-        self._previous = {number: signal.signal(number, self._note) for number in (signal.SIGTERM, signal.SIGINT)}
+        self._previous = {number: signal.signal(number, self._note)
+                          for number in (signal.SIGTERM, signal.SIGINT)}
         return self
 
     def __exit__(self, *_: object) -> None:

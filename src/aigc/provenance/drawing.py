@@ -1,4 +1,4 @@
-"""Pictures of a trained model, one PNG each, that name the model they come from; and a contact sheet of the first."""
+"""Pictures of a trained model, a PNG file each, that name their model; and a contact sheet of the first."""
 
 import itertools
 import math
@@ -20,8 +20,8 @@ from aigc.model import sampling
 from aigc.model.card import Card
 from aigc.model.contract import Method
 from aigc.provenance import lookup, texts
-from aigc.provenance.texts import SHEET_MOST, Claim
-from aigc.reporting.grid import GAP_SHADE, enlarged, grid
+from aigc.provenance.claim import SHEET_MOST, Claim
+from aigc.reporting import grid
 
 SHEET_COLUMNS = 16
 SHEET_SCALE = 2
@@ -29,7 +29,8 @@ MOST = 10**7  # pictures, a file each
 MOST_SEED = 2**32 - 1
 
 
-def write_pictures(method: str | None, name: str | None, count: int, seed: int, folder: Path, wanted: str | None, switches: RuntimeConfig) -> int:
+def write_pictures(method: str | None, name: str | None, count: int, seed: int, folder: Path,
+                   wanted: str | None, switches: RuntimeConfig) -> int:
     """Write `count` pictures below `folder`. Raises before anything is written where a file would be lost."""
     if not 1 <= count <= MOST:
         raise ConfigError(f"--n must be between 1 and {MOST}, found {count}")
@@ -46,12 +47,12 @@ def write_pictures(method: str | None, name: str | None, count: int, seed: int, 
         _refuse_to_lose(folder / file_name(claim), claim)
 
     first: list[np.ndarray] = []
-    with tqdm(total=count, desc=f"generate {card.method}", unit="picture", disable=None, file=sys.stderr) as bar:
-        for claim, image in zip(_claims(base, labels), _samples(generator, seed, count, labels), strict=True):
-            files.write_bytes(folder / file_name(claim), texts.encode(as_picture(image), claim))
-            if len(first) < shown:
-                first.append(image)
-            bar.update()
+    pictures = zip(_claims(base, labels), _samples(generator, seed, count, labels), strict=True)
+    for claim, image in tqdm(pictures, f"generate {card.method}", count, disable=None, file=sys.stderr,
+                             unit="picture"):
+        files.write_bytes(folder / file_name(claim), texts.encode(as_picture(image), claim))
+        if len(first) < shown:
+            first.append(image)
     if shown > 1:
         files.write_bytes(folder / file_name(sheet), texts.encode(as_sheet(np.stack(first)), sheet))
     print(f"{folder}: {count} picture{'s' * (count > 1)} of {card.method}, seed {seed}; "
@@ -60,12 +61,13 @@ def write_pictures(method: str | None, name: str | None, count: int, seed: int, 
 
 
 def labels_of(generator: Method, card: Card, count: int, wanted: str | None) -> torch.Tensor:
-    """The label of each picture, int64 (count,): every class in turn, or the wanted one, given by its name or its index."""
+    """The label of each picture, int64 (count,): every class in turn, or the wanted one, by name or index."""
     labels = sampling.default_labels(generator, count)
     if wanted is None:
         return labels
     if not generator.conditional:
-        raise ConfigError(f"{card.method} cannot be asked for a class: it was not trained with labels; leave --class out")
+        raise ConfigError(f"{card.method} cannot be asked for a class: it was not trained with labels; "
+                          "leave --class out")
     if wanted in card.classes:
         return torch.full_like(labels, card.classes.index(wanted))
     if wanted.isdecimal() and int(wanted) < len(card.classes):
@@ -74,30 +76,33 @@ def labels_of(generator: Method, card: Card, count: int, wanted: str | None) -> 
 
 
 def claim_of(card: Card, seed: int, switches: RuntimeConfig) -> Claim:
-    """What all pictures of one call say of themselves; index and label are still those of none."""
-    return Claim(method=card.method, weights_sha256=card.weights_sha256, model_sha256=card.sha256, data_sha256=card.data_sha256,
-                 **card.origin, seed=str(seed), index="", label="", arithmetic=switches.arithmetic, threads=str(switches.threads))
+    """The claim of all pictures of one call, with neither index nor label."""
+    return Claim(method=card.method, weights_sha256=card.weights_sha256, model_sha256=card.sha256,
+                 data_sha256=card.data_sha256, **card.origin, seed=str(seed), index="", label="",
+                 arithmetic=switches.arithmetic, threads=str(switches.threads))
 
 
 def _claims(base: Claim, labels: torch.Tensor) -> Iterator[Claim]:
-    """Each picture's own."""
+    """`base` with the index and label of each picture."""
     return (replace(base, index=str(index), label=str(int(label))) for index, label in enumerate(labels))
 
 
 def file_name(claim: Claim) -> str:
     """METHOD-seedS-INDEX.png or METHOD-seedS-sheet.png, with the class before the dot where there is one."""
-    kinds = set(claim.labels)
-    told = f"-class{claim.labels[0]}" if len(kinds) == 1 and sampling.UNLABELLED not in kinds else ""
-    return f"{claim.method}-seed{claim.seed}-{'sheet' if claim.is_sheet else f'{claim.first:06d}'}{told}.png"
+    classes = set(claim.labels)
+    suffix = f"-class{claim.labels[0]}" if len(classes) == 1 and sampling.UNLABELLED not in classes else ""
+    index = "sheet" if claim.is_sheet else f"{claim.first:06d}"
+    return f"{claim.method}-seed{claim.seed}-{index}{suffix}.png"
 
 
 def _refuse_to_lose(path: Path, claim: Claim) -> None:
-    """A file may be written over only by the picture that it says it is."""
+    """Raises StorageError where `path` holds anything but the picture of `claim`."""
     if not path.exists():
         return
     found = texts.examine(path) if path.is_file() else None
     if found is None or found.claim != claim or not found.is_sound:
-        raise StorageError(f"{path}: exists and is another picture than the one to be written; move it away, or choose another --out")
+        raise StorageError(f"{path}: exists and is another picture than the one to be written; "
+                           "move it away, or choose another --out")
 
 
 def _samples(generator: Method, seed: int, count: int, labels: torch.Tensor) -> Iterator[np.ndarray]:
@@ -108,12 +113,11 @@ def _samples(generator: Method, seed: int, count: int, labels: torch.Tensor) -> 
 
 def as_picture(image: np.ndarray) -> Image.Image:
     """uint8 (C, H, W) -> grey or RGB."""
-    return Image.fromarray(image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0)))
+    return grid.as_image(image.transpose(1, 2, 0))
 
 
 def as_sheet(images: np.ndarray) -> Image.Image:
     """uint8 (N, C, H, W) -> rows of up to 16 pictures, twice as large, the last row filled with white."""
     columns = min(SHEET_COLUMNS, math.ceil(math.sqrt(len(images))))
-    blank = np.full((-len(images) % columns, *images.shape[1:]), GAP_SHADE, np.uint8)
-    sheet = enlarged(grid(np.concatenate([images, blank]), columns), SHEET_SCALE)
-    return as_picture(np.ascontiguousarray(sheet.transpose(2, 0, 1)))
+    blank = np.full((-len(images) % columns, *images.shape[1:]), grid.GAP_SHADE, np.uint8)
+    return grid.as_image(grid.enlarged(grid.grid(np.concatenate([images, blank]), columns), SHEET_SCALE))

@@ -1,6 +1,6 @@
-"""aigc whence: whether a picture is what it says it is, by making it again.
+"""aigc whence: whether a picture is what it states, found out by making it again.
 
-`read` comes before the arithmetic is chosen, since the pictures say in which one they were made; `run` after.
+`read` comes before the arithmetic is chosen, since the pictures state theirs; `run` comes after.
 """
 
 import functools
@@ -15,20 +15,21 @@ from tqdm import tqdm
 from aigc.core.errors import ConfigError, GateError, StorageError
 from aigc.core.runtime import RuntimeConfig
 from aigc.provenance import texts
-from aigc.provenance.texts import Claim, Finding
+from aigc.provenance.claim import Claim
+from aigc.provenance.texts import Finding
 
 if TYPE_CHECKING:
     from aigc.provenance.redraw import Models
 
-IDENTICAL, DIFFERS, NO_MODEL, STRIPPED, FORGED, NONE = "identical", "differs", "no such model", "metadata stripped", "forged", "no picture"
-
+IDENTICAL, DIFFERS, NO_MODEL = "identical", "differs", "no such model"
+STRIPPED, FORGED, NONE = "metadata stripped", "forged", "no picture"
 
 Findings = dict[Path, Finding | StorageError]  # of each file, or why it is no picture
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is known of one texts. model: where its model was found. claim: None where it says nothing that can be meant."""
+    """What is known of one picture. model: where its model was found. claim: None where none is valid."""
 
     image: str
     verdict: str
@@ -38,7 +39,7 @@ class Verdict:
 
 
 def read(images: list[Path]) -> Findings:
-    """Every file's texts and pixels, held against each other. Raises StorageError when none is a texts."""
+    """What each file shows by itself. Raises StorageError when none is a picture."""
     findings: Findings = {}
     for path in images:
         try:
@@ -52,13 +53,14 @@ def read(images: list[Path]) -> Findings:
 
 
 def _examined(path: Path) -> Finding:
+    written = "name a PNG file that `aigc generate` wrote"
     if path.exists() and not path.is_file():
-        remedy = f"name the files in it: `aigc whence {path}/*.png`" if path.is_dir() else "name a PNG file that `aigc generate` wrote"
+        remedy = f"name the files in it: `aigc whence {path}/*.png`" if path.is_dir() else written
         raise StorageError(f"{path}: not a file that holds a picture; {remedy}")
     try:
         finding = texts.examine(path)
     except OSError as error:
-        raise StorageError(f"{path}: cannot be read ({error.strerror}); name a PNG file that `aigc generate` wrote") from None
+        raise StorageError(f"{path}: cannot be read ({error.strerror}); {written}") from None
     if finding is None:
         raise StorageError(f"{path}: not a whole picture in {', '.join(texts.FORMATS)}; "
                            "`aigc whence` reads the PNG files that `aigc generate` writes")
@@ -69,31 +71,30 @@ def switches_of(findings: Findings) -> RuntimeConfig:
     """The arithmetic in which to make the pictures again. Raises ConfigError when they need two."""
     sound = [finding for finding in findings.values() if isinstance(finding, Finding) and finding.is_sound]
     claims = [finding.claim for finding in sound if finding.claim]
-    found = sorted({(claim.arithmetic, int(claim.threads)) for claim in claims})
-    if len(found) > 1:
-        kinds = " and in ".join(f"{arithmetic} arithmetic with {threads} threads" for arithmetic, threads in found)
-        raise ConfigError(f"these pictures were made in {kinds}, and a process has one: ask for each kind on its own")
-    arithmetic, threads = found[0] if found else ("portable", 1)
+    kinds = sorted({(claim.arithmetic, int(claim.threads)) for claim in claims})
+    if len(kinds) > 1:
+        named = " and in ".join(f"{name} arithmetic with {threads} threads" for name, threads in kinds)
+        raise ConfigError(f"these pictures were made in {named}, and a process has one: "
+                          "ask for each kind on its own")
+    arithmetic, threads = kinds[0] if kinds else ("portable", 1)
     return RuntimeConfig.model_validate({"arithmetic": arithmetic, "threads": threads})
 
 
 def run(findings: Findings, name: str | None, switches: RuntimeConfig, as_json: bool) -> int:
-    """Print a verdict for each texts. Raises GateError unless all are identical."""
+    """Print a verdict on each picture. Raises GateError unless all are identical."""
     from aigc.provenance.redraw import Models
 
-    with Models(name, switches) as models, tqdm(total=len(findings), desc="whence", unit="picture", disable=None,
-                                               file=sys.stderr) as bar:
-        verdicts = []
-        for path, finding in findings.items():
-            verdicts.append(judge(path, finding, models))
-            bar.update()
+    with Models(name, switches) as models:
+        verdicts = [judge(path, finding, models) for path, finding in
+                    tqdm(findings.items(), "whence", disable=None, file=sys.stderr, unit="picture")]
     if as_json:
         print(json.dumps([asdict(verdict) for verdict in verdicts], indent=1))
     else:
         print("\n".join(line(verdict) for verdict in verdicts))
     wrong = [verdict for verdict in verdicts if verdict.verdict != IDENTICAL]
     if wrong:
-        raise GateError(f"{len(wrong)} of {len(verdicts)} pictures could not be made again; the first: {wrong[0].image}, {wrong[0].verdict}")
+        raise GateError(f"{len(wrong)} of {len(verdicts)} pictures could not be made again; the first: "
+                        f"{wrong[0].image}, {wrong[0].verdict}")
     return 0
 
 
@@ -106,26 +107,36 @@ def judge(path: Path, finding: Finding | StorageError, models: "Models") -> Verd
     if finding.missing:
         return verdict(STRIPPED, "it holds no text of ours", None, None)
     if not finding.is_sound or claim is None:
-        what = " and ".join(part for part, changed in (("text", finding.texts_changed), ("pixels", finding.pixels_changed)) if changed)
-        told = "; ".join(filter(None, (finding.texts_changed, "the pixels are not those of its hash" if finding.pixels_changed else "")))
-        return verdict(FORGED, f"{what} changed: {told}", None, claim)
-    if (found := models.find(claim.weights_sha256, claim.model_sha256)) is None:
-        return verdict(NO_MODEL, f"no model with weights {claim.weights_sha256[:16]} {models.looked}", None, claim)
-    if lie := found.lie(claim):
-        return verdict(FORGED, f"text changed: the {lie} of its model is another, though its seal is whole", found.place, claim)
-    made = found.make(claim)
+        return verdict(FORGED, _changes(finding), None, claim)
+    model = models.find(claim.weights_sha256, claim.model_sha256)
+    if model is None:
+        detail = f"no model with weights {claim.weights_sha256[:16]} {models.searched}"
+        return verdict(NO_MODEL, detail, None, claim)
+    if contradiction := model.contradiction(claim):
+        detail = f"text changed: the {contradiction} of its model is another, though its seal is whole"
+        return verdict(FORGED, detail, model.place, claim)
+    made = model.make(claim)
     if (shape := texts.shape_of(made)) != finding.shape:
-        return verdict(FORGED, f"pixels changed: they are {finding.shape}, its model makes {shape}", found.place, claim)
+        detail = f"pixels changed: they are {finding.shape}, its model makes {shape}"
+        return verdict(FORGED, detail, model.place, claim)
     if texts.hash_of(made.tobytes()) != finding.pixels_sha256:
-        return verdict(DIFFERS, "made again it is another picture: its hashes were forged too, or this machine "
-                                "computes other bytes", found.place, claim)
-    return verdict(IDENTICAL, "", found.place, claim)
+        detail = ("made again it is another picture: its hashes were forged too, or this machine computes "
+                  "other bytes")
+        return verdict(DIFFERS, detail, model.place, claim)
+    return verdict(IDENTICAL, "", model.place, claim)
+
+
+def _changes(finding: Finding) -> str:
+    """What was changed in a file that is not sound, and how that is known."""
+    changes = {"text": finding.texts_changed,
+               "pixels": "the pixels are not those of its hash" if finding.pixels_changed else ""}
+    changed = {part: reason for part, reason in changes.items() if reason}
+    return f"{' and '.join(changed)} changed: {'; '.join(changed.values())}"
 
 
 def line(verdict: Verdict) -> str:
     """One verdict as text."""
     claim = verdict.claim
-    said = f"{claim.method} seed {claim.seed} index {claim.index}" if claim else ""
-    return "  ".join(filter(None, (f"{verdict.image}: {verdict.verdict}", said, verdict.model, verdict.detail)))
-
-
+    stated = f"{claim.method} seed {claim.seed} index {claim.index}" if claim else ""
+    parts = (f"{verdict.image}: {verdict.verdict}", stated, verdict.model, verdict.detail)
+    return "  ".join(filter(None, parts))

@@ -13,25 +13,34 @@ from aigc.model.card import CONFIG, read_card
 
 @contextmanager
 def named(name: str) -> Iterator[Path]:
-    """The folder of the model that a path, a run id or a URI of MLflow's names; a copy from MLflow lasts as long as the block."""
+    """The folder of the model that a path, a run id or a URI of MLflow's names; a copy from MLflow lasts as
+    long as the block.
+    """
     path = Path(name)
     if path.exists():
         folder = path.parent if path.is_file() else path
         if not (folder / CONFIG).exists():
-            raise StorageError(f"{name}: no model, it has no {CONFIG}; --model takes the folder of a model, a run id, or models:/… or runs:/…")
+            raise StorageError(
+                f"{name}: no model, it has no {CONFIG}; --model takes the folder of a model, a run "
+                "id, or models:/… or runs:/…"
+            )
         yield folder
         return
     from aigc.tracking import models
 
     if not models.is_name(name):
-        raise StorageError(f"{name}: missing; --model takes the folder of a model, a run id, or models:/… or runs:/…")
+        raise StorageError(
+            f"{name}: missing; --model takes the folder of a model, a run id, or models:/… or runs:/…"
+        )
     with tempfile.TemporaryDirectory(prefix="aigc-") as temporary:
         yield models.download(name, Path(temporary))
 
 
 @contextmanager
 def trained(method: str | None, name: str | None) -> Iterator[Path]:
-    """The folder of the model that `generate METHOD --model NAME` means. Raises ConfigError or StorageError with the remedy."""
+    """The folder of the model that `generate METHOD --model NAME` means. Raises ConfigError or StorageError
+    with the remedy.
+    """
     if method is not None and method not in methods.available():
         raise ConfigError(f"unknown method `{method}`{config.did_you_mean(method, methods.available())}")
     if name is not None:
@@ -42,7 +51,10 @@ def trained(method: str | None, name: str | None) -> Iterator[Path]:
             yield folder
     elif method is not None:
         if not (paths.model(method) / CONFIG).exists():
-            raise StorageError(f"{paths.model(method)}: no model yet; `dvc repro train@{method}` makes it, `dvc checkout` restores it")
+            raise StorageError(
+                f"{paths.model(method)}: no model yet; `dvc repro train@{method}` makes it, `dvc "
+                "checkout` restores it"
+            )
         yield paths.model(method)
     else:
         raise ConfigError(f"name a method ({', '.join(methods.available())}) or --model")
@@ -50,7 +62,9 @@ def trained(method: str | None, name: str | None) -> Iterator[Path]:
 
 @contextmanager
 def holding(weights_sha256: str, model_sha256: str, name: str | None) -> Iterator[tuple[Path, str] | None]:
-    """The model with these hashes: the named one, else one of models/, else one of MLflow's: (folder, what to call it), or None."""
+    """The model with these hashes: the named one, else one of models/, else one of MLflow's: (folder, what to
+    call it), or None.
+    """
     if name is not None:
         with named(name) as folder:
             yield (folder, name) if read_card(folder).sha256 == model_sha256 else None
@@ -71,7 +85,9 @@ def holding(weights_sha256: str, model_sha256: str, name: str | None) -> Iterato
 
 
 def _is(folder: Path, model_sha256: str) -> bool:
-    """Whether the model in `folder` has this hash; one whose card cannot be read, such as an older version's, has not."""
+    """Whether the model in `folder` has this hash; one whose card cannot be read, such as an older version's,
+    has not.
+    """
     try:
         return read_card(folder).sha256 == model_sha256
     except StorageError:

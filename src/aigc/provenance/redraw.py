@@ -1,4 +1,4 @@
-"""Pictures made again from what they say of themselves. The models that they name are opened once each."""
+"""Pictures made again from their claims. Each model that they name is opened once."""
 
 import functools
 from contextlib import ExitStack
@@ -13,7 +13,7 @@ from aigc.core import runtime
 from aigc.core.runtime import RuntimeConfig
 from aigc.model import sampling
 from aigc.provenance import drawing, lookup
-from aigc.provenance.texts import PREFIX, Claim
+from aigc.provenance.claim import PREFIX, Claim
 
 BLOCKS_KEPT = 4
 
@@ -24,23 +24,22 @@ class Opened:
     def __init__(self, folder: Path, place: str, device: torch.device) -> None:
         self.place = place
         self.method, self.card = methods.load(folder, device)
-        self._block = functools.lru_cache(maxsize=BLOCKS_KEPT)(self._draw)  # pictures of one block tend to come together
+        # Pictures of one block are usually asked for together.
+        self._block = functools.lru_cache(maxsize=BLOCKS_KEPT)(self._draw)
 
-    def lie(self, claim: Claim) -> str:
-        """Which text cannot be true of this model, "" when all can be."""
-        for name in ("method", "data_sha256", "weights_sha256"):
-            if getattr(claim, name) != getattr(self.card, name):
-                return f"{PREFIX}{name}"
-        for name, said in self.card.origin.items():
-            if getattr(claim, name) != said:
+    def contradiction(self, claim: Claim) -> str:
+        """The text of `claim` that differs from this model's card, "" when none does."""
+        stated = {name: getattr(self.card, name) for name in ("method", "data_sha256", "weights_sha256")}
+        for name, value in {**stated, **self.card.origin}.items():
+            if getattr(claim, name) != value:
                 return f"{PREFIX}{name}"
         known = range(self.method.shape.classes) if self.method.conditional else [sampling.UNLABELLED]
         return "" if all(label in known for label in claim.labels) else f"{PREFIX}label"
 
     def make(self, claim: Claim) -> Image.Image:
         """The picture or contact sheet that `claim` describes."""
-        drawn = [self._picture(int(claim.seed), index, label) for index, label in enumerate(claim.labels, claim.first)]
-        images = torch.stack(drawn).numpy()
+        images = torch.stack([self._picture(int(claim.seed), index, label)
+                              for index, label in enumerate(claim.labels, claim.first)]).numpy()
         return drawing.as_sheet(images) if claim.is_sheet else drawing.as_picture(images[0])
 
     def _picture(self, seed: int, index: int, label: int) -> Tensor:
@@ -51,11 +50,12 @@ class Opened:
     def _draw(self, seed: int, number: int, label: int | None) -> Tensor:
         """A whole block, each row of its usual label, or all of one."""
         labels = sampling.default_labels(self.method, sampling.BLOCK, number * sampling.BLOCK)
-        return sampling.one_block(self.method, seed, number, labels if label is None else torch.full_like(labels, label))
+        wanted = labels if label is None else torch.full_like(labels, label)
+        return sampling.one_block(self.method, seed, number, wanted)
 
 
 class Models:
-    """The models that pictures ask for: those of `name` alone, or all that can be found. Closes what it opened at the end."""
+    """The models that pictures name: the one called `name`, or all that can be found."""
 
     def __init__(self, name: str | None, switches: RuntimeConfig) -> None:
         self.name = name
@@ -70,8 +70,8 @@ class Models:
         self._stack.close()
 
     @property
-    def looked(self) -> str:
-        """Where models are looked for."""
+    def searched(self) -> str:
+        """Where models are looked for, as text."""
         return f"in {self.name}" if self.name else "in models/ or in MLflow; --model names another place"
 
     def find(self, weights_sha256: str, model_sha256: str) -> Opened | None:

@@ -1,9 +1,8 @@
-"""Results made twice, compared: locks stage by stage, metrics number by number, and the verdict as text.
+"""Two results compared: locks stage by stage, metrics number by number, and the verdict as text.
 
-Not for: making anything again (checkout, verify, reproduce).
+Not for: making anything again (checkout, verification, rerun).
 """
 
-import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -16,14 +15,15 @@ from aigc.metrics.table import METRICS
 # How far a number may move, relatively, where another processor computed other bytes.
 TOLERANCES = {**{metric.name: metric.tolerance for metric in METRICS if metric.tolerance is not None},
               "accuracy": 0.01, "memorization/passes": 0.0}
-IDENTICAL, WITHIN, DIFFERS, MISSING, UNKNOWN = "identical", "within tolerance", "differs", "not made", "not in dvc.lock"
+IDENTICAL, WITHIN, DIFFERS = "identical", "within tolerance", "differs"
+MISSING, UNKNOWN = "not made", "not in dvc.lock"
 
 
 @dataclass(frozen=True)
 class StageVerdict:
-    """One stage: its verdict, which outs differ, whether its deps already did, and what the committed lock records wrongly.
+    """One stage: its verdict, which outs differ, whether its deps differ, and what dvc.lock has wrong.
 
-    stale: sources (code, data, requirements), params or the command that are not what dvc.lock says, whatever the outs.
+    stale: sources (code, data, requirements), params or the command that are not what dvc.lock says.
     """
 
     stage: str
@@ -60,7 +60,8 @@ def ancestors(lock: Mapping[str, Any], stage: str) -> list[str]:
     waiting = [stage]
     while waiting:
         deps = _hashes(lock[waiting.pop()], "deps")
-        found = {name for name, entry in lock.items() if any(overlaps(dep, out) for dep in deps for out in _hashes(entry, "outs"))}
+        found = {name for name, entry in lock.items()
+                 if any(overlaps(dep, out) for dep in deps for out in _hashes(entry, "outs"))}
         waiting += found - needed
         needed |= found
     return [name for name in lock if name in needed]
@@ -72,17 +73,17 @@ def overlaps(one: str, other: str) -> bool:
 
 
 def file_hashes(folder: Path, lock: Mapping[str, Any]) -> dict[str, str]:
-    """{path: md5} of the files among the outs of `lock` that lie in `folder`: in a fresh clone, those that git carries."""
+    """{path: md5} of the outs of `lock` that are files in `folder`; in a fresh clone git tracks these."""
     outs = [out["path"] for stage in lock.values() for out in stage.get("outs", [])]
-    return {path: hashlib.md5((folder / path).read_bytes(), usedforsecurity=False).hexdigest()
-            for path in outs if (folder / path).is_file()}
+    return {path: files.md5(folder / path) for path in outs if (folder / path).is_file()}
 
 
-def compare(committed: Mapping[str, Any], found: Mapping[str, Any], carried: Mapping[str, str] | None = None,
+def compare(committed: Mapping[str, Any], found: Mapping[str, Any],
+            tracked: Mapping[str, str] | None = None,
             wanted: Iterable[str] | None = None) -> list[StageVerdict]:
     """Each wanted stage (default: each committed one) against the same stage as it was made now.
 
-    carried: {path: md5} of outs that are committed themselves; they must be what was made, as the lock must.
+    tracked: {path: md5} of outs that git tracks; they must equal what was made, as the lock must.
     """
     made = {out["path"] for stage in (*committed.values(), *found.values()) for out in stage.get("outs", [])}
     verdicts = []
@@ -92,13 +93,14 @@ def compare(committed: Mapping[str, Any], found: Mapping[str, Any], carried: Map
             continue
         before, now = committed[name], found[name]
         deps, outs = (_differing(_hashes(before, part), _hashes(now, part)) for part in ("deps", "outs"))
-        forged = [path for path, md5 in _hashes(now, "outs").items() if (carried or {}).get(path, md5) != md5]
+        forged = [path for path, md5 in _hashes(now, "outs").items() if (tracked or {}).get(path, md5) != md5]
         inherited = [path for path in deps if any(overlaps(path, out) for out in made)]
         stale = [path for path in deps if path not in inherited]
         stale += _differing(config.flatten(before.get("params", {})), config.flatten(now.get("params", {})))
         stale += ["cmd"] if before.get("cmd") != now.get("cmd") else []
         differing = sorted({*outs, *forged})
-        verdicts.append(StageVerdict(name, DIFFERS if differing else IDENTICAL, bool(inherited), differing, stale))
+        verdict = DIFFERS if differing else IDENTICAL
+        verdicts.append(StageVerdict(name, verdict, bool(inherited), differing, stale))
     return verdicts
 
 
@@ -111,43 +113,50 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def read_metrics(folder: Path, outs: Iterable[str]) -> dict[str, float]:
-    """Every number with a stated tolerance among the metrics files of `outs`: {"gan.fid": 12.3, ...}."""
+    """Every number with a tolerance in the metrics files among `outs`: {"gan.fid": 12.3, ...}."""
     numbers: dict[str, float] = {}
     for path in sorted(folder / out for out in outs if Path(out).parent == paths.metrics("x").parent):
         if path.exists():
-            numbers |= {f"{path.stem}.{name}": value for name, value in values(files.read_json(path)).items()
-                        if _stated(name) is not None}
+            content = values(files.read_json(path))
+            numbers |= {f"{path.stem}.{name}": value for name, value in content.items()
+                        if _tolerance(name) is not None}
     return numbers
 
 
-def _stated(name: str) -> float | None:
-    """The tolerance of a number, of a floor as of the metric; None where none is stated."""
+def _tolerance(name: str) -> float | None:
+    """The tolerance of a number (a floor has its metric's); None where it has none."""
     return TOLERANCES.get(name.removeprefix("floor/"))
 
 
 def values(content: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of one metrics file: {"fid": 12.3, ...}, bare ones, those that stand with their interval, and the audit's verdict."""
-    bare = {name: part.get("value") if isinstance(part, Mapping) else part for name, part in content.items()}
-    bare |= {f"floor/{name}": part["value"] for name, part in content.get("floor", {}).items()}
+    """The numbers of one metrics file, {"fid": 12.3, ...}, and the audit's verdict."""
+    found = {name: part.get("value") if isinstance(part, Mapping) else part for name, part in content.items()}
+    found |= {f"floor/{name}": part["value"] for name, part in content.get("floor", {}).items()}
     if "memorization" in content:
-        bare["memorization/passes"] = content["memorization"]["passes"]
-    return {name: float(value) for name, value in bare.items() if isinstance(value, int | float)}
+        found["memorization/passes"] = content["memorization"]["passes"]
+    return {name: float(value) for name, value in found.items() if isinstance(value, int | float)}
 
 
-def compare_metrics(committed: Mapping[str, float], found: Mapping[str, float], share: float | None = None) -> list[MetricVerdict]:
-    """Each committed metric against what was found, under its tolerance (or `share`); a missing one is out of it."""
+def compare_metrics(committed: Mapping[str, float], found: Mapping[str, float],
+                    share: float | None = None) -> list[MetricVerdict]:
+    """Each committed metric against what was found, under its tolerance (or `share`). A missing one fails."""
     verdicts = []
     for name, value in committed.items():
-        tolerance = (_stated(name.rpartition(".")[2]) or 0.0) if share is None else share
+        tolerance = (_tolerance(name.rpartition(".")[2]) or 0.0) if share is None else share
         now = found.get(name, math.nan)
-        verdicts.append(MetricVerdict(name, value, now, tolerance, abs(now - value) <= tolerance * abs(value)))
+        is_within = abs(now - value) <= tolerance * abs(value)
+        verdicts.append(MetricVerdict(name, value, now, tolerance, is_within))
     return verdicts
 
 
 def weighed(stages: list[StageVerdict], metrics: list[MetricVerdict]) -> list[StageVerdict]:
-    """The verdicts, where a stage that differs but whose every metric stayed within its tolerance is called so."""
-    return [replace(stage, verdict=WITHIN) if stage.verdict == DIFFERS and (own := metrics_of(stage, metrics))
-            and all(metric.within for metric in own) else stage for stage in stages]
+    """The verdicts, with WITHIN for a stage that differs and whose every metric is within its tolerance."""
+    weighed_ones = []
+    for stage in stages:
+        own = metrics_of(stage, metrics)
+        is_within = stage.verdict == DIFFERS and own and all(metric.within for metric in own)
+        weighed_ones.append(replace(stage, verdict=WITHIN) if is_within else stage)
+    return weighed_ones
 
 
 def metrics_of(stage: StageVerdict, metrics: list[MetricVerdict]) -> list[MetricVerdict]:
@@ -157,23 +166,26 @@ def metrics_of(stage: StageVerdict, metrics: list[MetricVerdict]) -> list[Metric
 
 
 def first_to_differ(stages: list[StageVerdict]) -> StageVerdict | None:
-    """The first stage that differs though its deps do not; else the first that differs; None when all are identical."""
+    """The first stage that differs though its deps do not, else the first that differs, else None."""
     differing = [stage for stage in stages if stage.verdict != IDENTICAL]
-    return next((stage for stage in differing if not stage.deps_differ), differing[0] if differing else None)
+    causes = [stage for stage in differing if not stage.deps_differ]
+    return next(iter(causes or differing), None)
 
 
 def table(stages: list[StageVerdict], metrics: list[MetricVerdict]) -> str:
     """The verdict as text, a line a stage."""
     width = max(len(stage.stage) for stage in stages)
-    return "\n".join(f"{stage.stage:<{width}}  {stage.verdict:<{len(WITHIN)}}  {details(stage, metrics)}".rstrip() for stage in stages)
+    lines = (f"{stage.stage:<{width}}  {stage.verdict:<{len(WITHIN)}}  {details(stage, metrics)}"
+             for stage in stages)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def details(stage: StageVerdict, metrics: list[MetricVerdict]) -> str:
-    """What there is to say of one stage: outs, metrics, deps."""
-    told = [", ".join(stage.outs), *(str(metric) for metric in metrics_of(stage, metrics))]
-    told += ["its deps differ"] if stage.deps_differ else []
-    told += [f"dvc.lock is stale: {', '.join(stage.stale)}"] if stage.stale else []
-    return "; ".join(filter(None, told))
+    """What differs in one stage: outs, metrics, deps."""
+    parts = [", ".join(stage.outs), *(str(metric) for metric in metrics_of(stage, metrics))]
+    parts += ["its deps differ"] if stage.deps_differ else []
+    parts += [f"dvc.lock is stale: {', '.join(stage.stale)}"] if stage.stale else []
+    return "; ".join(filter(None, parts))
 
 
 def markdown(stages: list[StageVerdict], metrics: list[MetricVerdict]) -> str:
@@ -181,5 +193,6 @@ def markdown(stages: list[StageVerdict], metrics: list[MetricVerdict]) -> str:
     rows = ["### Reproduction", "", "| stage | verdict | what differs |", "|---|---|---|"]
     rows += [f"| {stage.stage} | {stage.verdict} | {details(stage, metrics)} |" for stage in stages]
     rows += ["", "| metric | committed | found | tolerance |", "|---|---|---|---|"]
-    rows += [f"| {metric.metric} | {metric.committed} | {metric.found} | {metric.tolerance:.0%} |" for metric in metrics]
+    rows += [f"| {metric.metric} | {metric.committed} | {metric.found} | {metric.tolerance:.0%} |"
+             for metric in metrics]
     return "\n".join([*rows, ""])

@@ -17,6 +17,6 @@ def record() -> int:
 
 
 def machine_of(folder: Path) -> dict[str, str]:
-    """The machine that made the dvc.lock in `folder`; {} where lock_origin.json is missing or speaks of another lock."""
+    """The machine that made the dvc.lock in `folder`; {} where lock_origin.json is not of that lock."""
     origin = files.read_json(folder / LOCK_ORIGIN) if (folder / LOCK_ORIGIN).exists() else {}
     return dict(origin["machine"]) if origin.get("lock_sha256") == files.sha256(folder / LOCK) else {}

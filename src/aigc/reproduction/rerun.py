@@ -1,4 +1,4 @@
-"""A run of MLflow made again from what it recorded: commit, uncommitted changes, params. Then weights and metrics compared.
+"""An MLflow run made again from what it recorded (commit, uncommitted changes, params), and compared.
 
 The run's store may be this project's, one that came from another machine, or a server.
 """
@@ -35,7 +35,7 @@ SHOWN = 8  # differences of the environment
 
 
 def run(run_id: str, tolerant: bool, share: float | None, keep: Path | None, as_json: bool) -> int:
-    """Re-make the run, print the verdict, return 0 when its weights and metrics are the same; raise GateError otherwise."""
+    """Make the run again and print the verdict. Raises GateError unless weights and metrics are equal."""
     from aigc.tracking import finished
     from aigc.tracking.run import PATCH
 
@@ -43,38 +43,45 @@ def run(run_id: str, tolerant: bool, share: float | None, keep: Path | None, as_
     client, run = finished.read_run(run_id)
     method, weights = run.data.tags.get("aigc.method"), run.data.tags.get("aigc.weights_sha256")
     if not method or not weights:
-        raise AigcError(f"run {run_id} ({run.info.status}) has no trained model to compare with; name a finished run of ours")
+        raise AigcError(f"run {run_id} ({run.info.status}) has no trained model to compare with; "
+                        "name a finished run of ours")
     with tempfile.TemporaryDirectory(prefix="aigc-source-") as scratch:
         source = finished.sources(client, run, Path(scratch))
         differences = environment_differences(run.data.tags, source / paths.REQUIREMENTS)
-        tell_environment(differences)
+        print_environment(differences)
         with checkout.worktree(run.data.tags.get("mlflow.source.git.commit", ""), keep) as folder:
             restore(source, folder, PATCH)
             recorded = lockfile.read_lock(source)
-            checkout.remake(folder, [f"{stage}@{method}" for stage in ("train", *(["evaluate"] if measured(run) else []))])
+            targets = ["train", "evaluate"] if is_evaluated(run) else ["train"]
+            checkout.remake(folder, [f"{stage}@{method}" for stage in targets])
             found = lockfile.read_lock(folder)
-            # The lock was recorded as training began: of what comes after, it may tell of an older run.
-            stages = compare(recorded, found, wanted=[name for name in ancestors(found, f"train@{method}") if name in recorded])
+            # The lock was recorded as training began: later stages in it may be those of an older run.
+            before_training = [name for name in ancestors(found, f"train@{method}") if name in recorded]
+            stages = compare(recorded, found, wanted=before_training)
             now = files.sha256(folder / paths.model(method) / "model.safetensors")
             metrics = judged_metrics(run, folder / paths.metrics(method), share)
-    verdict = {"run_id": run_id, "method": method, "environment": differences, "stages": [asdict(stage) for stage in stages],
-               "weights": {"recorded": weights, "found": now}, "metrics": [asdict(metric) for metric in metrics]}
-    print(json.dumps(verdict, indent=1) if as_json else text(verdict, table(stages, []) if stages else "", metrics))
+    verdict = {"run_id": run_id, "method": method, "environment": differences,
+               "stages": [asdict(stage) for stage in stages], "weights": {"recorded": weights, "found": now},
+               "metrics": [asdict(metric) for metric in metrics]}
+    print(json.dumps(verdict, indent=1) if as_json
+          else text(verdict, table(stages, []) if stages else "", metrics))
     if weights == now and all(metric.found == metric.committed for metric in metrics):
-        print(f"identical: weights{f' and {len(metrics)} metrics' if metrics else ''} of {method}", file=sys.stderr)
+        compared = f"weights and {len(metrics)} metrics" if metrics else "weights"
+        print(f"identical: {compared} of {method}", file=sys.stderr)
         return 0
     first = first_to_differ(stages)
-    where = f"{first.stage} ({', '.join(first.outs)})" if first else f"{'train' if weights != now else 'evaluate'}@{method}"
-    story = f"run {run_id} differs, first {where}"
+    where = f"{'train' if weights != now else 'evaluate'}@{method}"
+    where = f"{first.stage} ({', '.join(first.outs)})" if first else where
+    summary = f"run {run_id} differs, first {where}"
     judged = [metric for metric in metrics if metric.metric in TOLERANCES]
     if tolerant and judged and all(metric.within for metric in judged):
-        print(f"WARNING: {story}; every metric is within its tolerance", file=sys.stderr)
+        print(f"WARNING: {summary}; every metric is within its tolerance", file=sys.stderr)
         return 0
     cause = f"; the environment differs in {', '.join(differences)}" if differences else ""
-    raise GateError(f"{story}{cause}; --keep DIR leaves the checkout to look into")
+    raise GateError(f"{summary}{cause}; --keep DIR leaves the checkout to look into")
 
 
-def measured(run: "Run") -> bool:
+def is_evaluated(run: "Run") -> bool:
     """Whether the run was evaluated, not only trained."""
     return any(name in TOLERANCES for name in run.data.metrics)
 
@@ -89,11 +96,13 @@ def restore(source: Path, folder: Path, patch_name: str) -> None:
 
 
 def environment_differences(tags: Mapping[str, str], requirements: Path) -> dict[str, list[str]]:
-    """{what: [then, now]} of the machine that the run recorded, and of its requirements.lock against what is installed."""
+    """{what: [then, now]} of the machine that the run recorded, and of its locked packages."""
     now = machine.describe()
     then = {key.removeprefix("machine."): value for key, value in tags.items() if key.startswith("machine.")}
     found = {key: [value, now.get(key, "unknown")] for key, value in then.items() if now.get(key) != value}
-    return found | (_other_versions(requirements.read_text()) if requirements.exists() else {})
+    if not requirements.exists():
+        return found
+    return found | _other_versions(requirements.read_text(encoding="utf-8"))
 
 
 def _other_versions(lock: str) -> dict[str, list[str]]:
@@ -121,7 +130,7 @@ def _other_versions(lock: str) -> dict[str, list[str]]:
     return found
 
 
-def tell_environment(differences: Mapping[str, list[str]]) -> None:
+def print_environment(differences: Mapping[str, list[str]]) -> None:
     """Say on stderr how this environment differs from the run's, before anything is computed."""
     if not differences:
         print("environment: the same machine model, libraries and versions", file=sys.stderr)
@@ -133,7 +142,7 @@ def tell_environment(differences: Mapping[str, list[str]]) -> None:
 
 def judged_metrics(run: "Run", path: Path, share: float | None) -> list[MetricVerdict]:
     """The run's numbers against those in the metrics file at `path`; [] when the run was not evaluated."""
-    if not measured(run):
+    if not is_evaluated(run):
         return []
     content: dict[str, Any] = files.read_json(path) if path.exists() else {}
     now = flat(content)
@@ -144,5 +153,7 @@ def judged_metrics(run: "Run", path: Path, share: float | None) -> list[MetricVe
 def text(verdict: Mapping[str, Any], stages: str, metrics: list[MetricVerdict]) -> str:
     """The verdict as lines."""
     weights = verdict["weights"]
-    same = IDENTICAL if weights["recorded"] == weights["found"] else f"{weights['recorded'][:16]} -> {weights['found'][:16]}"
-    return "\n".join(filter(None, [stages, f"weights of {verdict['method']}: {same}", *(str(metric) for metric in metrics)]))
+    change = f"{weights['recorded'][:16]} -> {weights['found'][:16]}"
+    change = IDENTICAL if weights["recorded"] == weights["found"] else change
+    lines = [stages, f"weights of {verdict['method']}: {change}", *(str(metric) for metric in metrics)]
+    return "\n".join(filter(None, lines))

@@ -14,11 +14,12 @@ from pathlib import Path
 from aigc.core import paths, process
 from aigc.core.errors import AigcError, ConfigError
 
-OBSERVED = ("train", "evaluate")  # stages that MLflow is told of
+OBSERVED = ("train", "evaluate")  # stages that MLflow records
 
 
 def main(arguments: list[str]) -> int:
     """Run the stage that `arguments` name and return its exit code."""
+    process.start()
     if not arguments:
         print("usage: python -m aigc.stages NAME [METHOD]", file=sys.stderr)
         return process.USAGE_EXIT_CODE
@@ -27,15 +28,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(name: str, *arguments: str) -> None:
-    from aigc.core import (  # takes a while, in which DVC may be killed: first `die_with_parent`
-        config,
-        runtime,
-    )
+    # Imported here, since they take a while in which DVC may be killed: `die_with_parent` comes first.
+    from aigc.core import config, runtime
 
     _refuse_foreign_code()
     switches = config.section("runtime", runtime.RuntimeConfig)
     runtime.cap_environment(switches.arithmetic, switches.threads)
-    known = sorted(page.name for page in pkgutil.iter_modules([str(Path(__file__).parent)]) if page.name != "__main__")
+    pages = pkgutil.iter_modules([str(Path(__file__).parent)])
+    known = sorted(page.name for page in pages if page.name != "__main__")
     if name not in known:
         raise ConfigError(f"no stage `{name}`{config.did_you_mean(name, known)}")
     work = importlib.import_module(f"aigc.stages.{name}").run
@@ -57,13 +57,14 @@ def _run(name: str, *arguments: str) -> None:
 
 def _refuse_foreign_code() -> None:
     """The code that runs must be the code that DVC hashed."""
+    if not paths.PARAMS.exists():
+        raise ConfigError(f"no {paths.PARAMS} in {Path.cwd()}; run a stage in the project's root, "
+                          "as DVC does")
     root = Path(os.environ.get("DVC_ROOT", "."))
     here = Path(__file__).resolve()
     if not here.is_relative_to(root.resolve()):
         raise ConfigError(f"{here} runs, but DVC hashed the code under {root.resolve()}; "
                           "set PYTHONPATH=src as dvc.yaml does")
-    if not paths.PARAMS.exists():
-        raise ConfigError(f"no {paths.PARAMS} in {Path.cwd()}; run a stage in the project's root, as DVC does")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""generate: samples of one method, and two pictures: the first samples, and interpolations between latents."""
+"""generate: the samples of one method, with grids of the first samples and of interpolations."""
 
 import numpy as np
 import torch
@@ -7,6 +7,7 @@ from aigc import methods
 from aigc.core import config, files, paths, runtime
 from aigc.core.runtime import RuntimeConfig
 from aigc.data import pictures
+from aigc.evaluation import model_identity
 from aigc.model import sampling
 from aigc.model.contract import Method
 from aigc.model.sampling import GenerateConfig
@@ -23,10 +24,12 @@ def run(method: str) -> None:
     generator, card = methods.load(paths.model(method), device.torch_device)
     folder = paths.generated(method)
     with files.npy_rows(folder / "images.npy", (settings.count, *generator.shape.image), np.uint8) as append:
-        for block in sampling.blocks(generator, settings.seed, settings.count, temperature=settings.temperature):
+        for block in sampling.blocks(generator, settings.seed, settings.count,
+                                     temperature=settings.temperature):
             append(block.numpy())
     pictures.write_labels(folder, sampling.default_labels(generator, settings.count).numpy(), card.classes)
     rows, columns = SHOWN
+    model_identity.write_model_of_samples(method, card)
     shown = pictures.open_folder(folder).images[:rows * columns]
     shown = shown[:max(1, len(shown) // columns) * columns]
     write_png(paths.grid(method), grid(shown, min(columns, len(shown))), SCALE)
@@ -34,10 +37,14 @@ def run(method: str) -> None:
 
 
 def latent_rows(generator: Method, seed: int) -> np.ndarray:
-    """Rows of interpolations, uint8; of a method that reconstructs, then real test pictures and their reconstructions."""
+    """Rows of pictures, uint8: interpolations if the method interpolates, real pictures over their
+    reconstructions if it reconstructs, samples if it does neither.
+    """
     rows, columns = INTERPOLATIONS
-    found = sampling.interpolations(generator, seed, rows, columns).numpy()
-    if not generator.reconstructs:
-        return found
-    real = torch.from_numpy(np.array(pictures.open_folder(paths.PROCESSED / "test").images[:columns]))
-    return np.concatenate([found, real, sampling.reconstructions(generator, real).numpy()])
+    parts = []
+    if generator.interpolates:
+        parts.append(sampling.interpolations(generator, seed, rows, columns))
+    if generator.reconstructs:
+        real = torch.from_numpy(np.array(pictures.open_folder(paths.PROCESSED / "test").images[:columns]))
+        parts += [real, sampling.reconstructions(generator, real)]
+    return torch.cat(parts or list(sampling.blocks(generator, seed, rows * columns))).numpy()

@@ -1,69 +1,109 @@
-"""Runs that have ended: found by id or by the weights that they trained, read back, and told of their evaluation."""
+"""Runs that have ended: found by id or by the weights that they trained, read back, and completed with their
+evaluation.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 import mlflow
 from mlflow.entities import Metric, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from aigc.core.errors import AigcError
-from aigc.tracking import store
-from aigc.tracking.run import SOURCE, WEIGHTS
+from aigc.tracking import store, views
+
+SOURCE = "source"  # what a run was made from, among its artifacts
+WEIGHTS, CARD = "aigc.weights_sha256", "aigc.card_sha256"
 
 
+@store.errors()
 def read_run(run_id: str) -> tuple[mlflow.MlflowClient, Run]:
     """One run of the store. Raises AigcError when the store has none of this id."""
     client, _ = store.open_store()
     try:
         return client, client.get_run(run_id)
-    except MlflowException:
-        raise AigcError(f"the MLflow store {store.store_uri()} has no run {run_id}; "
-                        "`aigc ui` shows the runs, MLFLOW_TRACKING_URI names another store") from None
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise AigcError(
+            f"the MLflow store {store.shown(store.store_uri())} has no run {run_id}; "
+            "`aigc ui` shows the runs, MLFLOW_TRACKING_URI names another store"
+        ) from None
 
 
 def sources(client: mlflow.MlflowClient, run: Run, scratch: Path) -> Path:
-    """The folder of what `run` was made from: params, lock, requirements, patch. Downloaded to `scratch` unless it lies here.
+    """The folder of what `run` was made from: params, lock, requirements, patch. Downloaded to `scratch`
+    unless it is here.
 
-    A store that came from another machine names folders of that machine; its artifacts lie beside the database all the same.
+    A store that came from another machine names folders of that machine; its artifacts are beside the
+    database all the same.
     """
-    uri, run_id = store.store_uri(), run.info.run_id
-    _, ours, inside = run.info.artifact_uri.partition("/mlruns/")
-    if uri.startswith(store.SQLITE) and ours:
-        beside = Path(uri.removeprefix(store.SQLITE)).resolve().parent / "mlruns" / inside / SOURCE
+    database, run_id = store.sqlite_path(store.store_uri()), run.info.run_id
+    _, ours, inside = run.info.artifact_uri.rpartition("/mlruns/")
+    if database is not None and ours:
+        beside = database.resolve().parent / "mlruns" / unquote(inside) / SOURCE
         if beside.is_dir():
             return beside
     try:
         return Path(client.download_artifacts(run_id, SOURCE, str(scratch)))
     except (MlflowException, OSError):
-        raise AigcError(f"run {run_id}: its artifacts are not at {run.info.artifact_uri} nor beside the database; "
-                        "copy mlruns/ from where it was made") from None
+        raise AigcError(
+            f"run {run_id}: its artifacts are not at {store.shown(run.info.artifact_uri)} nor beside "
+            "the database; "
+            "copy mlruns/ from where it was made"
+        ) from None
 
 
-def of_weights(client: mlflow.MlflowClient, experiment: str, weights_sha256: str) -> list[Run]:
-    """The finished runs that trained these weights, newest first."""
-    return list(client.search_runs([experiment], f"tags.`{WEIGHTS}` = '{weights_sha256}' and attributes.status = 'FINISHED'",
-                                   order_by=["attributes.start_time DESC"]))
+def of_weights(
+    client: mlflow.MlflowClient,
+    experiment: str,
+    weights_sha256: str,
+    card_sha256: str = "",
+    status: str = "FINISHED",
+) -> list[Run]:
+    """The runs with this status that trained these weights, newest first.
+
+    card_sha256: leaves out runs of a model with another card, which samples otherwise from equal weights.
+    """
+    condition = f"tags.`{WEIGHTS}` = '{weights_sha256}' and attributes.status = '{status}'"
+    found = store.runs(client, experiment, condition, ["attributes.start_time DESC"])
+    return [run for run in found if not card_sha256 or run.data.tags.get(CARD, card_sha256) == card_sha256]
 
 
-def add_metrics(weights_sha256: str, metrics: Mapping[str, float], artifacts: list[Path], tags: Mapping[str, str]) -> bool:
-    """Add final numbers (flat), files and tags to the run that trained these weights; False when the store has none."""
-    client, experiment = store.open_store()
-    run = next(iter(of_weights(client, experiment, weights_sha256)), None)
+def add_metrics(
+    client: mlflow.MlflowClient,
+    experiment: str,
+    weights_sha256: str,
+    card_sha256: str,
+    metrics: Mapping[str, float],
+    artifacts: list[Path],
+    tags: Mapping[str, str],
+    stamp: int,
+) -> bool:
+    """Add final numbers (flat), files and tags to the run that trained this model; False when there is none.
+
+    The tags come last, so that a run that has them has all.
+    """
+    run = next(iter(of_weights(client, experiment, weights_sha256, card_sha256)), None)
     if run is None:
         return False
-    stamp = store.milliseconds()
-    client.log_batch(run.info.run_id, metrics=[Metric(name, value, stamp, 0) for name, value in metrics.items()],
-                     tags=[RunTag(key, value) for key, value in tags.items()])
     for path in artifacts:
         client.log_artifact(run.info.run_id, str(path), "evaluation")
+    client.log_batch(
+        run.info.run_id,
+        metrics=[Metric(name, value, stamp, 0) for name, value in metrics.items()],
+        tags=[RunTag(key, value) for key, value in tags.items()],
+    )
     return True
 
 
 @dataclass(frozen=True)
 class Finished:
-    """One finished run. recipe: what it shares with runs that differ in the seed alone. started: milliseconds since 1970."""
+    """One finished run. recipe: what it shares with runs that differ in the seed alone. started: milliseconds
+    since 1970.
+    """
 
     run_id: str
     method: str
@@ -74,16 +114,23 @@ class Finished:
     metrics: dict[str, float]
 
 
+@store.errors()
 def every() -> list[Finished]:
-    """All finished runs of our experiment."""
+    """All finished runs of our experiment, without those whose numbers are of other weights than they
+    trained.
+    """
     client, experiment = store.open_store()
-    found: list[Run] = []
-    token = None
-    while True:
-        batch = client.search_runs([experiment], "attributes.status = 'FINISHED'", page_token=token)
-        found += batch
-        token = batch.token
-        if not token:
-            break
-    return [Finished(run.info.run_id, run.data.tags.get("aigc.method", "?"), run.data.tags.get("aigc.recipe", run.info.run_id),
-                     run.data.tags.get("aigc.protocol", ""), run.info.start_time, run.data.params, run.data.metrics) for run in found]
+    found = store.runs(client, experiment, "attributes.status = 'FINISHED'")
+    return [
+        Finished(
+            run.info.run_id,
+            run.data.tags.get("aigc.method", "?"),
+            run.data.tags.get("aigc.recipe", run.info.run_id),
+            run.data.tags.get("aigc.protocol", ""),
+            run.info.start_time,
+            run.data.params,
+            run.data.metrics,
+        )
+        for run in found
+        if run.data.tags.get(views.EVALUATED) in (None, run.data.tags.get(WEIGHTS))
+    ]

@@ -1,9 +1,12 @@
-"""Models that MLflow keeps: found by their weights, or by the name that a user gives; read as files, never executed."""
+"""Models that MLflow keeps: found by their weights, or by the name that a user gives; read as files, never
+executed.
+"""
 
 import re
 from pathlib import Path
 
 import mlflow
+from mlflow.entities import LoggedModelStatus
 
 from aigc.core.errors import AigcError
 from aigc.model.card import CONFIG, WEIGHTS
@@ -19,14 +22,18 @@ def is_name(text: str) -> bool:
 
 
 def download(name: str, into: Path) -> Path:
-    """The folder (weights and card) of the model that a run id or URI names, copied below `into`. Raises AigcError."""
-    mlflow.set_tracking_uri(store.store_uri())
+    """The folder (weights and card) of the model that a run id or URI names, copied below `into`. Raises
+    AigcError.
+    """
+    client, _ = store.open_store()
     try:
-        if RUN_ID.fullmatch(name):
-            name = f"models:/{model_of(mlflow.MlflowClient(), name)}"
-        copied = Path(mlflow.artifacts.download_artifacts(artifact_uri=name, dst_path=str(into)))
+        uri = f"models:/{model_of(client, name)}" if RUN_ID.fullmatch(name) else name
+        copied = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(into)))
     except (mlflow.exceptions.MlflowException, OSError) as error:
-        raise AigcError(f"{name}: the MLflow store {store.store_uri()} cannot give it ({str(error).splitlines()[0]})") from error
+        place = store.shown(store.store_uri())
+        raise AigcError(
+            f"{name}: the MLflow store {place} cannot give it ({store.shown(error)})"
+        ) from store.cause(error)
     folders = [path.parent for path in copied.rglob(CONFIG) if (path.parent / WEIGHTS).exists()]
     if len(folders) != 1:
         raise AigcError(f"{name}: holds no {CONFIG} beside a {WEIGHTS}; name a model that `train` logged")
@@ -34,18 +41,22 @@ def download(name: str, into: Path) -> Path:
 
 
 def model_of(client: mlflow.MlflowClient, run_id: str) -> str:
-    """The id of the newest model that a run logged."""
+    """The id of the newest whole model that a run logged."""
     outputs = client.get_run(run_id).outputs
     found = [client.get_logged_model(output.model_id) for output in outputs.model_outputs] if outputs else []
-    if not found:
+    whole = [logged for logged in found if logged.status == LoggedModelStatus.READY]
+    if not whole:
         raise AigcError(f"run {run_id} has logged no model; its training did not end")
-    return str(max(found, key=lambda logged: logged.creation_timestamp).model_id)
+    return str(max(whole, key=lambda logged: logged.creation_timestamp).model_id)
 
 
+@store.errors()
 def runs_with(weights_sha256: str) -> list[str]:
-    """Ids of the finished runs that trained these weights, newest first; none when there is no store, and none is made."""
-    uri = store.store_uri()
-    if uri.startswith(store.SQLITE) and not Path(uri.removeprefix(store.SQLITE)).exists():
+    """Ids of the finished runs that trained these weights, newest first; none when there is no store, and
+    none is made.
+    """
+    database = store.sqlite_path(store.store_uri())
+    if database is not None and not database.exists():
         return []
     client, experiment = store.open_store()
     return [run.info.run_id for run in finished.of_weights(client, experiment, weights_sha256)]

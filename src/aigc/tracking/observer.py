@@ -1,55 +1,156 @@
-"""MLflow as the observer of the stages: what a training and an evaluation tell becomes one run."""
+"""MLflow as the observer of the stages: what a training and an evaluation report becomes one run."""
 
+import base64
 import math
+import sys
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-from aigc.core import paths
+from aigc.core import hashes, paths
+from aigc.core.errors import AigcError, Interrupted
+from aigc.evaluation import model_identity
 from aigc.metrics.intervals import flat
 from aigc.model import sampling
 from aigc.model.card import Card, parameter_count
 from aigc.model.contract import Method
-from aigc.reporting.grid import grid
-from aigc.tracking import finished, views
-from aigc.tracking.run import TrainingRun, training_run
+from aigc.reporting.grid import grid, png
+from aigc.tracking import run, store, views
+from aigc.tracking.sender import Sender, send_all, sender
+from aigc.tracking.writer import FINGERPRINT, METHOD, WRITER, writer_tag
 from aigc.training.observer import Observer, Row, Training, TrainingWatch
+from aigc.workspace import machine
 
 PREVIEWS = 64  # samples in one picture
+SYSTEM_METRICS_SECONDS = 5
 
 
 class MlflowObserver(Observer):
     @contextmanager
     def training(self, training: Training) -> Iterator[TrainingWatch]:
-        with training_run(training) as run:
-            yield RunWatch(run, training)
+        with sender(training.method, f"{training.method}-{training.fingerprint[:16]}") as sending:
+            watch = RunWatch(sending, training)
+            status = "FAILED"
+            try:
+                yield watch
+                status = "FINISHED"
+            except (Interrupted, KeyboardInterrupt):
+                status = "KILLED"
+                raise
+            finally:
+                watch.end(status)
 
     def evaluated(self, method: Method, card: Card, metrics: Mapping[str, Any]) -> None:
-        """Add the numbers (fid, fid_low, memorization/pixels/c_t, ...) to the run that trained these weights."""
-        numbers = {**flat(metrics), "sampling_images_per_second": sampling.pace(method),
-                   "parameters": parameter_count(method.state_dict())}
-        artifacts = [paths.metrics(card.method), paths.grid(card.method)]
-        if not finished.add_metrics(card.weights_sha256, numbers, artifacts, views.verdict_tags(metrics)):
-            print(f"{card.method}: the MLflow store has no run of these weights (DVC restored them from its cache); "
-                  "`aigc sync` makes one")
+        """Add the numbers (fid, fid_low, memorization/pixels/c_t, ...) to the run that trained these weights.
+        """
+        values = {
+            **flat(metrics),
+            "sampling_images_per_second": sampling.pace(method),
+            "parameters": float(parameter_count(method.state_dict())),
+        }
+        content = {
+            **model_identity.identity(card),
+            "metrics": values,
+            "tags": views.verdict_tags(metrics),
+            "stamp": store.milliseconds(),
+        }
+        attached = {
+            path.name: path for path in (paths.metrics(card.method), paths.grid(card.method)) if path.exists()
+        }
+        with suppress(Exception):  # what is wrong with the store is said below
+            send_all()  # the run of these weights may wait there
+        try:
+            with sender(card.method, f"evaluate-{card.method}-{card.weights_sha256[:16]}") as sending:
+                sending.send("evaluation", content, attached, last=True)
+        except (AigcError, OSError) as error:
+            print(
+                f"{card.method}: warning: its numbers are not logged ({error}); `aigc sync` logs them",
+                file=sys.stderr,
+            )
 
 
 class RunWatch(TrainingWatch):
-    def __init__(self, run: TrainingRun, training: Training) -> None:
-        self.run, self.training = run, training
+    """Sends the entries of one training. Durations count from its start, or from its last resumption."""
+
+    def __init__(self, sending: Sender, training: Training) -> None:
+        self.sending, self.training = sending, training
+        self.started = self.last_time = time.monotonic()
+        self.monitor: SystemMetricsMonitor | None = None
+        tags = {WRITER: writer_tag(), METHOD: training.method, FINGERPRINT: training.fingerprint}
+        content, attached = run.description(
+            tags, training.params, training.data, training.data_sha256, machine.describe()
+        )
+        recipe = {
+            "method": training.method,
+            "data": training.data_sha256,
+            "code": training.code,
+            "params": {key: value for key, value in training.params.items() if key != "train.seed"},
+        }
+        content["about"][run.RECIPE] = hashes.short_digest(recipe)
+        sending.send(
+            "begin",
+            {
+                **content,
+                "tags": tags,
+                "is_repeat": training.is_repeat,
+                "started": store.milliseconds(),
+                "name": run.run_name(training.method),
+            },
+            attached,
+        )
+        # Steps that were sent or kept. None: the store is away, and has perhaps some of an earlier process.
+        self.last_step = sending.writer.last_step if sending.writer and sending.is_connected else None
+        self._watch_machine()
 
     def progress(self, history: list[Row], average: Method) -> None:
-        self.run.log_history(history)
+        fresh = [row for row in history if row["step"] > (self.last_step or 0)]
+        if fresh:
+            now = time.monotonic()
+            content: dict[str, Any] = {
+                "rows": fresh,
+                "stamp": store.milliseconds(),
+                "seconds": now - self.started,
+            }
+            if self.last_step is not None:
+                before = next((row["images"] for row in history if row["step"] == self.last_step), 0)
+                content["images_per_second"] = (fresh[-1]["images"] - before) / (now - self.last_time)
+            self.sending.send("rows", content)
+            self.last_step, self.last_time = int(fresh[-1]["step"]), now
         if len(history) % self.training.previews == 0 and history[-1]["step"] < self.training.steps:
-            self.run.log_grid(preview(average))
+            self._send_grid(average)
+        self._watch_machine()
 
     def trained(self, average: Method, folder: Path, card: Card) -> None:
-        self.run.log_grid(preview(average))
-        self.run.log_model(folder, card.weights_sha256)
+        self._send_grid(average)
+        self.sending.send("model", model_identity.identity(card), {"model": folder})
+
+    def end(self, status: str) -> None:
+        """End the run. The system's metrics come first: MLflow's thread stops where its run has ended."""
+        if self.monitor and self.sending.is_connected:
+            self.monitor.finish()
+        self.sending.send("end", {"status": status, "stamp": store.milliseconds()}, last=True)
+
+    def _send_grid(self, average: Method) -> None:
+        picture = base64.b64encode(png(preview(average))).decode()
+        self.sending.send(
+            "grid", {"step": self.last_step or 0, "png": picture, "stamp": store.milliseconds()}
+        )
+
+    def _watch_machine(self) -> None:
+        """Have MLflow's own thread log the load of this machine, from when the run is there."""
+        writer = self.sending.writer
+        if self.monitor is None and writer is not None and self.sending.is_connected and writer.run_id:
+            with suppress(Exception):  # it asks the store, which may just have gone
+                self.monitor = SystemMetricsMonitor(
+                    writer.run_id, SYSTEM_METRICS_SECONDS, resume_logging=True
+                )
+                self.monitor.start()
 
 
 def preview(method: Method) -> np.ndarray:

@@ -1,15 +1,18 @@
 """One MLflow run a trained model: its params, curves, pictures and the model, and where it came from.
 
-Durations, throughput and the host are kept here only. A run is told of steps after the checkpoint that holds them, and
-only of steps past the store's last one, so that a resumed run logs no step twice.
+Durations, throughput and the host are kept here only. Each method of StoreWriter writes one kind of entry,
+and finds out first
+what the store already has: an entry that is sent again, since an answer was lost or a training resumed, is
+written once.
 """
 
+import base64
+import io
 import os
 import re
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,162 +21,268 @@ import mlflow
 import numpy as np
 from mlflow.data.dataset_source_registry import resolve_dataset_source
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.models import ModelSignature
+from mlflow.entities import (
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModel,
+    LoggedModelStatus,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+)
+from mlflow.models import Model, ModelSignature
+from mlflow.tracking.context.registry import resolve_tags
 from mlflow.types import ColSpec, DataType, Schema
+from PIL import Image
 
-from aigc.core import files, hashes, paths
+from aigc.core import files, paths
 from aigc.core.code import SOURCE as CODE
-from aigc.core.errors import AigcError, Interrupted
-from aigc.tracking import views
-from aigc.tracking.store import milliseconds, open_store
+from aigc.core.errors import AigcError
+from aigc.tracking import finished, store, views
+from aigc.tracking.finished import CARD, SOURCE, WEIGHTS
 from aigc.tracking.writer import FINGERPRINT, METHOD, WRITER, close_abandoned, is_from_here, writer_tag
-from aigc.training.observer import Training
-from aigc.workspace import git, machine
+from aigc.workspace import git
 from aigc.workspace.paths import LOCK
 
 SERVING_PAGE = Path(__file__).with_name("serving.py")
-SYSTEM_METRICS_SECONDS = 5
-SOURCE, PATCH = "source", "uncommitted.patch"  # what a run was made from, among its artifacts
-WEIGHTS = "aigc.weights_sha256"
+PATCH = "uncommitted.patch"  # beside the other sources
+RECIPE = "aigc.recipe"  # the last tag of a description: a run that has it is described
+BATCH = 1000  # metrics a request
 SIGNATURE = ModelSignature(
-    inputs=Schema([ColSpec(DataType.long, "n", required=True), ColSpec(DataType.long, "label", required=False),
-                   ColSpec(DataType.long, "seed", required=False)]),
-    outputs=Schema([ColSpec(DataType.long, "index"), ColSpec(DataType.long, "label"), ColSpec(DataType.binary, "png")]))
+    inputs=Schema(
+        [
+            ColSpec(DataType.long, "n", required=True),
+            ColSpec(DataType.long, "label", required=False),
+            ColSpec(DataType.long, "seed", required=False),
+        ]
+    ),
+    outputs=Schema(
+        [ColSpec(DataType.long, "index"), ColSpec(DataType.long, "label"), ColSpec(DataType.binary, "png")]
+    ),
+)
 
 
-class TrainingRun:
-    """The MLflow run of one training, new or continued. Call it with the history whenever a checkpoint was written."""
+class StoreWriter:
+    """Writes entries to the store. state: what a later writer needs to go on with the same run."""
 
-    def __init__(self, client: mlflow.MlflowClient, run_id: str) -> None:
-        self.client, self.run_id = client, run_id
-        self.last_step = max((point.step for point in client.get_metric_history(run_id, "images")), default=0)
-        spent = client.get_metric_history(run_id, "training_seconds")
+    def __init__(self, client: mlflow.MlflowClient, experiment: str, state: Mapping[str, Any]) -> None:
+        self.client, self.experiment = client, experiment
+        self.run_id, self.last_step, self.seconds_before = "", 0, 0.0
+        if run_id := state.get("run_id"):
+            self.go_on(run_id)
+            self.seconds_before = state["seconds_before"]
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return {"run_id": self.run_id, "seconds_before": self.seconds_before} if self.run_id else {}
+
+    def go_on(self, run_id: str) -> None:
+        """Write to this run from now on, after the steps that it has."""
+        self.run_id = run_id
+        self.last_step = max(
+            (point.step for point in self.client.get_metric_history(run_id, "images")), default=0
+        )
+        spent = self.client.get_metric_history(run_id, "training_seconds")
         self.seconds_before = spent[-1].value if spent else 0.0
-        self.started = self.last_time = time.monotonic()
 
-    def log_history(self, history: list[dict[str, float]]) -> None:
-        """Send the rows that the store has not seen, and the pace since the last call."""
-        fresh = [row for row in history if row["step"] > self.last_step]
-        if not fresh:
-            return
-        now, stamp = time.monotonic(), milliseconds()
-        images = fresh[-1]["images"] - next((row["images"] for row in history if row["step"] == self.last_step), 0)
-        step = int(fresh[-1]["step"])
-        self.log_rows(fresh, [Metric("images_per_second", images / (now - self.last_time), stamp, step),
-                              Metric("training_seconds", self.seconds_before + now - self.started, stamp, step)])
-        self.last_step, self.last_time = step, now
+    def begin(self, content: dict[str, Any], attached: Mapping[str, Path]) -> None:
+        """Start the run of a training, or continue the one that was interrupted."""
+        close_abandoned(self.client, self.experiment)
+        tags = content["tags"]
+        known = store.runs(self.client, self.experiment, f"tags.`{FINGERPRINT}` = '{tags[FINGERPRINT]}'")
+        run = next((run for run in known if _may_continue(run, tags[WRITER], content["is_repeat"])), None)
+        if run is None:
+            run = self.client.create_run(
+                self.experiment, content["started"], resolve_tags(tags), content["name"]
+            )
+        else:
+            self.client.update_run(run.info.run_id, status="RUNNING")
+        self.go_on(run.info.run_id)
+        if RECIPE not in run.data.tags:
+            self.describe(content, attached)
 
-    def log_rows(self, rows: list[dict[str, float]], more: Sequence[Metric] = ()) -> None:
-        """Send every number of `rows` under its step, and `more` with them."""
-        stamp = milliseconds()
-        points = [Metric(name, value, stamp, int(row["step"])) for row in rows for name, value in row.items() if name != "step"]
-        points += more
-        for start in range(0, len(points), 1000):
-            self.client.log_batch(self.run_id, metrics=points[start:start + 1000])
+    def describe(self, content: dict[str, Any], attached: Mapping[str, Path]) -> None:
+        """Add sources, data, params and tags to the run; the tags come last."""
+        for path in attached.values():
+            self.client.log_artifact(self.run_id, str(path), SOURCE)
+        if content["patch"]:
+            with tempfile.TemporaryDirectory(prefix="aigc-patch-") as scratch:
+                # Bytes, not text: a patch may hold any encoding and any line ending.
+                files.write_bytes(Path(scratch) / PATCH, base64.b64decode(content["patch"]))
+                self.client.log_artifact(self.run_id, str(Path(scratch) / PATCH), SOURCE)
+        name = content["data"]
+        about = MetaDataset(resolve_dataset_source(name), name=name, digest=content["data_sha256"][:16])  # type: ignore[abstract]
+        facts = about.to_dict()
+        dataset = Dataset(**{key: facts[key] for key in ("name", "digest", "source_type", "source")})
+        self.client.log_inputs(
+            self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])]
+        )
+        self.client.log_batch(
+            self.run_id,
+            params=[Param(key, value) for key, value in content["params"].items()],
+            tags=[RunTag(key, value) for key, value in content["about"].items() if value],
+        )
 
-    def log_grid(self, grid: np.ndarray) -> None:
-        """Send a picture of the fixed latents, uint8 (H, W, C), under the last step that was sent, once."""
-        name = re.compile(rf"images/samples\Wstep\W{self.last_step}\W")  # the separator is MLflow's own affair
+    def rows(self, content: dict[str, Any], _: Mapping[str, Path] | None = None) -> None:
+        """Add the rows of history that the run lacks, each number under its step, and the pace up to the last
+        row.
+
+        A request holds whole rows, so that the last step of `images` names the last whole row.
+        """
+        fresh = [row for row in content["rows"] if row["step"] > self.last_step]
+        stamp = content["stamp"]
+        size = max(1, BATCH // max(len(content["rows"][0]), 1) - 1)
+        for start in range(0, len(fresh), size):
+            some = fresh[start:start + size]
+            last = int(some[-1]["step"])
+            points = [
+                Metric(name, value, stamp, int(row["step"]))
+                for row in some
+                for name, value in row.items()
+                if name != "step"
+            ]
+            if start + size >= len(fresh):
+                pace = {"images_per_second": content.get("images_per_second")}
+                if "seconds" in content:
+                    pace["training_seconds"] = self.seconds_before + content["seconds"]
+                points += [
+                    Metric(name, value, stamp, last) for name, value in pace.items() if value is not None
+                ]
+            self.client.log_batch(self.run_id, metrics=points)
+            self.last_step = last
+
+    def grid(self, content: dict[str, Any], _: Mapping[str, Path]) -> None:
+        """Add a picture of the fixed latents, a PNG, under its step."""
+        step = content["step"]
+        name = re.compile(rf"images/samples\Wstep\W{step}\W")  # the separator is MLflow's own affair
         if not any(name.match(item.path) for item in self.client.list_artifacts(self.run_id, "images")):
-            self.client.log_image(self.run_id, grid, key="samples", step=self.last_step, synchronous=True)
+            pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(content["png"]))))
+            self.client.log_image(
+                self.run_id, pixels, key="samples", step=step, timestamp=content["stamp"], synchronous=True
+            )
 
-    def log_model(self, folder: Path, weights_sha256: str) -> None:
-        """Send the model as a pyfunc made of code and safetensors: nothing in it is pickled."""
-        if self.client.get_run(self.run_id).data.tags.get(WEIGHTS) == weights_sha256:
-            return  # logged before DVC was killed
-        mlflow.pyfunc.log_model(
-            name="model", python_model=str(SERVING_PAGE), artifacts={"model": str(folder)}, signature=SIGNATURE,
-            code_paths=[str(CODE / "aigc")], pip_requirements=str(paths.REQUIREMENTS))
-        self.client.set_tag(self.run_id, WEIGHTS, weights_sha256)
+    def model(self, content: dict[str, Any], attached: Mapping[str, Path]) -> None:
+        """Add the model as a pyfunc made of code and safetensors: nothing in it is pickled."""
+        weights, run = content["weights_sha256"], self.client.get_run(self.run_id)
+        if run.data.tags.get(WEIGHTS) == weights:
+            return
+        logged = next((one for one in self._models(run) if one.tags.get(WEIGHTS) == weights), None)
+        if logged is None:
+            logged = self.client.create_logged_model(
+                self.experiment, "model", self.run_id, {WEIGHTS: weights}, run.data.params
+            )
+        if logged.status != LoggedModelStatus.READY:
+            Model.log(
+                None,
+                mlflow.pyfunc,
+                model_id=logged.model_id,
+                run_id=self.run_id,
+                python_model=str(SERVING_PAGE),
+                artifacts={"model": str(attached["model"])},
+                signature=SIGNATURE,
+                code_paths=[str(CODE / "aigc")],
+                pip_requirements=str(paths.REQUIREMENTS),
+            )
+        self.client.set_tag(self.run_id, CARD, content["card_sha256"])
+        self.client.set_tag(self.run_id, WEIGHTS, weights)
 
+    def _models(self, run: Run) -> list[LoggedModel]:
+        outputs = run.outputs.model_outputs if run.outputs else []
+        return [self.client.get_logged_model(output.model_id) for output in outputs]
 
-@contextmanager
-def training_run(training: Training) -> Iterator[TrainingRun]:
-    """Start the run of a training, or continue the one that was interrupted; end it as the block ends."""
-    client, experiment = open_store()
-    close_abandoned(client, experiment)
-    writer = writer_tag()
-    interrupted = [run for run in client.search_runs([experiment], f"tags.`{FINGERPRINT}` = '{training.fingerprint}'")
-                   if _may_continue(run, writer, training.is_repeat)]
-    mlflow.set_system_metrics_sampling_interval(SYSTEM_METRICS_SECONDS)
-    run_id = interrupted[0].info.run_id if interrupted else None
-    name = None if run_id else " ".join(filter(None, (training.method, os.environ.get("DVC_EXP_NAME"))))
-    tags = {WRITER: writer, METHOD: training.method, FINGERPRINT: training.fingerprint}
-    with _status_of_the_end(), mlflow.start_run(run_id, experiment, name, tags=tags, log_system_metrics=True) as active:
-        run = TrainingRun(client, active.info.run_id)
-        if not run_id:
-            recipe = {"method": training.method, "data": training.data_sha256, "code": training.code,
-                      "params": {key: value for key, value in training.params.items() if key != "train.seed"}}
-            about = {**tags, "aigc.recipe": hashes.short_digest(recipe), **machine_tags(machine.describe())}
-            _describe(client, active.info.run_id, about, training.params)
-            _log_data(training.data, training.data_sha256)
-        yield run
+    def end(self, content: dict[str, Any], _: Mapping[str, Path]) -> None:
+        """End the run: FINISHED, FAILED or KILLED."""
+        self.client.set_terminated(self.run_id, content["status"], content["stamp"])
+
+    def evaluation(self, content: dict[str, Any], attached: Mapping[str, Path]) -> None:
+        """Add an evaluation to the run that trained the weights. Raises LookupError where the store has none.
+        """
+        if not finished.add_metrics(
+            self.client,
+            self.experiment,
+            content["weights_sha256"],
+            content["card_sha256"],
+            content["metrics"],
+            list(attached.values()),
+            content["tags"],
+            content["stamp"],
+        ):
+            raise LookupError("no run of these weights")
 
 
 def _may_continue(run: Run, writer: str, is_repeat: bool) -> bool:
-    """Whether a training goes on in `run`, which has its fingerprint: an unfinished one of this folder and machine.
+    """Whether a training goes on in `run`, which has its fingerprint: an unfinished one of this folder and
+    machine.
 
     A FINISHED one goes on too, unless the training is done anew: DVC was killed before it recorded the end.
     """
     if run.info.status == "FINISHED" and is_repeat:
         return False
-    return run.data.tags.get(WRITER) == writer or (run.info.status not in ("RUNNING", "FINISHED") and is_from_here(run))
+    return run.data.tags.get(WRITER) == writer or (
+        run.info.status not in ("RUNNING", "FINISHED") and is_from_here(run)
+    )
 
 
 @contextmanager
-def restored_run(method: str, params: Mapping[str, Any], data: Path, data_sha256: str,
-                 trained_on: Mapping[str, str]) -> Iterator[TrainingRun]:
+def restored_run(
+    method: str, params: Mapping[str, Any], data: Path, data_sha256: str, trained_on: Mapping[str, str]
+) -> Iterator[StoreWriter]:
     """A run for a model that DVC restored: what is known of it, without what only its training knew.
 
-    trained_on: the machine, empty when nobody knows. Hold `lock_of(method, RESTORED)` meanwhile.
+    trained_on: the machine, empty when nobody knows. Hold the lock of the method's restored run meanwhile.
     """
-    client, experiment = open_store()
+    client, experiment = store.open_store(writes=True)
     tags = {WRITER: writer_tag(), METHOD: method, "aigc.restored": "true"}
-    with _status_of_the_end(), mlflow.start_run(None, experiment, f"{method} restored", tags=tags, log_system_metrics=False) as active:
-        _describe(client, active.info.run_id, {**tags, **machine_tags(trained_on)}, params)
-        _log_data(data, data_sha256)
-        yield TrainingRun(client, active.info.run_id)
-
-
-def machine_tags(described: Mapping[str, str]) -> dict[str, str]:
-    """What machine.describe() gives, as tags."""
-    return {f"machine.{key}": value for key, value in described.items()}
-
-
-def _log_data(data: Path, data_sha256: str) -> None:
-    """Name the pictures that the active run learned from."""
-    dataset = MetaDataset(resolve_dataset_source(str(data)), name=str(data), digest=data_sha256[:16])  # type: ignore[abstract]
-    mlflow.log_input(dataset, context="training")
-
-
-@contextmanager
-def _status_of_the_end() -> Iterator[None]:
-    """An interrupted run is KILLED, a failed one FAILED; mlflow alone would call both FAILED."""
+    writer = StoreWriter(client, experiment, {})
+    writer.run_id = client.create_run(
+        experiment, tags=resolve_tags(tags), run_name=f"{method} restored"
+    ).info.run_id
+    status = "FAILED"
     try:
-        yield
-    except (Interrupted, KeyboardInterrupt):
-        if ended := mlflow.last_active_run():
-            mlflow.MlflowClient().set_terminated(ended.info.run_id, "KILLED")
+        writer.describe(*description(tags, params, data, data_sha256, trained_on))
+        yield writer
+        status = "FINISHED"
+    except KeyboardInterrupt:
+        status = "KILLED"
         raise
+    finally:
+        client.set_terminated(writer.run_id, status)
 
 
-def _describe(client: mlflow.MlflowClient, run_id: str, tags: Mapping[str, str], params: Mapping[str, Any]) -> None:
-    """Params, and what the run came from: commit, uncommitted changes."""
+def description(
+    tags: Mapping[str, str],
+    params: Mapping[str, Any],
+    data: Path,
+    data_sha256: str,
+    trained_on: Mapping[str, str],
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    """What a run is and what it came from, as the content and the files of an entry: params, commit,
+    uncommitted changes.
+    """
     commit, patch = _origin_in_git()
-    dirty = {None: "unknown", b"": "false"}.get(patch, "true")
-    about = {**tags, "mlflow.source.name": paths.PARAMS.resolve().parent.name,
-             "mlflow.runColor": views.colour(tags[METHOD]), "mlflow.source.git.commit": commit, "aigc.git_dirty": dirty}
-    client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()],
-                     tags=[RunTag(key, value) for key, value in about.items() if value])
-    for name in (paths.PARAMS, LOCK, paths.REQUIREMENTS):
-        if name.exists():
-            client.log_artifact(run_id, str(name), SOURCE)
-    if patch:
-        with tempfile.TemporaryDirectory(prefix="aigc-patch-") as scratch:
-            # Bytes, not text: a patch may hold any encoding and any line ending.
-            files.write_bytes(Path(scratch) / PATCH, patch)
-            client.log_artifact(run_id, str(Path(scratch) / PATCH), SOURCE)
+    about = {
+        **tags,
+        **{f"machine.{key}": value for key, value in trained_on.items()},
+        "mlflow.source.name": paths.PARAMS.resolve().parent.name,
+        "mlflow.runColor": views.colour(tags[METHOD]),
+        "mlflow.source.git.commit": commit,
+        "aigc.git_dirty": {None: "unknown", b"": "false"}.get(patch, "true"),
+    }
+    content = {
+        "about": about,
+        "params": {key: str(value) for key, value in params.items()},
+        "data": str(data),
+        "data_sha256": data_sha256,
+        "patch": base64.b64encode(patch or b"").decode(),
+    }
+    return content, {path.name: path for path in (paths.PARAMS, LOCK, paths.REQUIREMENTS) if path.exists()}
+
+
+def run_name(method: str) -> str:
+    """The name of a training's run: the method, and the experiment of DVC's where it is part of one."""
+    return " ".join(filter(None, (method, os.environ.get("DVC_EXP_NAME"))))
 
 
 def _origin_in_git() -> tuple[str, bytes | None]:

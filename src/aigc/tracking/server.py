@@ -12,6 +12,7 @@ import urllib.request
 from contextlib import suppress
 from typing import IO
 
+from aigc.core import process
 from aigc.core.errors import AigcError
 from aigc.tracking import store, views
 
@@ -27,22 +28,46 @@ def serve(port: int) -> int:
     uri = store.store_uri()
     _, experiment = store.open_store()
     if uri.startswith(("http://", "https://")):
-        print(f"compare the methods at\n  {views.address(uri.rstrip('/'), experiment)}")
+        # A browser asks for user and password itself.
+        print(
+            "compare the methods at\n  "
+            f"{views.address(store.USER_AND_PASSWORD.sub('://', uri).rstrip('/'), experiment)}"
+        )
         return 0
     _refuse_if_taken(port)
     server = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--port", str(port), "--workers", "1"]
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port), "--workers", "1"]
+    # Not on the command line, which every user of the machine can read: the address may hold a password.
+    environment = {name: value for name, value in os.environ.items() if name not in _options_of_the_server()}
+    environment |= {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads would fill, and stop the server
-        ui = subprocess.Popen(command, env=environment, cwd=store.home(), stdout=subprocess.DEVNULL, stderr=log, start_new_session=True)
+        ui = subprocess.Popen(
+            command,
+            env=environment,
+            cwd=store.home(),
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,
+        )
         try:
             _wait_until_it_answers(server, ui, log)
-            print(f"compare the methods at\n  {views.address(server, experiment)}\nCtrl-C ends it.", flush=True)
+            print(
+                f"compare the methods at\n  {views.address(server, experiment)}\nCtrl-C ends it.", flush=True
+            )
             return ui.wait()
         except KeyboardInterrupt:
             return 0
         finally:
             _end(ui)
+
+
+def _options_of_the_server() -> set[str]:
+    """Variables that are options of `mlflow ui`, such as another store or a prefix of every path: not meant
+    for this server.
+    """
+    from mlflow import cli
+
+    return {option.envvar for option in cli.server.params if isinstance(option.envvar, str)}
 
 
 def _end(ui: "subprocess.Popen[bytes]") -> None:
@@ -70,8 +95,7 @@ def _wait_until_it_answers(server: str, ui: "subprocess.Popen[bytes]", log: IO[s
     while time.monotonic() < deadline:
         if ui.poll() is not None:
             log.seek(0)
-            last = log.read().strip().splitlines()[-1:]
-            raise AigcError(f"MLflow's UI ended at once ({''.join(last) or 'no message'})")
+            raise AigcError(f"MLflow's UI ended at once ({store.shown(process.reason(log.read()))})")
         try:
             urllib.request.urlopen(f"{server}/health", timeout=2)
             return

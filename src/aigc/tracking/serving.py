@@ -1,10 +1,11 @@
-"""The model as MLflow loads and serves it: rows of (n, label, seed) in, PNG pictures out. Nothing is unpickled.
+"""The model as MLflow loads and serves it: rows of (n, label, seed) in, PNG pictures out. Nothing is
+unpickled.
 
-MLflow runs this file when it loads the model, in a process whose numeric libraries are loaded already: pictures are
+MLflow runs this file when it loads the model, in a process whose numeric libraries are loaded already:
+pictures are
 those of this machine's arithmetic. `aigc generate` is for bytes that any machine makes.
 """
 
-import io
 import os
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ import mlflow
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel
-from PIL import Image
 
 from aigc import methods
 from aigc.core.errors import ConfigError
 from aigc.model import sampling
+from aigc.reporting import grid
 
 MOST = 10_000
 
@@ -28,22 +29,34 @@ class Sampler(PythonModel):
     def load_context(self, context: Any) -> None:
         self.method, self.card = methods.load(Path(os.fspath(context.artifacts["model"])))
 
-    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """A row asks for `n` pictures of class `label` (default: every class in turn) drawn from `seed` (default 0)."""
+    def predict(
+        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
+    ) -> pd.DataFrame:
+        """A row asks for `n` pictures of class `label` (default: every class in turn) drawn from `seed`
+        (default 0).
+        """
         answers = []
         for request in model_input.to_dict("records"):
-            count, label, seed = (self._whole(request, *field) for field in (("n", None, 0), ("label", -1, -1), ("seed", 0, 0)))
+            count, label, seed = (
+                self._whole(request, *field) for field in (("n", None, 0), ("label", -1, -1), ("seed", 0, 0))
+            )
             if not 1 <= count <= MOST:
-                raise MlflowException.invalid_parameter_value(f"n must be between 1 and {MOST}, found {count}")
+                raise MlflowException.invalid_parameter_value(
+                    f"n must be between 1 and {MOST}, found {count}"
+                )
             labels = sampling.default_labels(self.method, count)
             if label != sampling.UNLABELLED:
                 labels = labels * 0 + label
             try:
-                images = [image for block in sampling.blocks(self.method, seed, count, labels) for image in block]
+                images = [
+                    image for block in sampling.blocks(self.method, seed, count, labels) for image in block
+                ]
             except ConfigError as error:
                 raise MlflowException.invalid_parameter_value(str(error)) from None
-            answers += [{"index": index, "label": int(chosen), "png": _png(image.permute(1, 2, 0).numpy())}
-                        for index, (image, chosen) in enumerate(zip(images, labels, strict=True))]
+            answers += [
+                {"index": index, "label": int(label), "png": grid.png(image.permute(1, 2, 0).numpy())}
+                for index, (image, label) in enumerate(zip(images, labels, strict=True))
+            ]
         return pd.DataFrame(answers)
 
     @staticmethod
@@ -51,14 +64,10 @@ class Sampler(PythonModel):
         value = request.get(field, default)
         value = default if value is None or pd.isna(value) else value
         if value is None or int(value) != value or not least <= value < 2**32:
-            raise MlflowException.invalid_parameter_value(f"{field} must be a whole number from {least} to 2^32 - 1, found {value}")
+            raise MlflowException.invalid_parameter_value(
+                f"{field} must be a whole number from {least} to 2^32 - 1, found {value}"
+            )
         return int(value)
-
-
-def _png(pixels: Any) -> bytes:
-    stream = io.BytesIO()
-    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(stream, "PNG")
-    return stream.getvalue()
 
 
 mlflow.models.set_model(Sampler())

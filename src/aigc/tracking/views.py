@@ -12,30 +12,77 @@ from aigc.core import hashes
 from aigc.metrics import table
 
 NAME = "aigc-comparison"
-COLUMNS = (*(f"metrics.`{metric.name}`" for metric in table.on_page("mlflow")), "params.`images`", "params.`batch_size`",
-           "params.`train.seed`", "params.`runtime.arithmetic`", "attributes.`Models`")
-COLOURS = {"autoencoder": "#8d5524", "vae": "#edae49", "gan": "#5c6b73", "wgan_gp": "#7b4fa3", "dcgan": "#2c6e9b",
-           "cgan": "#3a7d44", "flow": "#d1495b"}
+COLUMNS = (
+    *(f"metrics.`{metric.name}`" for metric in table.on_page("mlflow")),
+    "params.`images`",
+    "params.`batch_size`",
+    "params.`train.seed`",
+    "params.`runtime.arithmetic`",
+    "attributes.`Models`",
+)
+# A method takes the colour at its name's hash, so that nobody lists methods here. Another order gives other
+# colours.
+PALETTE = (
+    "#00798c",
+    "#b5179e",
+    "#bc6c25",
+    "#4361ee",
+    "#9d0208",
+    "#3a7d44",
+    "#2c6e9b",
+    "#6a994e",
+    "#c77dff",
+    "#0b525b",
+    "#e76f51",
+    "#8d5524",
+    "#386641",
+    "#7f5539",
+    "#7b4fa3",
+    "#d1495b",
+    "#2a9d8f",
+    "#5f0f40",
+    "#5c6b73",
+    "#ff7f50",
+    "#606c38",
+    "#edae49",
+    "#3f37c9",
+)
+OF_ONE_MODEL = (
+    "samples",
+    "weights_sha256",
+    "card_sha256",
+)  # how the keys begin that differ between models of one protocol
 AUDIT, PASSED = "aigc.memorization", "passed"
+EVALUATED = "aigc.evaluated_sha256"  # the weights that a run's numbers and its audit are of
 NOTE = """\
-One run a trained model. `fid` and `is` are on the pipeline's own evaluator: compare them with each other and with the
-floor in reports/report.html, not with published numbers. The grid of `samples` over training is under *Artifacts* and
-in the chart view's image panel.
+One run a trained model. `fid` and `is` are on the pipeline's own evaluator: compare them with each other
+and with the floor in reports/report.html, not with published numbers. The grid of `samples` over training
+is under *Artifacts* and in the chart view's image panel.
 """
 
 
 def colour(method: str) -> str:
     """A colour that stays with a method's name."""
-    return COLOURS.get(method, f"#{hashlib.sha256(method.encode()).hexdigest()[:6]}")
+    return PALETTE[int(hashlib.sha256(method.encode()).hexdigest(), 16) % len(PALETTE)]
 
 
 def experiment_tags() -> dict[str, str]:
     """The tags of the experiment: its note and the saved view."""
     columns = ["tags.`aigc.method`", *COLUMNS]
     state = {
-        "searchFilter": "", "orderByKey": "metrics.`fid`", "orderByAsc": True, "startTime": "ALL", "lifecycleFilter": "Active",
-        "datasetsFilter": [], "modelVersionFilter": "All Runs", "selectedColumns": columns, "columnOrder": columns,
-        "columnWidths": {}, "runsHiddenMode": "SHOW_ALL", "groupBy": None, "runsPinned": [],
+        "searchFilter": "",
+        "orderByKey": "metrics.`fid`",
+        "orderByAsc": True,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+        "datasetsFilter": [],
+        "modelVersionFilter": "All Runs",
+        "selectedColumns": columns,
+        "columnOrder": columns,
+        "columnWidths": {},
+        "runsHiddenMode": "SHOW_ALL",
+        "groupBy": None,
+        "runsPinned": [],
     }
     view = {"name": NAME, "createdAt": 0, "updatedAt": 0, "state": json.dumps(state)}
     return {"mlflow.note.content": NOTE, f"mlflow.sharedViewState.{NAME}": json.dumps(view)}
@@ -47,12 +94,19 @@ def address(server: str, experiment: str) -> str:
 
 
 def verdict_tags(content: Mapping[str, Any]) -> dict[str, str]:
-    """The tags that reports/metrics/METHOD.json gives a run. aigc.memorization: whether it passed the audit; a failed model must not
-    be promoted. aigc.protocol: numbers of equal protocols may be compared."""
+    """The tags that reports/metrics/METHOD.json gives a run.
+
+    aigc.memorization: whether it passed the audit; a failed model must not be promoted.
+    aigc.evaluated_sha256: the weights that
+    were judged. aigc.protocol: numbers of equal protocols may be compared.
+    """
     tags = {}
     if "memorization" in content:
         tags[AUDIT] = PASSED if content["memorization"]["passes"] else "failed"
     if "protocol" in content:
-        protocol = {key: value for key, value in content["protocol"].items() if not key.startswith("samples")}
+        protocol = {
+            key: value for key, value in content["protocol"].items() if not key.startswith(OF_ONE_MODEL)
+        }
         tags["aigc.protocol"] = hashes.short_digest(protocol)
+        tags[EVALUATED] = content["protocol"].get("weights_sha256", "")
     return tags

@@ -1,4 +1,6 @@
-"""Who writes a run: the machine and folder that hold its lock, so that a run which a kill left RUNNING is recognised."""
+"""Who writes a run: the machine and folder that hold its lock, so that a run that a kill left RUNNING is
+recognised.
+"""
 
 import fcntl
 import platform
@@ -8,23 +10,28 @@ import mlflow
 from mlflow.entities import Run
 
 from aigc.core import hashes, paths
+from aigc.tracking import store
 
 METHOD, FINGERPRINT = "aigc.method", "aigc.fingerprint"
-WRITER = "aigc.writer"  # host:folder of the process that writes a run; its lock lies there
+WRITER = "aigc.writer"  # host:folder of the process that writes a run; its lock is there
 RESTORED = "restored"  # in place of the fingerprint of a run whose training did not run here
 MACHINE_ID, MACHINE = Path("/etc/machine-id"), "machine-"  # man 5 machine-id: publish only a hash of it
 
 
 def close_abandoned(client: mlflow.MlflowClient, experiment: str) -> list[Run]:
     """Mark as KILLED, and return, each RUNNING run of this machine whose writer is gone."""
-    gone = [run for run in client.search_runs([experiment], "attributes.status = 'RUNNING'") if not _has_writer(run)]
+    gone = [
+        run for run in store.runs(client, experiment, "attributes.status = 'RUNNING'") if not _has_writer(run)
+    ]
     for run in gone:
         client.set_terminated(run.info.run_id, "KILLED")
     return gone
 
 
 def _has_writer(run: Run) -> bool:
-    """Whether the writer of `run` holds its lock, as far as this machine can tell; another machine's is taken to do so."""
+    """Whether the writer of `run` holds its lock. A run of another machine counts as having one: nobody can
+    tell from here.
+    """
     written_by, folder = _writer_of(run)
     lock = paths.training_lock(run.data.tags.get(METHOD, ""), run.data.tags.get(FINGERPRINT, RESTORED))
     if written_by == host():
@@ -33,18 +40,20 @@ def _has_writer(run: Run) -> bool:
 
 
 def is_from_here(run: Run) -> bool:
-    """Whether `run` may have been written in this folder: a container without a machine-id gets another name at each start."""
+    """Whether `run` may come from this folder: a container without a machine-id has another name at each
+    start.
+    """
     written_by, folder = _writer_of(run)
     return folder in ("", str(Path.cwd())) and (written_by == host() or not written_by.startswith(MACHINE))
 
 
 def writer_tag() -> str:
-    """Who writes a run: machine and folder; its lock lies there."""
+    """The value of the tag WRITER for this process."""
     return f"{host()}:{Path.cwd()}"
 
 
 def _writer_of(run: Run) -> tuple[str, str]:
-    """Machine and folder of who writes, or wrote, `run`; both empty where it does not say."""
+    """Machine and folder of the process that writes, or wrote, `run`; both empty where the tag is missing."""
     machine, _, folder = run.data.tags.get(WRITER, "").partition(":")
     return machine, folder
 

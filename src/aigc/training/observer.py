@@ -1,6 +1,7 @@
 """Who may watch a stage: what a training and an evaluation tell, and an observer that listens to nothing.
 
-An observer is handed to the stage from outside and cannot change an out. `aigc.tracking.observer` tells MLflow.
+An observer is handed to the stage from outside and cannot change an out. `aigc.tracking.observer` tells
+MLflow.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,8 +20,10 @@ Row = dict[str, float]
 class Training:
     """What a training is, before it begins.
 
-    params: flat, {"train.seed": 0, ...}. code: {module: sha256}. steps: the length of the training. previews: every so
-    many rows of history a picture is worth its time. is_repeat: it was finished and recorded before, and is done anew.
+    params: flat, {"train.seed": 0, ...}. code: {module: sha256}. steps: the length of the training. previews:
+    every so
+    many rows of history a picture is worth its time. is_repeat: it was finished and recorded before, and is
+    done anew.
     """
 
     method: str
@@ -38,7 +41,9 @@ class TrainingWatch:
     """Is told of one training. This one ignores all."""
 
     def progress(self, history: list[Row], average: Method) -> None:
-        """A checkpoint was written. history: one row an interval so far. average: the averaged model, in eval mode."""
+        """A checkpoint was written. history: one row an interval so far. average: the averaged model, in eval
+        mode.
+        """
 
     def trained(self, average: Method, folder: Path, card: Card) -> None:
         """The model lies in `folder`."""

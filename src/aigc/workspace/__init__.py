@@ -1,1 +1,1 @@
-"""The checkout that a command works in: its files, its git repository, its machine. No stage depends on this room."""
+"""The checkout that a command works in: its files, git repository and machine. No stage depends on it."""

@@ -1,4 +1,4 @@
-"""What the name of a file says: a picture, a picture of a kind that is not decoded, or something to leave out.
+"""What the name of a file says: a picture, a picture that is not decoded, or something to leave out.
 
 Not for: what the content says (kinds.py), and whether a file may be opened (listing.py).
 """
@@ -8,8 +8,8 @@ import os
 from aigc.data.sources.kinds import READ, kind_of
 
 HEAD = 1024  # bytes that the checks of the content need
-SUFFIXES = frozenset((".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif",
-                      ".pbm", ".pgm", ".ppm", ".pnm"))
+SUFFIXES = frozenset((".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif",
+                      ".tiff", ".gif", ".pbm", ".pgm", ".ppm", ".pnm"))
 
 CONVERT, FRAMES = "convert it to PNG, TIFF or JPEG", "save its frames as PNG, TIFF or JPEG"
 RAW, AVIF, HEIC = "a camera raw file", "an AVIF file", "a HEIC file"
@@ -20,7 +20,8 @@ OTHER_KINDS = {
           "kdc dcr gpr"),
     AVIF: "avif avifs", HEIC: "heic heif hif heics", JPEG_2000: "jp2 j2k jpf jpx jpc j2c jpm", JPEG_XL: "jxl",
     "a JPEG XR file": "jxr wdp hdp", PHOTOSHOP: "psd psb", "a GIMP or Krita file": "xcf kra ora",
-    "a vector drawing": "svg svgz eps ai wmf emf", "an icon": "ico icns cur", "a Targa picture": "tga vda icb",
+    "a vector drawing": "svg svgz eps ai wmf emf", "an icon": "ico icns cur",
+    "a Targa picture": "tga vda icb",
     OPEN_EXR: "exr", RADIANCE: "hdr rgbe", "a PCX picture": "pcx dcx", "a texture": "dds ktx ktx2",
     "a PAM or PFM picture": "pam pfm", "a medical picture": "dcm dicom nii",
     "a FITS picture": "fits", "a DjVu file": "djvu djv", "a picture of an old format": "sgi xbm xpm",
@@ -61,13 +62,13 @@ def suffix_of(path: str) -> str:
 
 
 def starts_as_picture(head: bytes, suffix: str) -> bool:
-    """Whether a file starts as one that can be decoded. A camera raw file that starts as a TIFF file is none."""
+    """Whether a file starts as one that can be decoded. Camera raw that starts as a TIFF file does not."""
     kind = kind_of(head)
     return kind in READ and not (kind == "TIFF" and KIND_OF_SUFFIX.get(suffix) == RAW)
 
 
 def other_kind(head: bytes, suffix: str) -> str:
-    """The kind of a picture that is not decoded, with what to do; "" where the file is no picture that is known."""
+    """The kind of a picture that is not decoded, with what to do; "" for a file of no known kind."""
     by_content = kind_of(head)
     kind = KIND_OF_SUFFIX.get(suffix) or ("" if by_content in READ else by_content)
     if not kind or ";" in kind:

@@ -23,7 +23,8 @@ STARTS = {  # first bytes: kind
     b"v/1\x01": "an OpenEXR file", b"#?RADIANCE": "a Radiance HDR file", b"#?RGBE": "a Radiance HDR file",
     b"qoif": "a QOI file", b"DDS ": "a DDS texture", b"SIMPLE  =": "a FITS file",
     b"PF\n": "a PFM file (floats)", b"Pf\n": "a PFM file (floats)", b"P7\n": "a PAM file",
-    b"\x1aE\xdf\xa3": "a video", b"%PDF-": "a PDF document", b"%!PS": "a PostScript file", b"\xd7\xcd\xc6\x9a": "a Windows metafile",
+    b"\x1aE\xdf\xa3": "a video", b"%PDF-": "a PDF document", b"%!PS": "a PostScript file",
+    b"\xd7\xcd\xc6\x9a": "a Windows metafile",
 }
 BRANDS = {  # of an ISO base media file: bytes 8 to 12
     b"avif": "an AVIF file", b"avis": "an AVIF file", b"crx ": RAW.format("CR3"),

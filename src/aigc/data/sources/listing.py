@@ -1,7 +1,7 @@
 """Which files of a folder are pictures, and of which class; which files may be opened. Decodes nothing, opens
 only regular files.
 
-Hidden files and what systems put beside pictures are not looked at (file_names.py). A file is a picture by its
+Hidden files and what systems put beside pictures are left out (file_names.py). A file is a picture by its
 suffix, or by its first bytes where the suffix says nothing.
 """
 
@@ -175,7 +175,9 @@ def _kind(place: str, opens: bool) -> tuple[bool, str]:
     if suffix in file_names.SUFFIXES:
         return True, ""
     head = _head(place) if opens else b""
-    return (True, "") if file_names.starts_as_picture(head, suffix) else (False, file_names.other_kind(head, suffix))
+    if file_names.starts_as_picture(head, suffix):
+        return True, ""
+    return False, file_names.other_kind(head, suffix)
 
 
 def other_kind(root: Path, path: str) -> str:

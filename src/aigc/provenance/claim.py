@@ -1,0 +1,65 @@
+"""What a picture states about its origin, and which statements are valid."""
+
+import re
+from dataclasses import dataclass
+
+from aigc.core.config import LONGEST_LINE, PRINTABLE
+
+PREFIX = "aigc."  # of the text chunks that hold the fields of a claim
+SHEET_MOST = 256  # pictures of a contact sheet
+MOST_THREADS = 1024
+
+NUMBER, DIGEST, LINE = r"(0|[1-9]\d{0,8})", r"[0-9a-f]{64}", f"{PRINTABLE}{{0,{LONGEST_LINE}}}"
+FORMS = {
+    "method": r"[a-z0-9_]{1,64}", "weights_sha256": DIGEST, "model_sha256": DIGEST, "data_sha256": DIGEST,
+    "source": LINE, "licence": LINE, "attribution": LINE, "url": LINE, "seed": r"0|[1-9]\d{0,9}",
+    "index": rf"{NUMBER}(-{NUMBER})?", "label": rf"(-1|{NUMBER})( (-1|{NUMBER}))*",
+    "arithmetic": "portable|fast", "threads": r"[1-9]\d{0,3}"}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a picture states about itself; each field is the text chunk `aigc.FIELD`.
+
+    index, label: of one picture, "7" and "3" (-1 = unlabelled); of a contact sheet, "0-63" and 64 labels.
+    source, licence, attribution, url: of the pictures that the model learned from, "" where not stated.
+    """
+
+    method: str
+    weights_sha256: str
+    model_sha256: str
+    data_sha256: str
+    source: str
+    licence: str
+    attribution: str
+    url: str
+    seed: str
+    index: str
+    label: str
+    arithmetic: str
+    threads: str
+
+    @property
+    def first(self) -> int:
+        """The index of the picture, or of a contact sheet's first one."""
+        return int(self.index.partition("-")[0])
+
+    @property
+    def labels(self) -> list[int]:
+        return [int(label) for label in self.label.split()]
+
+    @property
+    def is_sheet(self) -> bool:
+        return "-" in self.index
+
+    def invalid_field(self) -> str:
+        """The first text chunk whose value is not valid, "" when all are."""
+        for name, form in FORMS.items():
+            if not re.fullmatch(form, getattr(self, name), re.ASCII):
+                return f"{PREFIX}{name}"
+        if int(self.seed) >= 2**32:
+            return f"{PREFIX}seed"
+        if not 1 <= int(self.threads) <= MOST_THREADS:
+            return f"{PREFIX}threads"
+        last = int(self.index.partition("-")[2] or self.first)
+        return "" if last - self.first + 1 == len(self.labels) <= SHEET_MOST else f"{PREFIX}index"
