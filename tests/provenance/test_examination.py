@@ -25,7 +25,7 @@ SWITCHES = RuntimeConfig(arithmetic="portable", threads=2)
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
-    for method in ("gan", "cgan"):
+    for method in ("gan", "cgan", "flow"):
         small_model(folder, method)
     return folder
 
@@ -42,8 +42,8 @@ def home(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def make(method: str | None, count: int, out: str = "out", seed: int = 0, wanted: str | None = None,
-         name: str | None = None) -> list[Path]:
-    drawing.write_pictures(method, name, count, seed, Path(out), wanted, SWITCHES)
+         name: str | None = None, **settings: str) -> list[Path]:
+    drawing.write_pictures(method, name, count, seed, Path(out), wanted, SWITCHES, settings)
     return sorted(Path(out).glob("*.png"))
 
 
@@ -233,3 +233,47 @@ def test_the_commands_make_the_same_bytes_whatever_the_environment_says(home: Pa
     images[0].write_bytes(images[0].read_bytes()[:-80])
     done = run_in(home, "python", "-m", "aigc", "whence", images[0], check=False, **hostile)
     assert done.returncode == 1 and done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
+
+
+def test_settings_of_sampling_are_in_the_picture_and_make_it_again(
+    capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = make("flow", 1, "own")
+    chosen = make("flow", 2, "chosen", steps="2", guidance="3.0", solver="midpoint")
+    assert claim(chosen[0]).sampler == "guidance=3.0 solver=midpoint steps=2"
+    assert np.asarray(Image.open(own[0])).tobytes() != np.asarray(Image.open(chosen[0])).tobytes()
+    assert [verdict for verdict, _ in asked([*own, *chosen], capsys)] == [examination.IDENTICAL] * 4
+
+
+def test_settings_that_are_the_models_own_leave_the_same_file() -> None:
+    own = make("flow", 1, "own")
+    settings = methods.load(Path("models/flow"))[1].config
+    again = make("flow", 1, "again", steps=str(settings["steps"]), solver=settings["solver"])
+    assert own[0].read_bytes() == again[0].read_bytes() and claim(own[0]).sampler == ""
+
+
+@pytest.mark.parametrize(("method", "settings", "message"), [
+    ("gan", {"steps": "3"}, "gan has no setting `steps` that can be chosen when sampling; it has none"),
+    ("flow", {"width": "8"}, "no setting `width`.*it has steps, guidance, solver"),
+    ("flow", {"steps": "0"}, "flow cannot be sampled like that: steps: Input should be greater than 0"),
+    ("flow", {"steps": "1001"}, "steps: Input should be less than or equal to 1000"),
+    ("flow", {"guidance": "nan"}, "guidance: Input should be"),
+    ("flow", {"solver": "rk4"}, "solver: Input should be 'euler', 'midpoint' or 'heun'"),
+])
+def test_settings_that_cannot_be_are_one_line_and_nothing_is_written(
+    method: str, settings: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        make(method, 1, **settings)
+    assert "\n" not in str(caught.value) and not Path("out").exists()
+
+
+def test_forged_settings_of_sampling_are_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    other, foreign, invalid = make("flow", 3, steps="2")[:3]
+    rewritten(other, keep_hashes=False, sampler="steps=3")
+    rewritten(foreign, keep_hashes=False, sampler="width=8")
+    rewritten(invalid, keep_hashes=True, sampler="steps=3")
+    verdicts = asked([other, foreign, invalid], capsys)
+    forged = examination.FORGED
+    assert [verdict for verdict, _ in verdicts] == [examination.DIFFERS, forged, forged]
+    assert "aigc.sampler" in verdicts[1][1] and "under the seal" in verdicts[2][1]

@@ -17,7 +17,8 @@ from aigc.provenance import texts
 from aigc.provenance.claim import Claim
 
 CLAIM = Claim(method="gan", weights_sha256="a" * 64, model_sha256="b" * 64, data_sha256="c" * 64, source="folder", licence="CC0-1.0",
-              attribution="Zoë 写真", url="", seed="7", index="130", label="-1", arithmetic="portable", threads="2")
+              attribution="Zoë 写真", url="", seed="7", index="130", label="-1", arithmetic="portable", threads="2",
+              sampler="solver=euler steps=8")
 PIXELS = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
 PNG = texts.encode(Image.fromarray(PIXELS), CLAIM)
 EVERY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

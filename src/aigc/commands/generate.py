@@ -6,6 +6,9 @@ from pathlib import Path
 from aigc.commands import options
 from aigc.workspace.root import PathOrName
 
+SETTINGS = [("steps", int, "steps of the solver"), ("solver", str, "euler, midpoint or heun"),
+            ("guidance", float, "strength of the class")]
+
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     generate = commands.add_parser(
@@ -24,6 +27,10 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
                           help="of one class, by name or index (default: every class in turn)")
     generate.add_argument("--model", type=PathOrName, metavar="MODEL",
                           help=f"{options.MODEL_HELP} (default: models/METHOD)")
+    for name, kind, meaning in SETTINGS:
+        generate.add_argument(f"--{name}", type=kind,
+                              help=f"{meaning}, of a method that lets it be chosen, such as flow "
+                                   "(default: the model's own)")
     generate.set_defaults(run=run)
 
 
@@ -34,5 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     runtime.cap_environment(switches.arithmetic, switches.threads)
     from aigc.provenance import drawing
 
+    settings = {name: str(value) for name, *_ in SETTINGS
+                if (value := getattr(arguments, name)) is not None}
     return drawing.write_pictures(arguments.method, arguments.model, arguments.n, arguments.seed,
-                                  arguments.out, arguments.class_name, switches)
+                                  arguments.out, arguments.class_name, switches, settings)

@@ -7,7 +7,7 @@ Method. To add a method: add its page, add a section of its name to params.yaml,
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,10 +87,35 @@ def needing_classes(names: Iterable[str]) -> list[str]:
     return [name for name in names if method_class(name).needs_classes]
 
 
-def load(folder: Path, device: "torch.device | str" = "cpu") -> "tuple[Method, Card]":
+def sampler(card: "Card", texts: Mapping[str, str]) -> dict[str, Any]:
+    """The settings in `texts` that differ from the model's own, as values of the method's config.
+
+    texts: setting -> value as text. Raises ConfigError for a setting that the method does not let be chosen
+    when sampling, and for a value that cannot be.
+    """
+    from pydantic import ValidationError
+
+    known = method_class(card.method).sampling_settings
+    for name in texts:
+        if name not in known:
+            has = f"it has {', '.join(known)}" if known else "it has none"
+            raise ConfigError(f"{card.method} has no setting `{name}` that can be chosen when sampling; "
+                              f"{has}")
+    try:
+        values = {name: type(card.config[name])(text) for name, text in texts.items()}
+        config_class(card.method).model_validate(card.config | values)
+    except (ValidationError, ValueError) as error:
+        problem = config.first_problem(error) if isinstance(error, ValidationError) else str(error)
+        raise ConfigError(f"{card.method} cannot be sampled like that: {problem}") from None
+    return {name: value for name, value in values.items() if value != card.config[name]}
+
+
+def load(folder: Path, device: "torch.device | str" = "cpu",
+         sampling: Mapping[str, str] | None = None) -> "tuple[Method, Card]":
     """The trained model in `folder`, in eval mode on `device`, with its card.
 
-    Raises StorageError when a file is missing or changed, or does not fit this version of the method.
+    sampling: settings to replace, see `sampler`. Raises StorageError when a file is missing or changed, or
+    does not fit this version of the method.
     """
     from pydantic import ValidationError
 
@@ -101,8 +126,9 @@ def load(folder: Path, device: "torch.device | str" = "cpu") -> "tuple[Method, C
     if card.method not in available():
         raise StorageError(f"{folder}: a model of {card.method}, a method that this version does not have; "
                            "check out the commit that made it")
+    content = {**card.config, **sampler(card, sampling)} if sampling else card.config
     try:
-        built = build(card.method, config_class(card.method).model_validate(card.config), Shape(**card.shape))
+        built = build(card.method, config_class(card.method).model_validate(content), Shape(**card.shape))
         read_weights(folder, card, built)
     except (TypeError, ValueError, RuntimeError) as error:  # of the shape, the config, and load_state_dict
         text = config.first_problem(error) if isinstance(error, ValidationError) else str(error)

@@ -24,6 +24,7 @@ from aigc.core.errors import ConfigError
 from aigc.model.contract import LearningRate, Method, MethodConfig, Player, Shape
 from aigc.networks.unet import GROUPS, UNet
 
+MOST_STEPS = 1000  # more change no pixel
 PATCHES = 16  # per side, at least, where the method chooses the patch
 
 
@@ -37,7 +38,7 @@ class FlowMatchingConfig(MethodConfig):
     patch: Count | Literal["auto"]
     label_dropout: Share
     guidance: Positive
-    steps: Count
+    steps: Annotated[int, Field(gt=0, le=MOST_STEPS)]
     solver: Literal["euler", "midpoint", "heun"]
 
     @model_validator(mode="after")
@@ -50,6 +51,7 @@ class FlowMatchingConfig(MethodConfig):
 
 class FlowMatching(Method):
     conditional = True  # where the pictures have classes
+    sampling_settings = ("steps", "guidance", "solver")
 
     def __init__(self, config: FlowMatchingConfig, shape: Shape) -> None:
         super().__init__(shape)

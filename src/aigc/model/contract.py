@@ -100,6 +100,8 @@ class Method(Trainable):
     conditional: the labels decide the class of the samples. needs_classes: training needs labels.
     reconstructs: it implements `reconstruct`. interpolates: it implements `interpolate`.
 
+    sampling_settings: the names of those of its settings that can be chosen anew for each sampling.
+
     latent_shape: the shape of one latent; the method sets it.
     """
 
@@ -107,6 +109,7 @@ class Method(Trainable):
     needs_classes = False
     reconstructs = False
     interpolates = True
+    sampling_settings: tuple[str, ...] = ()
     latent_shape: tuple[int, ...]
 
     def fit_after_training(self, batches: Iterable[Tensor], seed: int) -> None:

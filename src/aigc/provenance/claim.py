@@ -10,11 +10,13 @@ SHEET_MOST = 256  # pictures of a contact sheet
 MOST_THREADS = 1024
 
 NUMBER, DIGEST, LINE = r"(0|[1-9]\d{0,8})", r"[0-9a-f]{64}", f"{PRINTABLE}{{0,{LONGEST_LINE}}}"
+SETTING = r"[a-z_]{1,32}=[a-z0-9_.+-]{1,32}"
 FORMS = {
     "method": r"[a-z0-9_]{1,64}", "weights_sha256": DIGEST, "model_sha256": DIGEST, "data_sha256": DIGEST,
     "source": LINE, "licence": LINE, "attribution": LINE, "url": LINE, "seed": r"0|[1-9]\d{0,9}",
     "index": rf"{NUMBER}(-{NUMBER})?", "label": rf"(-1|{NUMBER})( (-1|{NUMBER}))*",
-    "arithmetic": "portable|fast", "threads": r"[1-9]\d{0,3}"}
+    "arithmetic": "portable|fast", "threads": r"[1-9]\d{0,3}",
+    "sampler": rf"({SETTING}( {SETTING}){{0,15}})?"}
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Claim:
 
     index, label: of one picture, "7" and "3" (-1 = unlabelled); of a contact sheet, "0-63" and 64 labels.
     source, licence, attribution, url: of the pictures that the model learned from, "" where not stated.
+    sampler: settings of sampling other than the model's own, such as "solver=euler steps=8"; "" where there
+    are none, and then without a text chunk.
     """
 
     method: str
@@ -38,6 +42,7 @@ class Claim:
     label: str
     arithmetic: str
     threads: str
+    sampler: str = ""
 
     @property
     def first(self) -> int:
@@ -51,6 +56,11 @@ class Claim:
     @property
     def is_sheet(self) -> bool:
         return "-" in self.index
+
+    @property
+    def sampling(self) -> dict[str, str]:
+        """The settings in `sampler`."""
+        return dict(setting.split("=") for setting in self.sampler.split())
 
     def invalid_field(self) -> str:
         """The first text chunk whose value is not valid, "" when all are."""

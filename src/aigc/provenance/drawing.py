@@ -3,7 +3,7 @@
 import itertools
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,17 +30,23 @@ MOST_SEED = 2**32 - 1
 
 
 def write_pictures(method: str | None, name: str | None, count: int, seed: int, folder: Path,
-                   wanted: str | None, switches: RuntimeConfig) -> int:
-    """Write `count` pictures below `folder`. Raises before anything is written where a file would be lost."""
+                   wanted: str | None, switches: RuntimeConfig,
+                   settings: Mapping[str, str] | None = None) -> int:
+    """Write `count` pictures below `folder`. Raises before anything is written where a file would be lost.
+
+    settings: of sampling, to replace the model's own: see `methods.sampler`.
+    """
     if not 1 <= count <= MOST:
         raise ConfigError(f"--n must be between 1 and {MOST}, found {count}")
     if not 0 <= seed <= MOST_SEED:
         raise ConfigError(f"--seed must be between 0 and {MOST_SEED}, found {seed}")
     device = runtime.start_torch(switches.arithmetic, switches.threads)
     with lookup.trained(method, name) as place:
-        generator, card = methods.load(place, device.torch_device)
+        generator, card = methods.load(place, device.torch_device, settings)
     labels = labels_of(generator, card, count, wanted)
-    base = claim_of(card, seed, switches)
+    changed = methods.sampler(card, settings or {})
+    base = replace(claim_of(card, seed, switches),
+                   sampler=" ".join(f"{key}={value}" for key, value in sorted(changed.items())))
     shown = min(count, SHEET_MOST)
     sheet = replace(base, index=f"0-{shown - 1}", label=" ".join(map(str, labels[:shown].tolist())))
     for claim in itertools.chain(_claims(base, labels), [sheet] if shown > 1 else []):

@@ -108,7 +108,7 @@ def judge(path: Path, finding: Finding | StorageError, models: "Models") -> Verd
         return verdict(STRIPPED, "it holds no text of ours", None, None)
     if not finding.is_sound or claim is None:
         return verdict(FORGED, _changes(finding), None, claim)
-    model = models.find(claim.weights_sha256, claim.model_sha256)
+    model = models.find(claim)
     if model is None:
         detail = f"no model with weights {claim.weights_sha256[:16]} {models.searched}"
         return verdict(NO_MODEL, detail, None, claim)

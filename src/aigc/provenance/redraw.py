@@ -10,6 +10,7 @@ from torch import Tensor
 
 from aigc import methods
 from aigc.core import runtime
+from aigc.core.errors import ConfigError
 from aigc.core.runtime import RuntimeConfig
 from aigc.model import sampling
 from aigc.provenance import drawing, lookup
@@ -19,11 +20,18 @@ BLOCKS_KEPT = 4
 
 
 class Opened:
-    """One model, and what it draws. place: where it was found, for a person."""
+    """One model, and what it draws.
 
-    def __init__(self, folder: Path, place: str, device: torch.device) -> None:
-        self.place = place
-        self.method, self.card = methods.load(folder, device)
+    place: where it was found, for a person. sampling: see `Claim.sampling`.
+    """
+
+    def __init__(self, folder: Path, place: str, device: torch.device, sampling: dict[str, str]) -> None:
+        self.place, self.can_sample_so = place, True
+        try:
+            self.method, self.card = methods.load(folder, device, sampling)
+        except ConfigError:
+            self.can_sample_so = False
+            self.method, self.card = methods.load(folder, device)
         # Pictures of one block are usually asked for together.
         self._block = functools.lru_cache(maxsize=BLOCKS_KEPT)(self._draw)
 
@@ -33,6 +41,8 @@ class Opened:
         for name, value in {**stated, **self.card.origin}.items():
             if getattr(claim, name) != value:
                 return f"{PREFIX}{name}"
+        if not self.can_sample_so:
+            return f"{PREFIX}sampler"
         known = range(self.method.shape.classes) if self.method.conditional else [sampling.UNLABELLED]
         return "" if all(label in known for label in claim.labels) else f"{PREFIX}label"
 
@@ -61,7 +71,7 @@ class Models:
         self.name = name
         self._device = runtime.start_torch(switches.arithmetic, switches.threads)
         self._stack = ExitStack()
-        self._opened: dict[tuple[str, str], Opened | None] = {}
+        self._opened: dict[tuple[str, str, str], Opened | None] = {}
 
     def __enter__(self) -> "Models":
         return self
@@ -74,10 +84,10 @@ class Models:
         """Where models are looked for, as text."""
         return f"in {self.name}" if self.name else "in models/ or in MLflow; --model names another place"
 
-    def find(self, weights_sha256: str, model_sha256: str) -> Opened | None:
-        """The model with these hashes, None when there is none."""
-        key = (weights_sha256, model_sha256)
+    def find(self, claim: Claim) -> Opened | None:
+        """The model with the hashes of `claim`, sampled as it states; None when there is none."""
+        key = (claim.weights_sha256, claim.model_sha256, claim.sampler)
         if key not in self._opened:
-            found = self._stack.enter_context(lookup.holding(*key, self.name))
-            self._opened[key] = Opened(*found, self._device.torch_device) if found else None
+            found = self._stack.enter_context(lookup.holding(*key[:2], self.name))
+            self._opened[key] = Opened(*found, self._device.torch_device, claim.sampling) if found else None
         return self._opened[key]

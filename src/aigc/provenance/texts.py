@@ -65,7 +65,7 @@ class Finding:
 def texts_of(claim: Claim, pixels_sha256: str, version: str = VERSION) -> dict[str, str]:
     """The text chunks of a picture, in their order in the file."""
     packet = XMP_PACKET.format(source_type=SOURCE_TYPE, method=claim.method, version=version)
-    stated = {f"{PREFIX}{name}": value for name, value in asdict(claim).items()}
+    stated = {f"{PREFIX}{name}": value for name, value in asdict(claim).items() if name != "sampler" or value}
     texts = {SOFTWARE: f"aigc {version}", **stated, PIXELS: pixels_sha256}
     return {**texts, SEAL: _seal({**texts, XMP: packet}), XMP: packet}
 
