@@ -1,6 +1,6 @@
 """What all adversarial methods share, each option once: the losses, the gradient penalties, the augmentation.
 
-A page (gan, dcgan, cgan, wgan_gp) brings the two networks. With D the critic's logits:
+A page (gan, dcgan, cgan, wgan_gp, r3gan) brings the two networks. With D the critic's logits:
 
     non_saturating  D: softplus(-D(x)) + softplus(D(G(z)))  G: softplus(-D(G(z)))           Goodfellow 2014
     minimax         D: the same                             G: -softplus(D(G(z)))           Goodfellow 2014
