@@ -162,7 +162,7 @@ _held: list[int] | None = None  # signals that came while a child is being start
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Delay to the end of the block what `terminating` raises: for the start of a child, which it would lose."""
+    """Delay to the end of the block what `terminating` raises, as while a child is started."""
     global _held
     _held = []
     try:
