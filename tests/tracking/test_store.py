@@ -107,6 +107,7 @@ def test_the_store_is_in_its_folder_whatever_the_folder_is_called(
     moved = tmp_path / f"{name} moved"
     (tmp_path / name).rename(moved)
     monkeypatch.chdir(moved)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")  # MLflow set it to the old place
     assert relocation.run(Path()) == 0
     client, run = finished.read_run(run_id)
     assert (Path(client.download_artifacts(run_id, "source")) / "params.yaml").read_text() == "x"
