@@ -39,7 +39,7 @@ def our_trace(sx: np.ndarray, sy: np.ndarray) -> float:
     from aigc.metrics import frechet
 
     roots = [linalg.cholesky(s, check_finite=False) for s in (sx, sy)]
-    return frechet.overlap(roots[0], roots[1], frechet.TOLERANCE * float(np.trace(sx) + np.trace(sy)))
+    return frechet.nuclear_norm(roots[0], roots[1], frechet.TOLERANCE * float(np.trace(sx) + np.trace(sy)))
 
 
 def our_whole(x: np.ndarray, y: np.ndarray) -> float:

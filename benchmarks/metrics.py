@@ -29,10 +29,10 @@ def metrics() -> dict[str, Work]:
         "fid": frechet.fid,
         "fid_infinity": lambda real, fake: frechet.fid_infinity(frechet.fit(real), fake, 0),
         "kid": lambda real, fake: kernel.kid(real, fake).value,
-        "precision": lambda real, fake: neighbours.precision(neighbours.balls(real, 3), fake),
-        "recall": lambda real, fake: neighbours.recall(real, neighbours.balls(fake, 3)),
-        "density": lambda real, fake: neighbours.density(neighbours.balls(real, 5), fake),
-        "coverage": lambda real, fake: neighbours.coverage(neighbours.balls(real, 5), fake),
+        "precision": lambda real, fake: neighbours.precision(neighbours.knn_balls(real, 3), fake),
+        "recall": lambda real, fake: neighbours.recall(real, neighbours.knn_balls(fake, 3)),
+        "density": lambda real, fake: neighbours.density(neighbours.knn_balls(real, 5), fake),
+        "coverage": lambda real, fake: neighbours.coverage(neighbours.knn_balls(real, 5), fake),
     }
 
 

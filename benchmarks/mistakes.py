@@ -151,7 +151,7 @@ class Bench:
         self.train = data.open_folder(paths.PROCESSED / "train")
         self.extractor = ClassifierExtractor(self.device)
         settings = fidelity.settings_of(config.section("evaluate", EvaluateConfig))
-        self.real = fidelity.read_real_sides(paths.REFERENCE, settings)[fidelity.MAIN].gaussian
+        self.real = fidelity.read_real_statistics(paths.REFERENCE, settings)[fidelity.MAIN].gaussian
         self.remedies: dict[str, tuple[np.ndarray, dict[str, Any]]] = {}
 
     def pair(self, method: str, mistake: type[Method]) -> tuple[np.ndarray, dict[str, Any]]:

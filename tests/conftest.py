@@ -1,4 +1,4 @@
-"""The tests compute as the pipeline does: in portable arithmetic, whose caps must stand before numpy is imported."""
+"""The tests compute in portable arithmetic, as the pipeline does: its caps are set before numpy is imported."""
 
 from aigc.core import runtime
 
@@ -36,7 +36,7 @@ def device() -> runtime.Device:
 
 @pytest.fixture(autouse=True)
 def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    """mlflow.set_tracking_uri also sets a variable, which the programs that a later test starts would follow."""
+    """mlflow.set_tracking_uri also sets a variable, which programs that a later test starts would use."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
@@ -56,11 +56,17 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 def environment_of(**environment: str) -> dict[str, str]:
     """This environment's programs first on the path, and nothing of ours in the way."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    clean = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "DVC_", "PYTHONPATH", "AIGC_"))}
+    clean = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("MLFLOW_", "DVC_", "PYTHONPATH", "AIGC_"))
+    }
     return {**clean, "PATH": path, **environment}
 
 
-def run_in(folder: Path, *command: object, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_in(
+    folder: Path, *command: object, check: bool = True, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command as a user would, in `folder`, with this environment's programs first on the path."""
     done = subprocess.run([str(part) for part in command], cwd=folder, env=environment_of(**environment),
                           capture_output=True, text=True, check=False)
@@ -70,15 +76,23 @@ def run_in(folder: Path, *command: object, check: bool = True, **environment: st
 
 TRACER = Path(__file__).with_name("pipeline") / "tracer.py"
 SMALL = {
-    "methods: [autoencoder, vae, gan, wgan_gp, dcgan, cgan, flow]": "methods: [vae, gan]", "images: 40000 ": "images: 4000 ", "count: 5000": "count: 600",
-    "sample_size: 1000": "sample_size: 300", "min_accuracy: 0.95": "min_accuracy: 0.5", "intervals: 100": "intervals: 10",
-    "threads: 2 ": "threads: 1 ", "checkpoints: 10": "checkpoints: 5", "classifier_images: 10000": "classifier_images: 1280",
+    "methods: [autoencoder, vae, gan, wgan_gp, dcgan, cgan, flow]": "methods: [vae, gan]",
+    "images: 40000 ": "images: 4000 ",
+    "count: 5000": "count: 600",
+    "sample_size: 1000": "sample_size: 300",
+    "min_accuracy: 0.95": "min_accuracy: 0.5",
+    "intervals: 100": "intervals: 10",
+    "threads: 2 ": "threads: 1 ",
+    "checkpoints: 10": "checkpoints: 5",
+    "classifier_images: 10000": "classifier_images: 1280",
 }
 
 
 def copy_project(folder: Path) -> Path:
     """The project's files as they lie here, in a repository of their own, with training cut to seconds."""
-    names = run_in(ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout.split("\0")
+    names = run_in(ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout.split(
+        "\0"
+    )
     for name in filter(None, names):
         if (ROOT / name).is_file() and not name.startswith(("reports/", "dvc.lock")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -88,18 +102,28 @@ def copy_project(folder: Path) -> Path:
         assert before in params, f"params.yaml no longer says `{before}`"
         params = params.replace(before, after)
     sections = params.split("\nautoencoder:")
-    lines = [line if not line.startswith("  images:") else "  images: 3000" for line in sections[1].splitlines()]
+    lines = [
+        line if not line.startswith("  images:") else "  images: 3000" for line in sections[1].splitlines()
+    ]
     (folder / "params.yaml").write_text(sections[0] + "\nautoencoder:" + "\n".join(lines) + "\n")
     shutil.copy(TRACER, folder / "src" / "sitecustomize.py")
-    for command in (("init", "-q"), ("config", "user.name", "test"), ("config", "user.email", "test@example.org"),
-                    ("add", "-A"), ("commit", "-qm", "start")):
+    for command in (
+        ("init", "-q"),
+        ("config", "user.name", "test"),
+        ("config", "user.email", "test@example.org"),
+        ("add", "-A"),
+        ("commit", "-qm", "start"),
+    ):
         run_in(folder, "git", *command)
     return folder
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project in which `dvc repro` has run once. Read it, do not change it. Workers of `pytest -n` share one run; each has a copy."""
+    """A project in which `dvc repro` has run once. Read it, do not change it.
+
+    Workers of `pytest -n` share one run; each has a copy.
+    """
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return run_once(tmp_path_factory.mktemp("finished"))
     shared = tmp_path_factory.getbasetemp().parent / "finished"
@@ -133,11 +157,25 @@ def browser():
     """A headless Chromium."""
     from playwright.sync_api import sync_playwright
 
-    program = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+    program = next(
+        (
+            found
+            for name in ("chromium", "chromium-browser", "google-chrome")
+            if (found := shutil.which(name))
+        ),
+        None,
+    )
     if program is None:
         pytest.skip("no Chromium on this machine; .ci/run installs one")
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-             "--disable-component-update", "--disable-sync"]
+    quiet = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+    ]
     with sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=program, args=quiet)
         yield opened

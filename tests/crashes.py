@@ -2,8 +2,9 @@
 
     PYTHONPATH=src:tests python tests/crashes.py [--methods vae gan …] [--kills 20] [--seed 0]
 
-A project made small is run up to each method's training. SIGKILL goes in turn to dvc alone, to the stage alone, to both; then
-`dvc repro` again at once (beside an orphan, if there is one), with `aigc mend` before it where DVC refuses to start. Exits 1 when
+A project made small is run up to each method's training. SIGKILL goes in turn to dvc alone, to the stage alone, to
+both. Then `dvc repro` runs at once (beside an orphan, if there is one), after `aigc mend` where DVC refuses to start.
+Exits 1 when
 one byte of dvc.lock differs, a step was logged twice, or a run stays RUNNING.
 """
 
@@ -63,26 +64,42 @@ def straight(base: Path, folder: Path, target: str) -> tuple[bytes, float]:
 
 
 def crash(base: Path, folder: Path, target: str, victim: str, instant: float, expected: bytes) -> Crash:
-    """Start the same run in a copy of `base`, kill `victim` after `instant` seconds, run to the end, compare."""
+    """Run in a copy of `base`, kill `victim` after `instant` seconds, run to the end, compare."""
     shutil.copytree(base, folder, symlinks=True)
-    run = subprocess.Popen([sys.executable, "-m", "dvc", "repro", target], cwd=folder, env=environment_of(), stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL, start_new_session=True)
+    run = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", target],
+        cwd=folder,
+        env=environment_of(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     time.sleep(instant)
     stages = stages_of(run)
     hit = run.poll() is None and (victim != "stage" or bool(stages))
-    for process in [*([psutil.Process(run.pid)] if victim != "stage" and hit else []), *(stages if victim != "dvc" else [])]:
+    for process in [
+        *([psutil.Process(run.pid)] if victim != "stage" and hit else []),
+        *(stages if victim != "dvc" else []),
+    ]:
         process.send_signal(signal.SIGKILL)
     kept = folder.glob(f".checkpoints/{target.partition('@')[2]}-*/[0-9]*.safetensors")
     checkpoint = max((int(path.name[:10]) for path in kept), default=0)
     run.wait()
     mended, said = go_on(folder, target)
     resumed = max((int(step) for step in re.findall(r"resumed at step (\d+) of", said)), default=0)
-    # A stage that had ended before the kill may come from DVC's cache; one that runs again must go on from the newest checkpoint.
-    faults = [] if resumed >= checkpoint or f"Running stage '{target}'" not in said else [f"resumed at {resumed}, a checkpoint of {checkpoint} was there"]
+    # A stage that had ended before the kill may come from DVC's cache; one that runs must resume from the newest
+    # checkpoint.
+    faults = (
+        []
+        if resumed >= checkpoint or f"Running stage '{target}'" not in said
+        else [f"resumed at {resumed}, a checkpoint of {checkpoint} was there"]
+    )
     faults += faults_of_runs(folder)
     found = (folder / "dvc.lock").read_bytes()
     if found != expected:
-        lines = difflib.unified_diff(expected.decode().splitlines(), found.decode().splitlines(), "never killed", "killed", n=1)
+        lines = difflib.unified_diff(
+            expected.decode().splitlines(), found.decode().splitlines(), "never killed", "killed", n=1
+        )
         faults += ["dvc.lock: " + " ".join(line for line in lines if line[:1] in "+-")[:600]]
     return Crash(victim, instant, hit, found == expected, mended, checkpoint, resumed, faults)
 
@@ -134,7 +151,9 @@ def loop(base: Path, scratch: Path, target: str, kills: int, rng: random.Random)
     crashes = []
     for index in range(kills):
         folder = scratch / f"killed-{index}"
-        crashes.append(crash(base, folder, target, VICTIMS[index % len(VICTIMS)], rng.uniform(0, seconds), expected))
+        crashes.append(
+            crash(base, folder, target, VICTIMS[index % len(VICTIMS)], rng.uniform(0, seconds), expected)
+        )
         print(f"{target}: {crashes[-1]}", file=sys.stderr, flush=True)
         shutil.rmtree(folder)
     return crashes
@@ -142,7 +161,9 @@ def loop(base: Path, scratch: Path, target: str, kills: int, rng: random.Random)
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--methods", nargs="+", default=["autoencoder", "vae", "gan", "wgan_gp", "dcgan", "cgan", "flow"])
+    parser.add_argument(
+        "--methods", nargs="+", default=["autoencoder", "vae", "gan", "wgan_gp", "dcgan", "cgan", "flow"]
+    )
     parser.add_argument("--kills", type=int, default=20, help="kills a method (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="of the instants (default 0)")
     chosen = parser.parse_args()
@@ -153,10 +174,23 @@ def main() -> int:
         base = small_project(Path(scratch) / "base", chosen.methods)
         for method in chosen.methods:
             (Path(scratch) / method).mkdir()
-            rows = loop(base, Path(scratch) / method, f"train@{method}", chosen.kills, random.Random(f"{chosen.seed}/{method}"))
-            counts = [sum(row.hit for row in rows), sum(row.resumed > 0 for row in rows), sum(row.mended for row in rows)]
+            rows = loop(
+                base,
+                Path(scratch) / method,
+                f"train@{method}",
+                chosen.kills,
+                random.Random(f"{chosen.seed}/{method}"),
+            )
+            counts = [
+                sum(row.hit for row in rows),
+                sum(row.resumed > 0 for row in rows),
+                sum(row.mended for row in rows),
+            ]
             same, faults = sum(row.same_bytes for row in rows), sum(bool(row.faults) for row in rows)
-            print(f"{method:<12}{len(rows):>6}{counts[0]:>5}{counts[1]:>9}{counts[2]:>8}{same:>12}{faults:>8}", flush=True)
+            print(
+                f"{method:<12}{len(rows):>6}{counts[0]:>5}{counts[1]:>9}{counts[2]:>8}{same:>12}{faults:>8}",
+                flush=True,
+            )
             failed = failed or same < len(rows) or faults > 0
     return int(failed)
 

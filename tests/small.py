@@ -70,8 +70,22 @@ def random_pictures(count: int, channels: int = 1, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (count, channels, 8, 8), dtype=np.uint8)
 
 
-def evaluated_run(recipe: str, seed: int, fid: float, started: int = 0, method: str = "vae", protocol: str = "p",
-                  **params: str) -> Finished:
+def evaluated_run(
+    recipe: str,
+    seed: int,
+    fid: float,
+    started: int = 0,
+    method: str = "vae",
+    protocol: str = "p",
+    **params: str,
+) -> Finished:
     """A finished run of MLflow's as `recipes` reads it."""
-    return Finished(f"{recipe}{seed}{started}", method, recipe, protocol, started,
-                    {"train.seed": str(seed), **params}, {"fid": fid, "training_seconds": 10.0, "images": 100.0})
+    return Finished(
+        f"{recipe}{seed}{started}",
+        method,
+        recipe,
+        protocol,
+        started,
+        {"train.seed": str(seed), **params},
+        {"fid": fid, "training_seconds": 10.0, "images": 100.0},
+    )

@@ -16,8 +16,11 @@ COMMANDS = sorted(next(action.choices for action in cli.parser()._actions
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = f"import sys; from aigc import cli; cli.parser().format_help(); print([n for n in {HEAVY!r} if n in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "src"}, capture_output=True, text=True, check=True)
+    code = ("import sys; from aigc import cli; cli.parser().format_help(); "
+            f"print([name for name in {HEAVY!r} if name in sys.modules])")
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": "src"}, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 

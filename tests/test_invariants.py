@@ -1,4 +1,4 @@
-"""Each invariant has a check that notices when it is broken: here it is broken on purpose, and the check must fail."""
+"""Each invariant has a check that fails when it is broken. Here each is broken on purpose."""
 
 import subprocess
 import sys
@@ -47,7 +47,15 @@ def weights(folder: Path, device: Device, stop_at: int = 0) -> torch.Tensor:
     images = np.random.default_rng(0).integers(0, 256, (20, 1, 4, 4), dtype=np.uint8)
 
     def trainer() -> loop.Trainer:
-        return loop.Trainer("small", Small, Feed(images, np.zeros(20, np.int64), 0, device), CHOSEN, TRAIN, device, Checkpoints(folder))
+        return loop.Trainer(
+            "small",
+            Small,
+            Feed(images, np.zeros(20, np.int64), 0, device),
+            CHOSEN,
+            TRAIN,
+            device,
+            Checkpoints(folder),
+        )
 
     if stop_at:
         first = trainer()
@@ -68,7 +76,9 @@ def test_a_stopped_run_ends_in_the_same_bytes(tmp_path: Path, device: Device) ->
     assert resumes_to_the_same_bytes(tmp_path, device)
 
 
-def test_2_randomness_with_a_history_is_noticed(tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_2_randomness_with_a_history_is_noticed(
+    tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
     streams: dict[str, torch.Generator] = {}
 
     def stateful(seed: int, purpose: Purpose, step: int = 0, device: torch.device | str = "cpu",
@@ -84,19 +94,29 @@ def test_2_randomness_with_a_history_is_noticed(tmp_path: Path, device: Device, 
     assert not torch.equal(straight, weights(tmp_path / "stopped", device, stop_at=3))
 
 
-def test_3_a_checkpoint_that_forgets_a_piece_of_state_is_noticed(tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_3_a_checkpoint_that_forgets_a_piece_of_state_is_noticed(
+    tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = checkpoint.unpack
-    monkeypatch.setattr(loop.checkpoint, "unpack", lambda tensors, modules, optimizers: whole(tensors, modules, {}))
+    monkeypatch.setattr(
+        loop.checkpoint, "unpack", lambda tensors, modules, optimizers: whole(tensors, modules, {})
+    )
     assert not resumes_to_the_same_bytes(tmp_path, device)
 
 
 CHILD = "from aigc.core import process; import time; {dies}; print('ready', flush=True); time.sleep(20)"
-PARENT = "import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', sys.argv[1]]); print(child.pid, flush=True); child.wait()"
+PARENT = ("import subprocess, sys; child = subprocess.Popen([sys.executable, '-c', sys.argv[1]]); "
+          "print(child.pid, flush=True); child.wait()")
 
 
 def outlives(child_code: str) -> bool:
     """Whether a child lives on when its parent is killed."""
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, child_code], stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": "src"})
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, child_code],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": "src"},
+    )
     assert parent.stdout
     child = Path("/proc") / parent.stdout.readline().strip()
     assert parent.stdout.readline() == "ready\n"
@@ -116,7 +136,9 @@ def test_3_a_stage_that_does_not_die_with_its_parent_is_noticed() -> None:
     assert outlives(CHILD.format(dies="pass"))
 
 
-def test_4_a_torn_checkpoint_is_used_only_where_the_check_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_4_a_torn_checkpoint_is_used_only_where_the_check_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for step in (1, 2):
         Checkpoints(tmp_path).save(step, {"x": torch.full((64,), float(step))}, step)
     newest = max(tmp_path.glob("*.safetensors"))
@@ -134,7 +156,8 @@ def test_4_a_torn_checkpoint_is_used_only_where_the_check_is_gone(tmp_path: Path
 
 
 def killed_while_writing(folder: Path, write: str) -> bytes:
-    code = f"from aigc.core import files; from pathlib import Path; import os, signal; path = Path({str(folder / 'out')!r})\n{write}"
+    code = ("from aigc.core import files; from pathlib import Path; import os, signal; "
+            f"path = Path({str(folder / 'out')!r})\n{write}")
     (folder / "out").write_bytes(b"before")
     subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "src"}, check=False)
     return (folder / "out").read_bytes()
@@ -156,7 +179,9 @@ MAKERS: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_1_an_out_that_is_no_pure_function_differs_when_it_is_made_again_elsewhere(tmp_path: Path, name: str) -> None:
+def test_1_an_out_that_is_no_pure_function_differs_when_it_is_made_again_elsewhere(
+    tmp_path: Path, name: str
+) -> None:
     hashes = []
     for folder in ("one", "two"):
         MAKERS[name](tmp_path / folder / "out.json")
@@ -176,7 +201,10 @@ def test_8_a_section_that_lets_an_unknown_key_pass_is_noticed() -> None:
 
 def test_3_a_second_writer_gets_in_only_where_the_lock_is_gone(tmp_path: Path) -> None:
     with process.only_writer(tmp_path / "lock"):
-        with pytest.raises(Exception, match="held by process"), process.only_writer(tmp_path / "lock", patience=0.1):
+        with (
+            pytest.raises(Exception, match="held by process"),
+            process.only_writer(tmp_path / "lock", patience=0.1),
+        ):
             pass
         (tmp_path / "lock").unlink()
         with process.only_writer(tmp_path / "lock", patience=0.1):

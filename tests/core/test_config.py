@@ -6,7 +6,7 @@ import pytest
 
 from aigc.core import config
 from aigc.core.errors import ConfigError
-from aigc.stages.check import SECTIONS
+from aigc.params import SECTIONS
 from aigc.training.config import TrainConfig
 
 

@@ -130,3 +130,22 @@ def test_tensors_are_the_same_bytes_in_every_process() -> None:
         for seed in ("1", "2")
     }
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(("text", "problem"), [
+    ("[1]", "no JSON object"), ("null", "no JSON object"), ("{}", "no `a.b`"), ('{"a": [3]}', "no `a.b`"),
+    ('{"a": {"b": null}}', "no `a.b`"), ('{"a": {"b": 1}', "not readable as JSON"),
+])
+def test_json_of_another_shape_is_one_line_with_the_file_and_the_stage_that_makes_it(tmp_path: Path, text: str,
+                                                                                     problem: str) -> None:
+    (tmp_path / "out.json").write_text(text)
+    with pytest.raises(StorageError) as caught:
+        files.read_object(tmp_path / "out.json", "evaluate@gan", "a.b")
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'out.json'}: ") and problem in message and "\n" not in message
+    assert ("`dvc repro evaluate@gan`" if problem.startswith("no ") else "`dvc repro`") in message
+
+
+def test_a_json_object_that_has_its_keys_is_read(tmp_path: Path) -> None:
+    (tmp_path / "out.json").write_text('{"a": {"b": false}, "c": 3}')
+    assert files.read_object(tmp_path / "out.json", "evaluate@gan", "a.b", "c") == {"a": {"b": False}, "c": 3}

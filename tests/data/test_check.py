@@ -22,8 +22,12 @@ ROOT = Path(__file__).resolve().parents[2]
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with params.yaml for few, colourful pictures; the working directory."""
     text = (ROOT / "params.yaml").read_text()
-    for before, after in {"min_rows: 1000": "min_rows: 20", "max_ink: 0.6": "max_ink: 1.0", "sample_size: 1000": "sample_size: 100",
-                          "channels: 1": "channels: 3"}.items():
+    for before, after in {
+        "min_rows: 1000": "min_rows: 20",
+        "max_ink: 0.6": "max_ink: 1.0",
+        "sample_size: 1000": "sample_size: 100",
+        "channels: 1": "channels: 3",
+    }.items():
         assert before in text
         text = text.replace(before, after)
     (tmp_path / "params.yaml").write_text(text)
@@ -35,11 +39,15 @@ def fill(folder: Path, count: int = 600) -> Path:
     rng = np.random.default_rng(0)
     for number in range(count):
         (folder / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(rng.integers(0, 256, (30, 30, 3), dtype=np.uint8)).save(folder / "ab"[number % 2] / f"{number}.png")
+        Image.fromarray(rng.integers(0, 256, (30, 30, 3), dtype=np.uint8)).save(
+            folder / "ab"[number % 2] / f"{number}.png"
+        )
     return folder
 
 
-def test_good_pictures_are_ready_and_the_settings_are_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_good_pictures_are_ready_and_the_settings_are_told(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert check.run(fill(place / "mine"), 1) == 0
     told = capsys.readouterr().out
     assert "600 found: 600 used, 0 quarantined" in told and "a 300, b 300" in told
@@ -47,10 +55,15 @@ def test_good_pictures_are_ready_and_the_settings_are_told(place: Path, capsys: 
     assert sorted(path.name for path in place.iterdir()) == ["mine", "params.yaml"]
 
 
-def test_what_stands_in_the_way_is_told_with_its_remedy(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_stands_in_the_way_is_told_with_its_remedy(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     fill(place / "mine", 12)
     (place / "mine/a/bad.png").write_text("words")
-    with pytest.raises(GateError, match=r"7\.7% of the pictures cannot be used.*expectations fail \(rows\).*evaluate\.sample_size"):
+    with pytest.raises(
+        GateError,
+        match=r"7\.7% of the pictures cannot be used.*expectations fail \(rows\).*evaluate\.sample_size",
+    ):
         check.run(place / "mine", 1)
     assert "a/bad.png: no PNG" in capsys.readouterr().out
 
@@ -95,7 +108,9 @@ def test_a_kind_of_source_is_recognised_by_what_lies_there(place: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["absent", "params.yaml"])
-def test_a_path_of_no_use_is_one_line(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_path_of_no_use_is_one_line(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     (place / "dvc.yaml").touch()
     monkeypatch.setattr(runtime, "cap_environment", lambda *_: None)  # stands already: tests/conftest.py
     assert cli.main(["data", "check", name]) == 1
@@ -120,8 +135,13 @@ def test_a_reference_that_is_no_manifest_is_named_with_what_to_do(place: Path) -
     (place / "data/reference").mkdir(parents=True)
     reference = place / "data/reference/manifest.parquet"
     pd.DataFrame({"label": [1]}).to_parquet(reference)
-    with pytest.raises(DataError, match=r"data/reference/manifest\.parquet: column .* is missing; put the manifest\.parquet of an ingest"):
+    with pytest.raises(
+        DataError,
+        match=r"data/reference/manifest\.parquet: column .* is missing; put the manifest\.parquet of an",
+    ):
         check.run(place / "mine", 1)
     reference.write_bytes(reference.read_bytes()[:-7])
-    with pytest.raises(DataError, match=r"data/reference/manifest\.parquet: not a whole Parquet file .* or delete it$"):
+    with pytest.raises(
+        DataError, match=r"data/reference/manifest\.parquet: not a whole Parquet file .* or delete it$"
+    ):
         check.run(place / "mine", 1)

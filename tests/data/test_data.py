@@ -20,16 +20,25 @@ def test_the_digits_are_5000_in_ten_equal_classes(digits: tuple[np.ndarray, np.n
     assert np.bincount(labels).tolist() == [500] * 10
 
 
-def test_the_digits_are_split_3000_1000_1000_evenly_over_classes(digits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_the_digits_are_split_3000_1000_1000_evenly_over_classes(
+    digits: tuple[np.ndarray, np.ndarray],
+) -> None:
     found = sources.digits()
     places = splits.assign(manifest.measure(found.images)["sha256"], found.labels, SPLIT)
     counts = pd.crosstab(found.labels, places)
-    assert (counts["train"] == 300).all() and (counts["holdout"] == 100).all() and (counts["test"] == 100).all()
+    assert (
+        (counts["train"] == 300).all() and (counts["holdout"] == 100).all() and (counts["test"] == 100).all()
+    )
 
 
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), min_size=1, max_size=120), st.integers(0, 5))
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2)), min_size=1, max_size=120), st.integers(0, 5)
+)
 def test_copies_share_a_split_and_rows_may_come_in_any_order(rows: list[tuple[int, int]], seed: int) -> None:
-    sha, labels = pd.Series([f"{picture:064d}" for picture, _ in rows]), np.array([label for _, label in rows])
+    sha, labels = (
+        pd.Series([f"{picture:064d}" for picture, _ in rows]),
+        np.array([label for _, label in rows]),
+    )
     chosen = SplitConfig(seed=seed, holdout=0.3, test=0.3)
     places = splits.assign(sha, labels, chosen)
     assert pd.DataFrame({"sha": sha, "place": places}).groupby("sha")["place"].nunique().max() == 1
@@ -61,12 +70,21 @@ def test_one_changed_pixel_disagrees_with_the_manifest(row: int, pixel: int, cha
     assert np.flatnonzero(wrong).tolist() == [row]
 
 
-@pytest.mark.parametrize(("images", "labels", "says"), [
-    (np.zeros((3, 1, 2, 2), np.uint8), np.array([0, 5, 1]), "label 5 of row 1 is out of range: there are 2 classes"),
-    (np.zeros((3, 1, 2, 2), np.uint8), np.array([0, 1]), r"3 images need int64 labels of shape \(3,\)"),
-    (np.zeros((3, 2, 2), np.uint8), np.array([0, 1, 1]), r"images must be uint8 \(N, C, H, W\)"),
-    (np.zeros((3, 1, 2, 2), np.float32), np.array([0, 1, 1]), "found float32"),
-])
-def test_parts_that_do_not_belong_together_are_named(images: np.ndarray, labels: np.ndarray, says: str) -> None:
+@pytest.mark.parametrize(
+    ("images", "labels", "says"),
+    [
+        (
+            np.zeros((3, 1, 2, 2), np.uint8),
+            np.array([0, 5, 1]),
+            "label 5 of row 1 is out of range: there are 2 classes",
+        ),
+        (np.zeros((3, 1, 2, 2), np.uint8), np.array([0, 1]), r"3 images need int64 labels of shape \(3,\)"),
+        (np.zeros((3, 2, 2), np.uint8), np.array([0, 1, 1]), r"images must be uint8 \(N, C, H, W\)"),
+        (np.zeros((3, 1, 2, 2), np.float32), np.array([0, 1, 1]), "found float32"),
+    ],
+)
+def test_parts_that_do_not_belong_together_are_named(
+    images: np.ndarray, labels: np.ndarray, says: str
+) -> None:
     with pytest.raises(DataError, match=says):
         pictures.Pictures(images, labels, ["a", "b"]).check("place")

@@ -19,7 +19,9 @@ def test_the_index_is_its_formula() -> None:
     assert found == pytest.approx(0.3 * math.log(0.8 / 0.5) - 0.3 * math.log(0.2 / 0.5))
 
 
-def test_two_samples_of_one_distribution_stay_under_the_usual_limit_and_a_shift_does_not(rng: np.random.Generator) -> None:
+def test_two_samples_of_one_distribution_stay_under_the_usual_limit_and_a_shift_does_not(
+    rng: np.random.Generator,
+) -> None:
     reference, again = rng.normal(size=2000), rng.normal(size=2000)
     assert drift.of_values(reference, again) < 0.1
     assert drift.of_values(reference, again + 1) > 0.25

@@ -11,20 +11,48 @@ from aigc.data import expectations, manifest
 from aigc.data.config import GateConfig
 
 THRESHOLDS = GateConfig(
-    min_rows=50, min_classes=2, min_class_share=0.05, max_duplicates=0.05, max_near_duplicates=0.02, near_duplicate_bits=16, min_std=1.0,
-    min_ink=0.001, max_ink=0.9, max_aspect=4.0, min_source_side=4, max_drift=0.25, warn=["near_duplicates", "imbalance"])
+    min_rows=50,
+    min_classes=2,
+    min_class_share=0.05,
+    max_duplicates=0.05,
+    max_near_duplicates=0.02,
+    near_duplicate_bits=16,
+    min_std=1.0,
+    min_ink=0.001,
+    max_ink=0.9,
+    max_aspect=4.0,
+    min_source_side=4,
+    max_drift=0.25,
+    warn=["near_duplicates", "imbalance"],
+)
 
 
 def table_of(seed: int = 0) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     rows = np.arange(100)
-    return pd.DataFrame({
-        "index": rows, "source_index": rows, "path": "", "label": rows % 2, "class_name": np.array(["a", "b"])[rows % 2],
-        "source_height": 16, "source_width": 16, "source_mode": "L", "aspect": 1.0,
-        **manifest.measure(rng.integers(0, 256, (100, 1, 16, 16), dtype=np.uint8)), "split": np.array(["train", "holdout", "test"])[rows % 3]})
+    return pd.DataFrame(
+        {
+            "index": rows,
+            "source_index": rows,
+            "path": "",
+            "label": rows % 2,
+            "class_name": np.array(["a", "b"])[rows % 2],
+            "source_height": 16,
+            "source_width": 16,
+            "source_mode": "L",
+            "aspect": 1.0,
+            **manifest.measure(rng.integers(0, 256, (100, 1, 16, 16), dtype=np.uint8)),
+            "split": np.array(["train", "holdout", "test"])[rows % 3],
+        }
+    )
 
 
-def judge(table: pd.DataFrame, folder: Path, disagrees: np.ndarray | None = None, reference: pd.DataFrame | None = None) -> dict[str, Any]:
+def judge(
+    table: pd.DataFrame,
+    folder: Path,
+    disagrees: np.ndarray | None = None,
+    reference: pd.DataFrame | None = None,
+) -> dict[str, Any]:
     disagrees = np.zeros(len(table), bool) if disagrees is None else disagrees
     full = expectations.computed_columns(table, disagrees, THRESHOLDS, reference)
     drifts = [column for column in full if column.startswith("drift_")]
@@ -38,8 +66,17 @@ def test_good_data_passes_and_the_result_is_the_same_bytes_twice(tmp_path: Path)
     assert (tmp_path / "docs" / "index.html").exists()
 
 
-SPOILED = {"aspect": 20.0, "source_width": 2, "std": 0.0, "ink_fraction": 0.99, "height": 9, "mode": "RGB", "label": 7, "maximum": 256,
-           "split": "trian"}
+SPOILED = {
+    "aspect": 20.0,
+    "source_width": 2,
+    "std": 0.0,
+    "ink_fraction": 0.99,
+    "height": 9,
+    "mode": "RGB",
+    "label": 7,
+    "maximum": 256,
+    "split": "trian",
+}
 
 
 def test_each_kind_of_fault_is_caught_with_its_row(tmp_path: Path) -> None:
@@ -91,13 +128,19 @@ def test_look_alikes_and_a_rare_class_warn_and_let_the_data_through(tmp_path: Pa
     assert all(partner >= 90 for partner in warned["near_duplicates"]["partners"])
     assert "WARNING  near_duplicates" in expectations.failures_table(verdict, expectations.computed_columns(
         table, np.zeros(100, bool), THRESHOLDS))
-    assert "near_duplicates" not in {result["name"] for result in judge(table_of(), tmp_path)["results"] if not result["success"]}
+    assert "near_duplicates" not in {
+        result["name"] for result in judge(table_of(), tmp_path)["results"] if not result["success"]
+    }
 
 
 def test_drift_against_an_earlier_manifest_names_the_column(tmp_path: Path) -> None:
     assert judge(table_of(1), tmp_path, reference=table_of(1))["success"] is True
     moved = table_of(1).assign(source_height=90)
-    failed = [result["column"] for result in judge(moved, tmp_path, reference=table_of(1))["results"] if not result["success"]]
+    failed = [
+        result["column"]
+        for result in judge(moved, tmp_path, reference=table_of(1))["results"]
+        if not result["success"]
+    ]
     assert failed == ["drift_source_height"]
     shifted = table_of(1).assign(label=(np.arange(100) % 10 == 0).astype(np.int64))
     shifted["class_name"] = np.array(["a", "b"])[shifted["label"]]

@@ -45,7 +45,9 @@ def test_resizing_is_antialiased() -> None:
 def test_resizing_is_pillows_bicubic(rng: np.random.Generator) -> None:
     pixels = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
     expected = Image.fromarray(pixels).resize((16, 16), Image.Resampling.BICUBIC)
-    np.testing.assert_array_equal(geometry.fit_array(pixels.transpose(2, 0, 1), chosen()), np.asarray(expected).transpose(2, 0, 1))
+    np.testing.assert_array_equal(
+        geometry.fit_array(pixels.transpose(2, 0, 1), chosen()), np.asarray(expected).transpose(2, 0, 1)
+    )
 
 
 @pytest.mark.parametrize("channels", [1, 3])

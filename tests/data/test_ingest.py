@@ -21,8 +21,18 @@ SHAPE = PreprocessConfig(size=16, channels=3, fit="crop", background=[255, 255, 
 
 
 def data(place: Path, **changed: Any) -> DataConfig:
-    known = DataConfig(source="folder", path=str(place), table="labels.csv", path_column="path", label_column="label", max_quarantined=0.5,
-                        licence="", attribution="", url="", split=SplitConfig(seed=0, holdout=0.2, test=0.2))
+    known = DataConfig(
+        source="folder",
+        path=str(place),
+        table="labels.csv",
+        path_column="path",
+        label_column="label",
+        max_quarantined=0.5,
+        licence="",
+        attribution="",
+        url="",
+        split=SplitConfig(seed=0, holdout=0.2, test=0.2),
+    )
     return known.model_copy(update=changed)
 
 
@@ -45,9 +55,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_found_is_used_plus_quarantined_and_each_has_its_row(tmp_path: Path) -> None:
     counts = ingest.ingest(data(fill(tmp_path / "in", 100)), SHAPE, 1, tmp_path / "out")
-    table, quarantine = pd.read_parquet(tmp_path / "out/manifest.parquet"), pd.read_csv(tmp_path / "out/quarantine.csv")
+    table, quarantine = (
+        pd.read_parquet(tmp_path / "out/manifest.parquet"),
+        pd.read_csv(tmp_path / "out/quarantine.csv"),
+    )
     assert (counts.found, counts.used, counts.quarantined) == (100, 95, 5)
-    assert len(table) == 95 and sorted([*table["path"], *quarantine["path"]]) == sorted(f"{'ab'[n % 2]}/{n}.png" for n in range(100))
+    assert len(table) == 95 and sorted([*table["path"], *quarantine["path"]]) == sorted(
+        f"{'ab'[n % 2]}/{n}.png" for n in range(100)
+    )
     found = pictures.open_folder(tmp_path / "out")
     assert len(found) == 95 and found.classes == ["a", "b"]
     assert set(quarantine.columns) == {"path", "reason", "stage"} and set(quarantine["stage"]) == {"decode"}
@@ -76,7 +91,10 @@ def test_a_wrong_suffix_is_no_fault_where_the_content_is_a_picture(tmp_path: Pat
     Image.new("RGB", (20, 20)).save(root / "a" / "photo.png", "JPEG")
     (root / "a" / "words.png").write_text("words")
     counts = ingest.ingest(data(root, max_quarantined=0.5), SHAPE, 1, tmp_path / "out")
-    assert "a/photo.png" in set(pd.read_parquet(tmp_path / "out/manifest.parquet")["path"]) and counts.quarantined == 2
+    assert (
+        "a/photo.png" in set(pd.read_parquet(tmp_path / "out/manifest.parquet")["path"])
+        and counts.quarantined == 2
+    )
     reasons = dict(pd.read_csv(tmp_path / "out/quarantine.csv")[["path", "reason"]].to_numpy().tolist())
     assert reasons["a/words.png"].startswith("no PNG, JPEG")
 
@@ -90,7 +108,10 @@ def test_one_process_and_three_write_the_same_bytes(tmp_path: Path, monkeypatch:
 
 
 def test_too_large_a_quarantine_stops_and_leaves_its_table(tmp_path: Path) -> None:
-    with pytest.raises(GateError, match=r"5 of 100 pictures \(5\.0%\) .* over data\.max_quarantined \(1\.0%\), the first a/0\.png"):
+    with pytest.raises(
+        GateError,
+        match=r"5 of 100 pictures \(5\.0%\) .* over data\.max_quarantined \(1\.0%\), the first a/0\.png",
+    ):
         ingest.ingest(data(fill(tmp_path / "in", 100), max_quarantined=0.01), SHAPE, 1, tmp_path / "out")
     assert len(pd.read_csv(tmp_path / "out/quarantine.csv")) == 5
     assert not (tmp_path / "out/manifest.parquet").exists()

@@ -31,7 +31,9 @@ def test_the_hash_is_the_signs_of_scipys_transform(rng: np.random.Generator) -> 
     images = rng.integers(0, 256, (20, 1, 32, 28), dtype=np.uint8)
     low = scipy.fft.dctn(images[:, 0].astype(float), axes=(1, 2))[:, :16, :16].reshape(20, -1)[:, 1:]
     expected = low > np.median(low, axis=1, keepdims=True)
-    assert (bits(similarity.phash(images))[:, :255] == expected).mean() > 0.995  # its cosines are rounded to 10 bits
+    assert (
+        bits(similarity.phash(images))[:, :255] == expected
+    ).mean() > 0.995  # its cosines are rounded to 10 bits
 
 
 def test_a_brighter_a_recompressed_and_a_rescaled_picture_stay_near_and_another_does_not() -> None:
@@ -69,7 +71,9 @@ def test_many_pictures_of_one_scene_are_told_without_comparing_all_pairs(rng: np
 def test_the_search_finds_the_rows_that_comparing_all_pairs_finds(seed: int, most: int) -> None:
     rng = np.random.default_rng(seed)
     centres = rng.integers(0, 2, (4, 256), dtype=np.uint8)
-    codes = centres[rng.integers(0, 4, 30)] ^ (rng.random((30, 256)) < rng.choice([0.0, 0.02, 0.05], 30)[:, None])
+    codes = centres[rng.integers(0, 4, 30)] ^ (
+        rng.random((30, 256)) < rng.choice([0.0, 0.02, 0.05], 30)[:, None]
+    )
     names = [np.packbits(code).tobytes().hex() for code in codes.astype(np.uint8)]
     sha = [f"{picture}" for picture in rng.integers(0, 25, 30)]
     names = [names[sha.index(own)] for own in sha]  # equal pictures have equal hashes

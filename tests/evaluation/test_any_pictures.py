@@ -1,4 +1,4 @@
-"""`aigc evaluate`: pictures of any origin in, numbers with interval, floor and protocol out; bad input is one line."""
+"""`aigc evaluate`: any pictures give numbers with interval, floor and protocol; bad input is one line."""
 
 import json
 import os
@@ -33,7 +33,8 @@ def write(path: Path, images: np.ndarray) -> Path:
         return path
     path.mkdir()
     for index, image in enumerate(images):
-        Image.fromarray(image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)).save(path / f"{index:03}.png")
+        pixels = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
+        Image.fromarray(pixels).save(path / f"{index:03}.png")
     return path
 
 
@@ -45,46 +46,50 @@ def evaluate(real: Path, fake: Path, device: runtime.Device, n: int | None, as_j
     return any_pictures.run(real, fake, EvaluateConfig(), device, n, as_json, is_contact_sheet)
 
 
-def judged(real: Path, fake: Path, capsys: pytest.CaptureFixture[str], device: runtime.Device, n: int | None = None,
-           ) -> dict[str, dict[str, dict[str, float]]]:
+def judged(real: Path, fake: Path, capsys: pytest.CaptureFixture[str], device: runtime.Device,
+           n: int | None = None) -> dict[str, dict[str, dict[str, float]]]:
     assert evaluate(real, fake, device, n, as_json=True) == 0
     found: dict[str, dict[str, dict[str, float]]] = json.loads(capsys.readouterr().out)
     return found
 
 
-def test_a_folder_and_an_array_of_the_same_pictures_get_the_same_numbers(quarters: None, tmp_path: Path, device: runtime.Device,
-                                                                        capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_and_an_array_of_the_same_pictures_get_the_same_numbers(
+        quarters: None, tmp_path: Path, device: runtime.Device, capsys: pytest.CaptureFixture[str]) -> None:
     real, fake = random(100, channels=3), random(90, channels=3, seed=1)
-    by_array = judged(write(tmp_path / "r.npy", real), write(tmp_path / "f.npy", fake.transpose(0, 2, 3, 1)), capsys, device)
+    by_array = judged(write(tmp_path / "r.npy", real), write(tmp_path / "f.npy", fake.transpose(0, 2, 3, 1)),
+                      capsys, device)
     by_folder = judged(write(tmp_path / "r", real), write(tmp_path / "f", fake), capsys, device)
     assert by_array["metrics"] == by_folder["metrics"]
     assert set(by_array["metrics"]) == {metric.name for metric in METRICS}
     assert all("floor" in number and "ceiling" in number for number in by_array["metrics"].values())
-    assert by_array["metrics"]["fid"]["low"] <= by_array["metrics"]["fid"]["value"] <= by_array["metrics"]["fid"]["high"]
+    fid = by_array["metrics"]["fid"]
+    assert fid["low"] <= fid["value"] <= fid["high"]
     assert by_array["protocol"]["n"] == 50
     assert by_array["protocol"]["extractor_sha256"] == Quarters.sha256
 
 
-def test_the_table_names_every_metric_its_floor_and_its_extractor(quarters: None, tmp_path: Path, device: runtime.Device,
-                                                                 capsys: pytest.CaptureFixture[str]) -> None:
-    evaluate(write(tmp_path / "r.npy", random(100)), write(tmp_path / "f.npy", random(50, seed=1)), device, 50, as_json=False)
-    said = capsys.readouterr().out
-    for words in (*(metric.name for metric in METRICS), "95% interval", "floor: 50 other real pictures", "quarters", Quarters.sha256[:16]):
-        assert words in said
+def test_the_table_names_every_metric_its_floor_and_its_extractor(
+        quarters: None, tmp_path: Path, device: runtime.Device, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate(write(tmp_path / "r.npy", random(100)), write(tmp_path / "f.npy", random(50, seed=1)), device,
+             50, as_json=False)
+    output = capsys.readouterr().out
+    for words in (*(metric.name for metric in METRICS), "95% interval", "floor: 50 other real pictures",
+                  "quarters", Quarters.sha256[:16]):
+        assert words in output
 
 
 @pytest.mark.parametrize(("real", "fake", "n", "says"), [
     (random(100), random(30), None, "100 real and 30 fake pictures are too few"),
     (random(100), random(60), 90, "f.npy: 60 pictures, --n asks for 90; lower it"),
-    (random(100), random(60), 3, "--n 3: a sample of fewer than 40"),
+    (random(100), random(60), 3, "--n 3: fewer than 40 pictures are too few"),
     (random(100), random(60)[..., :6], None, "f.npy: (height, width) are (8, 6), those of"),
     (random(100), random(60).astype(np.float32), None, "f.npy: float32, not uint8"),
     (random(100), random(60, channels=2), None, "f.npy: shape (60, 2, 8, 8); pictures are"),
     (random(100), np.zeros((60, 1, 8, 8), np.uint8), None, "f.npy: all 60 pictures have the same features"),
 ])
 def test_what_cannot_be_judged_is_one_line_that_names_it(
-        quarters: None, tmp_path: Path, device: runtime.Device, real: np.ndarray, fake: np.ndarray, n: int | None,
-        says: str) -> None:
+        quarters: None, tmp_path: Path, device: runtime.Device, real: np.ndarray, fake: np.ndarray,
+        n: int | None, says: str) -> None:
     with pytest.raises(DataError) as caught:
         evaluate(write(tmp_path / "r.npy", real), write(tmp_path / "f.npy", fake), device, n, as_json=True)
     assert says in str(caught.value) and "\n" not in str(caught.value)
@@ -114,7 +119,7 @@ def test_grey_and_colour_are_judged_as_colour_with_a_word(
     )
     output = capsys.readouterr()
     assert json.loads(output.out)["metrics"] == by_hand["metrics"]
-    assert "r: grey, the other side is not; it is judged as colour" in output.err
+    assert "r: grey, and the other set is not; it is converted to colour" in output.err
 
 
 def test_tiffs_and_sub_folders_are_judged_and_what_is_left_out_is_said(
@@ -164,11 +169,12 @@ def test_names_of_any_bytes_are_hashed_and_shown_in_one_line(
     )
 
 
-def test_a_user_without_a_project_is_told_what_is_missing(tmp_path: Path) -> None:
+def test_outside_of_a_project_the_missing_classifier_is_named(tmp_path: Path) -> None:
     for name in ("r", "f"):
         write(tmp_path / f"{name}.npy", random(100))
-    done = subprocess.run([sys.executable, "-m", "aigc", "evaluate", "--real", "r.npy", "--fake", "f.npy"], cwd=tmp_path, check=False,
-                          capture_output=True, text=True, env={"PYTHONPATH": str(Path(__file__).resolve().parents[2] / "src")})
+    done = subprocess.run([sys.executable, "-m", "aigc", "evaluate", "--real", "r.npy", "--fake", "f.npy"],
+                          cwd=tmp_path, check=False, capture_output=True, text=True,
+                          env={"PYTHONPATH": str(Path(__file__).resolve().parents[2] / "src")})
     assert done.returncode == 1
-    assert done.stderr.startswith("error: models/evaluator/config.json: missing") and done.stderr.count("\n") == 1
-    assert done.stdout == ""
+    assert done.stderr.startswith("error: models/evaluator/config.json: missing")
+    assert done.stderr.count("\n") == 1 and done.stdout == ""

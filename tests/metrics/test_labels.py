@@ -11,7 +11,8 @@ from aigc.metrics import frechet, labels
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 8).flatmap(lambda classes: st.tuples(
-    st.just(classes), st.lists(st.tuples(st.integers(0, classes - 1), st.integers(0, classes - 1)), min_size=1, max_size=80))))
+    st.just(classes), st.lists(st.tuples(st.integers(0, classes - 1), st.integers(0, classes - 1)),
+                               min_size=1, max_size=80))))
 def test_the_report_is_scikit_learns(drawn: tuple[int, list[tuple[int, int]]]) -> None:
     classes, pairs = drawn
     asked, seen = np.array(pairs).T

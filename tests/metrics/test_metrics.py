@@ -45,7 +45,8 @@ def test_fid_grows_with_noise(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize(("bad", "says"), [
-    (np.ones((1, 3)), "at least 2 samples"), (np.ones(3), "must be"), (np.array([[1.0, 2], [np.nan, 1]]), "row 1"),
+    (np.ones((1, 3)), "at least 2 samples"), (np.ones(3), "must be"),
+    (np.array([[1.0, 2], [np.nan, 1]]), "row 1"),
 ])
 def test_what_has_no_fid_is_named(bad: np.ndarray, says: str) -> None:
     with pytest.raises(ValueError, match=says):
@@ -90,7 +91,8 @@ def test_fid_against_the_closed_form_of_commuting_gaussians_at_any_condition(con
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(2, 80), st.integers(1, 40), st.integers(0, 5))
-def test_fid_is_never_negative_symmetric_and_zero_for_the_same_samples_in_another_order(n: int, d: int, constant: int) -> None:
+def test_fid_is_never_negative_symmetric_and_zero_for_the_same_samples_in_another_order(
+        n: int, d: int, constant: int) -> None:
     rng = np.random.default_rng(n * 100 + d)
     x, y = rng.normal(size=(n, d)), rng.normal(size=(n + 3, d))
     x[:, :constant] = 7
@@ -108,7 +110,8 @@ def test_fid_infinity_takes_the_bias_of_few_samples_away(rng: np.random.Generato
 
 def test_kid_of_three_samples_by_hand() -> None:
     x, y = np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [1.0], [3.0]])
-    kernel_of = [[[(a * b + 1) ** 3 for b in v.ravel()] for a in u.ravel()] for u, v in ((x, x), (y, y), (x, y))]
+    kernel_of = [[[(a * b + 1) ** 3 for b in v.ravel()] for a in u.ravel()]
+                 for u, v in ((x, x), (y, y), (x, y))]
     xx, yy, xy = map(np.array, kernel_of)
     by_hand = (xx.sum() - np.trace(xx)) / 6 + (yy.sum() - np.trace(yy)) / 6 - 2 * xy.mean()
     assert kernel.kid(x, y).value == pytest.approx(by_hand, rel=1e-12)
@@ -117,7 +120,8 @@ def test_kid_of_three_samples_by_hand() -> None:
 def test_kids_error_is_the_jackknifes_taken_literally(rng: np.random.Generator) -> None:
     x, y = rng.normal(size=(30, 4)), rng.normal(size=(25, 4)) + 0.2
     without = np.array([kernel.kid(x, np.delete(y, i, axis=0)).value for i in range(25)])
-    assert kernel.kid(x, y).standard_error == pytest.approx(np.sqrt(24 / 25 * np.square(without - without.mean()).sum()), rel=1e-9)
+    variance = 24 / 25 * np.square(without - without.mean()).sum()
+    assert kernel.kid(x, y).standard_error == pytest.approx(np.sqrt(variance), rel=1e-9)
 
 
 def test_neighbours_at_equal_distance_go_to_the_lower_index_however_many_they_are() -> None:
@@ -131,14 +135,16 @@ def test_neighbours_at_equal_distance_go_to_the_lower_index_however_many_they_ar
 
 def test_a_point_on_the_rim_is_inside_also_far_from_the_origin() -> None:
     real = np.array([[0.0], [1.0], [2.0]]) + 1e6
-    assert neighbours.held(neighbours.balls(real, 1), real)[0].tolist() == [2, 3, 2]
+    assert neighbours.count_inside(neighbours.knn_balls(real, 1), real)[0].tolist() == [2, 3, 2]
 
 
 ALL = ("noise", "blur", "lost modes")
 
 
-# Noise widens the generated balls, so recall does not see it; blur draws pictures to the middle, where precision and density find them.
-@pytest.mark.parametrize(("metric", "sees"), [("fid", ALL), ("kid", ALL), ("coverage", ALL), ("precision", ("noise",)),
+# Noise widens the generated balls, so recall does not see it; blur draws pictures to the middle, where
+# precision and density find them.
+@pytest.mark.parametrize(("metric", "sees"), [("fid", ALL), ("kid", ALL), ("coverage", ALL),
+                                              ("precision", ("noise",)),
                                               ("density", ("noise",)), ("recall", ("blur", "lost modes"))])
 def test_a_metric_gets_worse_as_what_it_is_there_to_see_grows(metric: str, sees: tuple[str, ...],
                                                             digits: tuple[np.ndarray, np.ndarray]) -> None:
@@ -156,10 +162,12 @@ def test_a_metric_gets_worse_as_what_it_is_there_to_see_grows(metric: str, sees:
         return pictures.reshape(-1, 7, 4, 7, 4).mean((2, 4)).reshape(-1, 49) / 32
 
     real = view(images[:400])
-    balls = neighbours.balls(real, 5)
-    quality = {"fid": lambda fake: -frechet.fid(real, fake), "kid": lambda fake: -kernel.kid(real, fake).value,
-               "precision": lambda fake: neighbours.precision(balls, fake), "density": lambda fake: neighbours.density(balls, fake),
-               "recall": lambda fake: neighbours.recall(real, neighbours.balls(fake, 5)),
+    balls = neighbours.knn_balls(real, 5)
+    quality = {"fid": lambda fake: -frechet.fid(real, fake),
+               "kid": lambda fake: -kernel.kid(real, fake).value,
+               "precision": lambda fake: neighbours.precision(balls, fake),
+               "density": lambda fake: neighbours.density(balls, fake),
+               "recall": lambda fake: neighbours.recall(real, neighbours.knn_balls(fake, 5)),
                "coverage": lambda fake: neighbours.coverage(balls, fake)}[metric]
     for kind in sees:
         values = [quality(view(pictures)) for pictures in growing[kind]]
@@ -168,8 +176,9 @@ def test_a_metric_gets_worse_as_what_it_is_there_to_see_grows(metric: str, sees:
 
 def test_no_metric_holds_a_matrix_of_all_distances(rng: np.random.Generator) -> None:
     real, fake = rng.normal(size=(6000, 4)), rng.normal(size=(6000, 4))
-    balls = neighbours.balls(real, 5)
-    for metric in (lambda: neighbours.balls(real, 5), lambda: neighbours.held(balls, fake), lambda: neighbours.coverage(balls, fake),
+    balls = neighbours.knn_balls(real, 5)
+    for metric in (lambda: neighbours.knn_balls(real, 5), lambda: neighbours.count_inside(balls, fake),
+                   lambda: neighbours.coverage(balls, fake),
                    lambda: kernel.kid(real, fake)):
         tracemalloc.start()
         metric()

@@ -1,4 +1,4 @@
-"""A new method is one file, its section in params.yaml and its name under `methods:`; it then runs from train to report."""
+"""A new method is one file, a section in params.yaml and a name under `methods:`; it runs from train to report."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from ruamel.yaml import YAML
 
 from conftest import run_in
 
-PAGE = '''"""A single picture that training moves to the mean of the real ones, plus noise: the smallest method that learns."""
+PAGE = '''"""One picture that training moves to the mean of the real ones, plus noise: the smallest method that learns."""
 
 from collections.abc import Iterator
 
@@ -52,7 +52,9 @@ def test_a_method_of_one_file_runs_from_train_to_report_and_makes_no_other_train
     before = stages(project)
     (project / "src/aigc/methods/mean_picture.py").write_text(PAGE)
     params = project / "params.yaml"
-    params.write_text(params.read_text().replace("methods: [vae, gan]", "methods: [vae, gan, mean_picture]") + SECTION)
+    params.write_text(
+        params.read_text().replace("methods: [vae, gan]", "methods: [vae, gan, mean_picture]") + SECTION
+    )
     stale = run_in(project, "aigc", "deps", "--check", check=False, PYTHONPATH="src")
     assert stale.returncode == 1 and "run `aigc deps`" in stale.stderr
     run_in(project, "aigc", "deps", PYTHONPATH="src")

@@ -49,7 +49,7 @@ def test_plots_show_writes_curves_grids_and_confusion(finished: Path, tmp_path: 
 
 
 def test_the_name_of_every_plot_is_one_that_dvcs_page_can_draw() -> None:
-    """It writes names into selectors and scripts as they are, but for spaces and slashes; one with a quote leaves the place empty."""
+    """It writes names into selectors and scripts unchanged, but for spaces and slashes; a quote leaves them empty."""
     plots = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["plots"]
     names = [name for entry in plots for name in ([entry] if isinstance(entry, str) else entry)]
     assert names and all(re.fullmatch(r"[\w ./-]+", name) for name in names)
@@ -71,7 +71,9 @@ def test_a_change_to_the_reports_template_reruns_the_report_alone(project: Path)
     assert stale(project) == {"report"}
 
 
-def test_an_evaluation_through_another_extractor_than_the_floors_is_refused_and_leaves_the_metrics(project: Path) -> None:
+def test_an_evaluation_through_another_extractor_than_the_floors_is_refused_and_leaves_the_metrics(
+    project: Path,
+) -> None:
     reference, metrics = project / "reports/metrics/reference.json", project / "reports/metrics/vae.json"
     found, before = json.loads(reference.read_text()), metrics.read_bytes()
     found["protocol"]["extractor_sha256"] = "0" * 64
@@ -88,16 +90,24 @@ def test_a_damaged_source_stops_at_ingest_and_every_other_out_stays(project: Pat
     for name in ("a", "b"):
         (project / "data/source" / name).mkdir()
         (project / "data/source" / name / "1.png").write_bytes(b"no picture")
-    outs = [path for folder in ("data/processed", "data/generated", "models", "reports") for path in (project / folder).rglob("*") if path.is_file()
-            and path != project / "reports/validation/params.json"]
+    outs = [
+        path
+        for folder in ("data/processed", "data/generated", "models", "reports")
+        for path in (project / folder).rglob("*")
+        if path.is_file() and path != project / "reports/validation/params.json"
+    ]
     before = {path: path.read_bytes() for path in outs}
     done = run_in(project, "dvc", "repro", check=False)
     assert done.returncode != 0
-    assert "error: ingest: data/source: none of 2 pictures can be used, the first a/1.png: no PNG" in done.stderr
+    assert (
+        "error: ingest: data/source: none of 2 pictures can be used, the first a/1.png: no PNG" in done.stderr
+    )
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_a_method_that_fails_the_memorization_audit_is_told_so_in_red(project: Path, browser: Browser) -> None:
+def test_a_method_that_fails_the_memorization_audit_is_told_so_in_red(
+    project: Path, browser: Browser
+) -> None:
     metrics = project / "reports/metrics/vae.json"
     found = json.loads(metrics.read_text())
     found["memorization"]["passes"] = False
@@ -106,7 +116,9 @@ def test_a_method_that_fails_the_memorization_audit_is_told_so_in_red(project: P
     page = browser.new_page()
     page.goto((project / "reports/report.html").as_uri())
     said = page.get_by_text("vae: FAILS the memorization audit and cannot be promoted.")
-    red, green, blue = page.evaluate("element => getComputedStyle(element).color.match(/\\d+/g).map(Number)", said.element_handle())
+    red, green, blue = page.evaluate(
+        "element => getComputedStyle(element).color.match(/\\d+/g).map(Number)", said.element_handle()
+    )
     assert red > 2 * max(green, blue)
     page.close()
 
@@ -173,7 +185,16 @@ def test_an_inaccurate_evaluator_stops_the_pipeline(project: Path) -> None:
 
 
 def test_code_from_outside_the_hashed_tree_is_refused(project: Path, finished: Path) -> None:
-    done = run_in(project, "python", "-m", "aigc.stages", "check", check=False, PYTHONPATH=str(finished / "src"), DVC_ROOT=str(project))
+    done = run_in(
+        project,
+        "python",
+        "-m",
+        "aigc.stages",
+        "check",
+        check=False,
+        PYTHONPATH=str(finished / "src"),
+        DVC_ROOT=str(project),
+    )
     assert done.returncode == 1
     assert "DVC hashed the code under" in done.stderr
 

@@ -13,8 +13,17 @@ import pytest
 import crashes
 from conftest import copy_project, environment_of, run_in
 
-MATPLOTLIBRC = "figure.dpi: 33\nfont.size: 31\naxes.facecolor: red\nsavefig.dpi: 44\nlines.linewidth: 9\nbackend: svg\n"
-HOSTILE = {"TZ": "Asia/Kolkata", "LC_ALL": "C", "PYTHONHASHSEED": "4242", "OMP_NUM_THREADS": "1", "MKL_CBWR": "AUTO", "COLUMNS": "40"}
+MATPLOTLIBRC = (
+    "figure.dpi: 33\nfont.size: 31\naxes.facecolor: red\nsavefig.dpi: 44\nlines.linewidth: 9\nbackend: svg\n"
+)
+HOSTILE = {
+    "TZ": "Asia/Kolkata",
+    "LC_ALL": "C",
+    "PYTHONHASHSEED": "4242",
+    "OMP_NUM_THREADS": "1",
+    "MKL_CBWR": "AUTO",
+    "COLUMNS": "40",
+}
 KILLS = 6
 
 
@@ -27,7 +36,14 @@ def test_an_empty_environment_and_hostile_settings_make_the_same_lock(finished: 
     (home / ".config/matplotlib").mkdir(parents=True)
     (home / ".config/matplotlib/matplotlibrc").write_text(MATPLOTLIBRC)
     settings = {"PATH": environment_of()["PATH"], "HOME": str(home), **HOSTILE}
-    command = ["env", "-i", *(f"{key}={value}" for key, value in settings.items()), "sh", "-c", "umask 077; exec dvc repro"]
+    command = [
+        "env",
+        "-i",
+        *(f"{key}={value}" for key, value in settings.items()),
+        "sh",
+        "-c",
+        "umask 077; exec dvc repro",
+    ]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     assert (folder / "dvc.lock").read_bytes() == (finished / "dvc.lock").read_bytes()
 
@@ -39,8 +55,14 @@ def test_a_pipeline_killed_again_and_again_ends_in_the_same_lock(finished: Path,
     copy_project(folder)
     hits = 0
     for index in range(KILLS):
-        run = subprocess.Popen([sys.executable, "-m", "dvc", "repro"], cwd=folder, env=environment_of(), stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL, start_new_session=True)
+        run = subprocess.Popen(
+            [sys.executable, "-m", "dvc", "repro"],
+            cwd=folder,
+            env=environment_of(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         time.sleep(rng.uniform(2, 30))
         victim = crashes.VICTIMS[index % len(crashes.VICTIMS)]
         stages = crashes.stages_of(run)

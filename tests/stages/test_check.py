@@ -1,4 +1,4 @@
-"""The whole of params.yaml is understood before anything runs."""
+"""The whole of params.yaml is checked before anything runs."""
 
 import shutil
 from pathlib import Path
@@ -17,13 +17,14 @@ ROOT = Path(__file__).resolve().parents[2]
     ("methods: [autoencoder, vae", "methods: [autoencoder, vaee", "unknown method `vaee`"),
     ("methods: [autoencoder, vae", "methods: [autoencoder, vae, vae", "`methods` names one twice"),
     ("  likelihood:", "  liklihood:", "unknown key `autoencoder.liklihood`; did you mean `likelihood`?"),
-    ("  likelihood: bernoulli", "  likelihood: poisson", "`autoencoder.likelihood`: Input should be 'bernoulli' or 'gaussian'"),
+    ("  likelihood: bernoulli", "  likelihood: poisson",
+     "`autoencoder.likelihood`: Input should be 'bernoulli' or 'gaussian'"),
     ("\nevaluate:", "\nevaluat:", "unknown key `evaluat`; did you mean `evaluate`?"),
     ("    test: 0.2", "    test: 0.9", "holdout + test must stay below 1"),
     ("  count: 5000", "  count: 10", "generate.count (10) is smaller than evaluate.sample_size"),
 ])
-def test_what_params_cannot_mean_is_one_line_that_names_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str,
-                                                               after: str, says: str) -> None:
+def test_invalid_params_are_one_line_that_names_the_key(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, after: str, says: str) -> None:
     text = (ROOT / "params.yaml").read_text()
     assert before in text
     (tmp_path / "params.yaml").write_text(text.replace(before, after, 1))
@@ -33,7 +34,8 @@ def test_what_params_cannot_mean_is_one_line_that_names_the_key(tmp_path: Path, 
     assert says in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_the_committed_params_pass_with_a_constant_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_committed_params_pass_with_a_constant_out(tmp_path: Path,
+                                                       monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(ROOT / "params.yaml", tmp_path)
     monkeypatch.chdir(tmp_path)
     check.run()

@@ -51,7 +51,7 @@ def keys(wanted: str | None) -> Iterator[Key]:
     from aigc import methods
     from aigc.core import config, paths
     from aigc.core.errors import ConfigError
-    from aigc.stages.check import SECTIONS, check
+    from aigc.params import SECTIONS, check
     from aigc.workspace import git
 
     content = config.read()

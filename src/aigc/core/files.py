@@ -90,6 +90,22 @@ def read_json(path: Path) -> Any:
         raise StorageError(f"{path}: not readable as JSON ({error}); delete it and run `dvc repro`") from None
 
 
+def read_object(path: Path, stage: str, *keys: str) -> dict[str, Any]:
+    """Read a JSON object that `stage` wrote. keys: entries that it must have; "a.b" is the entry b of the object a.
+
+    Raises StorageError if the file is missing, is not JSON or lacks an entry.
+    """
+    content = read_json(path)
+    for key in ("", *keys):
+        part = content
+        for name in filter(None, key.split(".")):
+            part = part.get(name) if isinstance(part, dict) else None
+        if part is None or not (key or isinstance(part, dict)):
+            raise StorageError(f"{path}: not what the stage `{stage}` writes ({f'no `{key}`' if key else 'no JSON object'}); "
+                               f"run `dvc repro {stage}`")
+    return dict(content)
+
+
 def sha256(path: Path) -> str:
     """The sha256 of a file's bytes, read in chunks."""
     with path.open("rb") as stream:

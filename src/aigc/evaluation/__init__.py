@@ -1,1 +1,1 @@
-"""What the stages and `aigc evaluate` ask of pictures."""
+"""The measurements of pictures that the stages and `aigc evaluate` share."""

@@ -6,13 +6,13 @@ from pydantic import Field
 
 from aigc.core.config import Count, Section, Seed, Share
 
-SMALLEST_SAMPLE = 100  # pictures: five cells of twenty, by which C_T tells the audit's controls apart
+SMALLEST_SAMPLE = 100  # pictures: C_T of the audit needs five cells of twenty
 
 
 class EvaluateConfig(Section):
-    """neighbours: k of the balls; inception_weights: the file, or "" for torch's own cache.
+    """inception_weights: a file, or "" for the cache of torch.
 
-    The defaults are the published settings, which `aigc evaluate` uses outside of a project.
+    The defaults are the published settings. `aigc evaluate` uses them outside of a project.
     """
 
     sample_size: Annotated[int, Field(ge=40)] = 1000

@@ -1,6 +1,7 @@
-"""GAN-train, or Classification Accuracy Score: a classifier learns from generated pictures alone and is tested on real ones.
+"""GAN-train, or Classification Accuracy Score: trained on generated pictures, tested on real ones.
 
-Ravuri & Vinyals 2019; Shmelkov et al. 2018. Low when samples are unlike real ones, of the wrong class, or too alike.
+Ravuri & Vinyals 2019; Shmelkov et al. 2018. It is low if samples are unrealistic, of the wrong class, or too
+similar.
 """
 
 import numpy as np
@@ -13,13 +14,16 @@ from aigc.training.config import TrainConfig
 from aigc.training.loop import Trainer
 
 STREAM, LABEL = "classifier for GAN-train", "GAN-train's classifier"
-SETTINGS = TrainConfig(seed=0, intervals=1, checkpoints=1)  # too short to be worth resuming
+SETTINGS = TrainConfig(seed=0, intervals=1, checkpoints=1)  # short: it need not be resumed
 
 
-def hits_on_real(learn_from: Pictures, test: Pictures, config: ClassifierConfig, device: Device) -> np.ndarray:
-    """Which real test pictures a new classifier names rightly that saw labelled `learn_from` alone: bool (len(test),)."""
-    shape = Shape.of(learn_from)
-    trainer = Trainer.on(learn_from, STREAM, lambda: Classifier(config, shape), config, SETTINGS, device, label=LABEL)
+def correct_on_real(train: Pictures, test: Pictures, config: ClassifierConfig, device: Device) -> np.ndarray:
+    """Whether a new classifier, trained on labelled `train` alone, is right on each real test picture: bool
+    (len(test),).
+    """
+    shape = Shape.of(train)
+    trainer = Trainer.on(train, STREAM, lambda: Classifier(config, shape), config, SETTINGS, device,
+                         label=LABEL)
     network = trainer.fit()
     assert isinstance(network, Classifier)
     return np.asarray(classify(network, test.images, device).logits.argmax(1) == test.labels)

@@ -1,6 +1,8 @@
-"""Each family by its own measure, on real test pictures; beside it the same on training pictures: the gap is overfitting.
+"""The own measures of a method (an ELBO, a critic's accuracy) on real test and on training pictures.
 
-In batches of a fixed random order, as in training: a critic may see how much the pictures of a batch differ."""
+Pictures come in batches in a fixed random order, as in training, because a critic's score may depend on the
+batch.
+"""
 
 import sys
 from collections import defaultdict
@@ -18,29 +20,36 @@ from aigc.metrics.intervals import of_mean, rounded
 from aigc.model.contract import Method
 from aigc.networks.blocks import as_model_space
 
-FEWEST_BATCHES = 20
+MIN_BATCHES = 20
 
 
-def measure(method: Method, test: Pictures, train: Pictures, count: int, batch: int, device: Device) -> dict[str, dict[str, float]]:
-    """The method's own measures over about `count` pictures of each split: the mean on test with Student's interval over
-    batches, and `train`, the mean on training pictures. {} where the method has none. method: in eval mode on the device.
+def measure(method: Method, test: Pictures, train: Pictures, count: int, batch_size: int,
+            device: Device) -> dict[str, dict[str, float]]:
+    """The method's own measures over about `count` pictures of each split; {} if the method has none.
 
-    batch: of the training; smaller where `count` has no FEWEST_BATCHES of it. Only whole batches are measured.
+    value, low, high: the mean on test pictures, with Student's interval over batches. train: the mean on
+    training pictures.
+    method: in eval mode on the device. batch_size: of the training; it is reduced until `count` has
+    MIN_BATCHES batches. Only whole batches are used.
     """
-    batch = max(1, min(batch, count // FEWEST_BATCHES))
-    found = {name: _measure(method, split, count, batch, name, device) for name, split in (("test", test), ("train", train))}
-    return {measure: {**of_mean(values.tolist()), "train": rounded(float(found["train"][measure].mean()))}
-            for measure, values in found["test"].items()}
+    batch_size = max(1, min(batch_size, count // MIN_BATCHES))
+    means = {name: _batch_means(method, split, count, batch_size, name, device)
+             for name, split in (("test", test), ("train", train))}
+    return {measure: {**of_mean(values.tolist()), "train": rounded(float(means["train"][measure].mean()))}
+            for measure, values in means["test"].items()}
 
 
 @torch.inference_mode()
-def _measure(method: Method, split: Pictures, count: int, batch: int, name: str, device: Device) -> dict[str, np.ndarray]:
+def _batch_means(method: Method, split: Pictures, count: int, batch_size: int, name: str,
+                 device: Device) -> dict[str, np.ndarray]:
     """The mean of each measure over each batch: float64 (batches,)."""
-    order, parts = randomness.Order(len(split), randomness.stream_seed(0, Purpose.OWN_MEASURES, of=name)), defaultdict[str, list[Tensor]](list)
-    for step in tqdm(range(min(count, len(split)) // batch), desc=f"own measures on {name}", disable=None, file=sys.stderr):
-        rows = order.indices(step * batch, batch).numpy()
-        images, labels = (torch.from_numpy(array[rows]).to(device.torch_device) for array in (split.images, split.labels))
+    order = randomness.Order(len(split), randomness.stream_seed(0, Purpose.OWN_MEASURES, of=name))
+    batches, means = min(count, len(split)) // batch_size, defaultdict[str, list[Tensor]](list)
+    for step in tqdm(range(batches), desc=f"own measures on {name}", disable=None, file=sys.stderr):
+        rows = order.indices(step * batch_size, batch_size).numpy()
+        images, labels = (torch.from_numpy(array[rows]).to(device.torch_device)
+                          for array in (split.images, split.labels))
         rng = randomness.generator(0, Purpose.OWN_MEASURES, step, device.torch_device, of=name)
         for measure, values in method.own_measures(as_model_space(images), labels, rng).items():
-            parts[measure].append(values.cpu().double().mean())
-    return {measure: torch.stack(means).numpy() for measure, means in parts.items()}
+            means[measure].append(values.cpu().double().mean())
+    return {measure: torch.stack(values).numpy() for measure, values in means.items()}

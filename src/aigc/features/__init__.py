@@ -1,1 +1,1 @@
-"""Image to feature: what the metrics look through."""
+"""Feature extractors: from pictures to the features that metrics compare."""

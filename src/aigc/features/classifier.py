@@ -1,10 +1,11 @@
 """The pipeline's own feature extractor: a small convolutional classifier, trained on the train split alone.
 
-The features are the activations before the last layer. Judging what a network generates by what another network
-trained on the same pictures sees is fair as long as all methods are judged by the same one, its accuracy on pictures
-that it never saw is high, and its hash stands beside every number.
+The features are the activations before the last layer. The classifier is trained on the same pictures as the
+methods. This is fair if all methods are measured with the same classifier, if its accuracy on test pictures
+is high, and if its hash is given with every number.
 
-Pictures without classes have a task too: by which quarter turn was this one rotated (Gidaris et al. 2018)?
+If the pictures have no classes, it learns to predict by which quarter turn each was rotated (Gidaris et al.
+2018).
 """
 
 import itertools
@@ -25,7 +26,7 @@ from aigc.networks import blocks
 
 TURNS = 4
 ROWS = 250  # pictures at a time
-SHIFT = 2  # pixels; the same digit a little aside is the same digit
+SHIFT = 2  # pixels; the training pictures are shifted at random by up to this
 
 
 class EvaluatorConfig(Section):
@@ -46,7 +47,9 @@ class ClassifierConfig(MethodConfig):
 
 
 class Classifier(Trainable):
-    """image -> features -> logits of the classes, or of the four turns where there are fewer than two classes."""
+    """image -> features -> logits: of the classes, or of the four quarter turns if there are fewer than two
+    classes.
+    """
 
     def __init__(self, config: ClassifierConfig, shape: Shape) -> None:
         super().__init__(shape)
@@ -56,7 +59,8 @@ class Classifier(Trainable):
         for fine, coarse in itertools.pairwise([shape.channels, *levels[1:]]):
             layers += [nn.Conv2d(fine, coarse, 4, stride=2, padding=1), nn.ReLU(),
                        nn.Conv2d(coarse, coarse, 3, padding=1), nn.GroupNorm(1, coarse), nn.ReLU()]
-        self.trunk = nn.Sequential(*layers, nn.Flatten(), blocks.Linear(levels[-1] * side**2, config.features), nn.ReLU())
+        self.trunk = nn.Sequential(*layers, nn.Flatten(),
+                                   blocks.Linear(levels[-1] * side**2, config.features), nn.ReLU())
         self.head = blocks.Linear(config.features, shape.classes if self.names_classes else TURNS)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -70,19 +74,20 @@ class Classifier(Trainable):
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         if not self.names_classes:
             labels = torch.randint(TURNS, (len(real),), generator=rng, device=rng.device)
-            real = turned(real, labels)
+            real = rotated(real, labels)
         rows, columns = torch.randint(-SHIFT, SHIFT + 1, (2,), generator=on_host(rng)).tolist()
-        shifted = F.pad(real, (SHIFT + columns, SHIFT - columns, SHIFT + rows, SHIFT - rows), mode="replicate")
+        shifted = F.pad(real, (SHIFT + columns, SHIFT - columns, SHIFT + rows, SHIFT - rows),
+                        mode="replicate")
         shifted = shifted[:, :, SHIFT:-SHIFT, SHIFT:-SHIFT]
         yield "classifier", F.cross_entropy(self(shifted)[1], labels)
 
 
-def turned(images: Tensor, turns: Tensor) -> Tensor:
-    """Each square picture of (B, C, S, S) by its own number of quarter turns, int (B,) in [0, 4)."""
+def rotated(images: Tensor, turns: Tensor) -> Tensor:
+    """Each square picture of (B, C, S, S), rotated by its number of quarter turns, int (B,) in [0, 4)."""
     every_turn = torch.stack([images.rot90(turn, (2, 3)) for turn in range(TURNS)])
     return every_turn[turns, torch.arange(len(images), device=images.device)]
 
 
 def classify(network: Classifier, images: PictureStack, device: Device) -> Features:
-    """Features and logits of pictures under `network`, which is in eval mode on `device`."""
+    """Features and logits of pictures. network: in eval mode on `device`."""
     return extract_in_chunks(lambda chunk: network(blocks.as_model_space(chunk)), images, device, ROWS)

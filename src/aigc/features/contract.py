@@ -1,4 +1,4 @@
-"""What every feature extractor offers: pictures in, features and class logits out."""
+"""The contract of a feature extractor: from pictures to features and class logits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,27 +25,31 @@ class PictureStack(Protocol):
 
 @dataclass(frozen=True)
 class Features:
-    """features: float32 (N, d). logits: float32 (N, classes), without columns where the extractor knows no classes."""
+    """features: float32 (N, d). logits: float32 (N, classes), or (N, 0) if the extractor does not predict
+    classes.
+    """
 
     features: np.ndarray
     logits: np.ndarray
 
 
 class FeatureExtractor(Protocol):
-    """sha256 names the weights: numbers from different extractors are never compared."""
+    """sha256: of the weights. Numbers of different extractors are not comparable."""
 
     sha256: str
 
     def protocol(self) -> dict[str, Any]:
-        """What to print beside a number."""
+        """The entries of the protocol that describe this extractor."""
 
     def extract(self, images: PictureStack) -> Features:
-        """uint8 (N, C, H, W), memory-mapped or not, in chunks. Raises DataError when they do not fit the extractor."""
+        """uint8 (N, C, H, W), memory-mapped or not, in chunks. Raises DataError if their shape does not fit
+        the extractor.
+        """
 
 
 @torch.inference_mode()
-def extract_in_chunks(forward: Callable[[Tensor], tuple[Tensor, Tensor]], images: PictureStack, device: Device,
-                      rows: int) -> Features:
+def extract_in_chunks(forward: Callable[[Tensor], tuple[Tensor, Tensor]], images: PictureStack,
+                      device: Device, rows: int) -> Features:
     """forward: uint8 (B, C, H, W) on `device` -> features, logits; called on `rows` pictures at a time."""
     parts = []
     with tqdm(total=len(images), disable=None, unit="picture", desc="features", leave=False) as bar:

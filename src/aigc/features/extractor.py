@@ -1,4 +1,4 @@
-"""The extractor that a run judges with: the pipeline's own classifier, or InceptionV3."""
+"""The feature extractor of a run: the pipeline's own classifier, or InceptionV3."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from aigc.model.contract import Shape
 
 
 def open_extractor(name: str, device: Device, inception_weights: str = "") -> FeatureExtractor:
-    """The extractor `classifier` or `inception`. Raises StorageError when its weights are missing or changed."""
+    """The extractor `classifier` or `inception`. Raises StorageError if its weights are missing or changed.
+    """
     if name == "classifier":
         return ClassifierExtractor(device)
     from aigc.features.inception import Inception
@@ -22,7 +23,7 @@ def open_extractor(name: str, device: Device, inception_weights: str = "") -> Fe
 
 
 class ClassifierExtractor:
-    """The classifier in `folder`, in eval mode on the device."""
+    """The classifier in `folder`, in eval mode on `device`."""
 
     def __init__(self, device: Device, folder: Path = paths.EVALUATOR) -> None:
         self.card = read_card(folder)
@@ -33,21 +34,25 @@ class ClassifierExtractor:
         self.device = device
 
     def protocol(self) -> dict[str, Any]:
-        """What to print beside a number."""
+        """The entries of the protocol that describe this extractor."""
         task = "classifier" if self.names_classes else "classifier of quarter turns"
         return {"extractor": f"{task} trained on the train split", "extractor_sha256": self.sha256,
-                "extractor_accuracy": files.read_json(paths.EVALUATOR_METRICS)["accuracy"]}
+                "extractor_accuracy": files.read_object(paths.EVALUATOR_METRICS, "evaluator",
+                                                        "accuracy")["accuracy"]}
 
     def extract(self, images: PictureStack) -> Features:
-        """uint8 (N, C, H, W), memory-mapped or not, in chunks. Raises DataError on another shape than it learned."""
-        known = Shape(**self.card.shape).image
-        if images.shape[1:] != known:
-            raise DataError(f"the pipeline's classifier knows pictures of (channels, height, width) {known}, found "
-                            f"{images.shape[1:]}; resize them, or use `--extractor inception`")
-        found = classify(self.network, images, self.device)
-        return found if self.names_classes else Features(found.features, found.logits[:, :0])
+        """uint8 (N, C, H, W), memory-mapped or not, in chunks. Raises DataError if (C, H, W) is another than
+        in its training.
+        """
+        expected = Shape(**self.card.shape).image
+        if images.shape[1:] != expected:
+            raise DataError("the pipeline's classifier needs pictures of (channels, height, width) "
+                            f"{expected}, found {images.shape[1:]}; resize them, or use "
+                            "`--extractor inception`")
+        extracted = classify(self.network, images, self.device)
+        return extracted if self.names_classes else Features(extracted.features, extracted.logits[:, :0])
 
     @property
     def names_classes(self) -> bool:
-        """Whether it learned classes; otherwise it learned by which quarter turn a picture was rotated."""
+        """Whether it predicts classes. Otherwise it predicts by which quarter turn a picture was rotated."""
         return self.network.names_classes

@@ -1,22 +1,24 @@
-"""The Inception Score (Salimans et al. 2016): exp E_x KL(p(y|x) || p(y)), between 1 and the number of classes."""
+"""The Inception Score (Salimans et al. 2016): exp E_x KL(p(y|x) || p(y)), between 1 and the number of
+classes.
+"""
 
 from itertools import pairwise
 
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
-from aigc.metrics.checks import features
+from aigc.metrics.arrays import as_features
 
 
 def inception_score(logits: np.ndarray) -> float:
     """IS of class logits (n, classes)."""
-    conditional = log_softmax(features(logits, at_least=1), axis=1)
+    conditional = log_softmax(as_features(logits, at_least=1), axis=1)
     marginal = logsumexp(conditional, axis=0) - np.log(len(conditional))
     return float(np.exp((np.exp(conditional) * (conditional - marginal)).sum(1).mean()))
 
 
 def over_splits(logits: np.ndarray, splits: int = 10) -> np.ndarray:
-    """IS of each of `splits` equal stretches of logits (n, classes), as published with ten of them: float64 (splits,)."""
-    logits = features(logits, at_least=splits)
+    """IS of each of `splits` equal parts of logits (n, classes): float64 (splits,). Published with ten."""
+    logits = as_features(logits, at_least=splits)
     edges = np.arange(splits + 1) * len(logits) // splits
     return np.array([inception_score(logits[start:stop]) for start, stop in pairwise(edges)])

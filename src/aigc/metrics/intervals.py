@@ -1,15 +1,18 @@
-"""Values with 95% intervals for a metric's expectation at n samples, the real side given; and numbers rounded so that
-the last ulp does not decide about a lock.
+"""Values with 95% intervals, and rounding.
 
-No samples are drawn twice: a bootstrap's duplicates raise FID and move every neighbour. Which interval is whose:
+An interval is for the expectation of a metric at n samples, for fixed real pictures. Numbers are rounded so
+that the last bit of a float does not change a file. There is no bootstrap: samples that are drawn twice raise
+FID and change every nearest neighbour. Instead:
 
     FID, FID-infinity, IS, recall, coverage
-                                Student's over disjoint blocks of n samples, which are independent whatever the metric is
-    FID, IS, below four blocks  the jackknife over groups of each block: Student's factor is large there, and they are smooth
-    the others, one block       none: neighbours are not smooth, the jackknife's interval is too wide by half (by simulation)
+                                Student's t over disjoint blocks of n samples, which are independent
+    FID, IS, below four blocks  the jackknife over groups of samples: Student's factor is large for few
+                                blocks, and the jackknife suits smooth metrics
+    the others, one block       none: they are not smooth, and in simulation the jackknife's interval is
+                                too wide by half
     KID                         the jackknife over all samples; its expectation does not depend on n
     precision                   Wilson's (1927), since it is a share of independent samples
-    density                     Student's, since it is a mean over independent samples
+    density                     Student's t, since it is a mean over independent samples
 """
 
 import math
@@ -17,12 +20,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from scipy import special  # not stats, which takes longer to import than most stages compute
+from scipy import special  # not scipy.stats: its import takes longer than most stages
 
 CONFIDENCE = 0.95
-GROUPS = 20
-FEW_BLOCKS = 4
-SIGNIFICANT = 6
+GROUPS = 20  # of the jackknife
+FEW_BLOCKS = 4  # below it, smooth metrics use the jackknife
+SIGNIFICANT = 6  # digits
 NEAR_ZERO = 1e-9
 
 Metric = Callable[[np.ndarray], float]
@@ -30,21 +33,23 @@ Number = dict[str, float]
 
 
 def rounded(value: float) -> float:
-    """Six significant digits; what is within 1e-9 of zero is zero."""
+    """Six significant digits. A value below 1e-9 in size is zero."""
     return 0.0 if abs(value) < NEAR_ZERO else float(f"{value:.{SIGNIFICANT}g}")
 
 
 def all_rounded(number: Number) -> Number:
-    """Each part of a number, rounded."""
+    """`rounded` for each part of a number (value, low, high)."""
     return {part: rounded(value) for part, value in number.items()}
 
 
 def over_blocks(metric: Metric, samples: np.ndarray, size: int, smooth: bool = False,
                 within: tuple[float, float] = (-math.inf, math.inf)) -> Number:
-    """`metric`, whose values lie `within`, at sample size `size`: its mean over disjoint blocks, with an interval for its expectation.
+    """The mean of `metric` over disjoint blocks of `size` samples, with an interval for its expectation.
 
-    Student's over the blocks; the jackknife's where they are few and the metric is `smooth`; none for a single block
-    otherwise, or where all blocks give the same. Returns value and, with an interval, low and high. Raises ValueError below one block.
+    smooth: whether the jackknife may give the interval if there are few blocks; else Student's t over the
+    blocks gives it.
+    within: the range of the metric; the interval is clipped to it. Returns value, low and high; value alone
+    if there is one block or all blocks are equal. Raises ValueError below one block.
     """
     count = len(samples) // size
     if count == 0:
@@ -53,16 +58,16 @@ def over_blocks(metric: Metric, samples: np.ndarray, size: int, smooth: bool = F
     values = [metric(block) for block in blocks]
     if smooth and count < FEW_BLOCKS:
         variance = sum(jackknife_variance(metric, block) for block in blocks) / count**2
-        found = of_error(float(np.mean(values)), math.sqrt(variance), count * (GROUPS - 1))
+        number = from_standard_error(float(np.mean(values)), math.sqrt(variance), count * (GROUPS - 1))
     else:
-        found = of_mean(values)
-    return {part: float(np.clip(value, *within)) for part, value in found.items()}
+        number = of_mean(values)
+    return {part: float(np.clip(value, *within)) for part, value in number.items()}
 
 
 def jackknife_variance(metric: Metric, samples: np.ndarray) -> float:
-    """The variance of `metric` by leaving out each of GROUPS groups in turn (Quenouille 1956, Tukey 1958).
+    """The variance of `metric` from leaving out each of GROUPS groups in turn (Quenouille 1956, Tukey 1958).
 
-    Groups are drawn at random, by a fixed seed: every 20th sample may be of one class.
+    Groups are drawn at random with a fixed seed, because every 20th sample may be of the same class.
     """
     group = np.random.default_rng(GROUPS).permutation(len(samples)) % GROUPS
     without = np.array([metric(samples[group != left_out]) for left_out in range(GROUPS)])
@@ -70,22 +75,25 @@ def jackknife_variance(metric: Metric, samples: np.ndarray) -> float:
 
 
 def of_mean(values: Sequence[float] | np.ndarray) -> Number:
-    """The mean of independent values and Student's interval for their expectation; values that do not differ have none."""
+    """The mean of independent values, with Student's interval; without one if all are equal."""
     if np.ptp(values) == 0:
         return {"value": rounded(float(np.mean(values)))}
-    return of_error(float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values)), len(values) - 1)
+    return from_standard_error(float(np.mean(values)),
+                               float(np.std(values, ddof=1)) / math.sqrt(len(values)), len(values) - 1)
 
 
-def of_error(value: float, error: float, freedom: float = math.inf) -> Number:
-    """A value and the interval that its standard error gives, by Student's distribution of so many degrees of freedom."""
-    reach = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
-    return all_rounded({"value": value, "low": value - reach, "high": value + reach})
+def from_standard_error(value: float, standard_error: float, freedom: float = math.inf) -> Number:
+    """A value with its interval by Student's t of `freedom` degrees of freedom."""
+    half_width = float(special.stdtrit(freedom, (1 + CONFIDENCE) / 2)) * standard_error
+    return all_rounded({"value": value, "low": value - half_width, "high": value + half_width})
 
 
 def of_share(hits: np.ndarray, method: Literal["wilson", "exact"] = "wilson") -> Number:
-    """The share of True among hits bool (n,), n >= 1, with Wilson's score interval or the exact one of Clopper & Pearson 1934.
+    """The share of True in hits, bool (n,), n >= 1, with Wilson's interval or the exact one (Clopper &
+    Pearson 1934).
 
-    The exact one covers 95% at least, for shares near 0 and 1 too, and is wider. Raises ValueError on no samples.
+    The exact interval is wider: it covers at least 95%, for shares near 0 and 1 too. Raises ValueError if n
+    is 0.
     """
     if len(hits) == 0:
         raise ValueError("a share of no samples is not defined")
@@ -95,8 +103,10 @@ def of_share(hits: np.ndarray, method: Literal["wilson", "exact"] = "wilson") ->
 
 def _wilson(hits: int, count: int) -> tuple[float, float]:
     squared = float(special.ndtri((1 + CONFIDENCE) / 2)) ** 2
-    centre, reach = hits + squared / 2, math.sqrt(squared * (hits * (count - hits) / count + squared / 4))
-    return max(0.0, (centre - reach) / (count + squared)), min(1.0, (centre + reach) / (count + squared))
+    centre, half_width = hits + squared / 2, math.sqrt(squared * (hits * (count - hits) / count + squared
+                                                                  / 4))
+    return max(0.0, (centre - half_width) / (count + squared)), min(1.0,
+                                                                    (centre + half_width) / (count + squared))
 
 
 def _exact(hits: int, count: int) -> tuple[float, float]:
@@ -106,15 +116,18 @@ def _exact(hits: int, count: int) -> tuple[float, float]:
 
 
 def flat(numbers: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """{"fid": {"value": 9, "low": 8}, "own": {"elbo": {"value": -1}}} -> {"fid": 9, "fid_low": 8, "own/elbo": -1}, as MLflow hears it.
+    """Nested numbers under the names that they have in MLflow. Entries without a `value` are left out, and
+    non-numbers too.
 
-    What is no number is left out, and so is what has no `value`.
+    {"fid": {"value": 9, "low": 8}, "own": {"elbo": {"value": -1}}} -> {"fid": 9, "fid_low": 8, "own/elbo":
+    -1}
     """
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for name, inner in numbers.items():
         if isinstance(inner, dict) and "value" in inner:
             parts = {part: float(value) for part, value in inner.items() if isinstance(value, int | float)}
-            found |= {f"{prefix}{name}" if part == "value" else f"{prefix}{name}_{part}": value for part, value in parts.items()}
+            metrics |= {f"{prefix}{name}" if part == "value" else f"{prefix}{name}_{part}": value
+                        for part, value in parts.items()}
         elif isinstance(inner, dict):
-            found |= flat(inner, f"{prefix}{name}/")
-    return found
+            metrics |= flat(inner, f"{prefix}{name}/")
+    return metrics

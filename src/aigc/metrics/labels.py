@@ -1,4 +1,4 @@
-"""How well the class that a sample was asked for is the class that a classifier sees in it."""
+"""Whether samples show the class that was requested: the class is predicted by a classifier."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,13 @@ import numpy as np
 from aigc.metrics import intervals
 from aigc.metrics.frechet import distance, fit
 
-FEWEST = 2  # pictures of a class that have a covariance
+FEWEST = 2  # pictures of a class; fewer have no covariance
 
 
 @dataclass(frozen=True)
 class Report:
-    """One classification. confusion: int64 (K, K), rows are what was asked for. The rest: float64 (K,), support int64 (K,)."""
+    """confusion: int64 (K, K), a row for each requested class. support: int64 (K,). The rest: float64 (K,).
+    """
 
     confusion: np.ndarray
     precision: np.ndarray
@@ -22,33 +23,38 @@ class Report:
 
     @property
     def accuracy(self) -> float:
-        """The share on the diagonal."""
+        """The share of samples of the requested class."""
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     def averages(self) -> dict[str, dict[str, float]]:
-        """precision, recall and f1, each as `macro` (every class alike) and `weighted` (by support)."""
+        """precision, recall and f1, each as `macro` (the mean over classes) and `weighted` (by support)."""
         scores = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
-        return {name: {"macro": float(score.mean()), "weighted": float(np.average(score, weights=self.support))}
+        return {name: {"macro": float(score.mean()),
+                       "weighted": float(np.average(score, weights=self.support))}
                 for name, score in scores.items()}
 
 
-def report(asked: np.ndarray, seen: np.ndarray, classes: int) -> Report:
-    """The classification report of labels asked for and seen, each int (n,) in [0, classes). A class that nothing was asked
-    for, or that is never seen, scores 0 where its quotient is 0/0.
+def report(requested: np.ndarray, predicted: np.ndarray, classes: int) -> Report:
+    """The classification report of requested and predicted classes, each int (n,) in [0, classes). A quotient
+    of 0/0 is 0.
 
-    Raises ValueError on no samples, unlabelled ones (-1), labels out of range, and fewer than two classes.
+    Raises ValueError if there are no samples, unlabelled ones (-1), labels out of range, or fewer than two
+    classes.
     """
-    check(asked, classes)
-    if asked.shape != seen.shape:
-        raise ValueError(f"{len(asked)} labels were asked for and {len(seen)} seen")
-    confusion = np.bincount(asked.astype(np.int64) * classes + seen, minlength=classes**2).reshape(classes, classes)
-    right = np.diag(confusion).astype(np.float64)
-    support, predicted = confusion.sum(1), confusion.sum(0)
-    return Report(confusion, _quotient(right, predicted), _quotient(right, support), _quotient(2 * right, predicted + support), support)
+    check(requested, classes)
+    if requested.shape != predicted.shape:
+        raise ValueError(f"{len(requested)} labels were requested and {len(predicted)} predicted")
+    confusion = np.bincount(requested.astype(np.int64) * classes + predicted, minlength=classes**2)
+    confusion = confusion.reshape(classes, classes)
+    correct = np.diag(confusion).astype(np.float64)
+    support, predictions = confusion.sum(1), confusion.sum(0)
+    return Report(confusion, _quotient(correct, predictions), _quotient(correct, support),
+                  _quotient(2 * correct, predictions + support), support)
 
 
 def check(labels: np.ndarray, classes: int) -> None:
-    """Raises ValueError when labels cannot be judged: none, unlabelled, out of range, or a single class."""
+    """Raises ValueError if labels have no metrics: none, unlabelled, out of range, or fewer than two classes.
+    """
     if classes < 2:
         raise ValueError(f"label metrics need at least two classes, found {classes}")
     if labels.ndim != 1 or len(labels) == 0:
@@ -60,16 +66,18 @@ def check(labels: np.ndarray, classes: int) -> None:
         raise ValueError(f"picture {row} is {what}; label metrics need labels from 0 to {classes - 1}")
 
 
-def fid_per_class(real: np.ndarray, real_labels: np.ndarray, generated: np.ndarray, generated_labels: np.ndarray,
-                  classes: int) -> list[dict[str, float]]:
-    """FID within each class at n = its number of real pictures, or of generated ones where these are fewer: value, n, and low, high where the generated ones fill several
-    blocks of n. A class without enough of both has no value: {"n": ...} alone.
+def fid_per_class(real: np.ndarray, real_labels: np.ndarray, generated: np.ndarray,
+                  generated_labels: np.ndarray, classes: int) -> list[dict[str, float]]:
+    """FID within each class: {"value", "n"}, with "low", "high" if the generated pictures fill several blocks
+    of n.
 
-    real (N, d), generated (M, d): features; labels int (N,), (M,).
+    n: the number of real pictures of the class, or of generated ones if they are fewer. Below FEWEST: {"n"}
+    alone. real (N, d), generated (M, d): features; labels int (N,), (M,).
     """
     check(real_labels, classes)
     check(generated_labels, classes)
-    return [_fid_within(real[real_labels == label], generated[generated_labels == label]) for label in range(classes)]
+    return [_fid_within(real[real_labels == label], generated[generated_labels == label])
+            for label in range(classes)]
 
 
 def _fid_within(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
@@ -80,5 +88,5 @@ def _fid_within(real: np.ndarray, generated: np.ndarray) -> dict[str, float]:
     return {**intervals.over_blocks(lambda block: distance(gaussian, fit(block)), generated, size), "n": size}
 
 
-def _quotient(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, out=np.zeros(len(above)), where=below > 0)
+def _quotient(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)

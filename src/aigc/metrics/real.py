@@ -1,4 +1,4 @@
-"""The real side of every metric, computed once from the features of real pictures."""
+"""What the metrics need of real pictures, computed once: their features, and the statistics of these."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,15 @@ import numpy as np
 
 from aigc.metrics import frechet, neighbours
 from aigc.metrics.frechet import Gaussian
-from aigc.metrics.neighbours import Balls
+from aigc.metrics.neighbours import KnnBalls
 
 
 @dataclass(frozen=True)
 class MetricSettings:
-    """n: pictures a side. fid_infinity_seed: of its subsets. The ks: of precision and recall, of density and coverage."""
+    """n: sample size, of real and of generated pictures. fid_infinity_seed: of its subsets.
+
+    precision_neighbours: k of precision and recall. coverage_neighbours: k of density and coverage.
+    """
 
     n: int
     fid_infinity_seed: int
@@ -20,31 +23,32 @@ class MetricSettings:
 
 
 @dataclass(frozen=True)
-class RealSide:
-    """features: float64 (n, d). close: balls for precision. wide: balls for density and coverage."""
+class RealStatistics:
+    """features: float64 (n, d). precision_balls: for precision. coverage_balls: for density and coverage."""
 
     features: np.ndarray
     gaussian: Gaussian
-    close: Balls
-    wide: Balls
+    precision_balls: KnnBalls
+    coverage_balls: KnnBalls
 
     @classmethod
-    def of(cls, features: np.ndarray, settings: MetricSettings) -> "RealSide":
-        """From features (n, d) of any float type."""
+    def of(cls, features: np.ndarray, settings: MetricSettings) -> "RealStatistics":
+        """Of features (n, d) of any float type."""
         features = features.astype(np.float64)
-        close, wide = (neighbours.balls(features, k)
-                       for k in (settings.precision_neighbours, settings.coverage_neighbours))
-        return cls(features, frechet.fit(features), close, wide)
+        return cls(features, frechet.fit(features),
+                   neighbours.knn_balls(features, settings.precision_neighbours),
+                   neighbours.knn_balls(features, settings.coverage_neighbours))
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What `from_arrays` needs to make the same again, by name."""
+        """All parts by name. `from_arrays` is the inverse."""
         return {"features": self.features, "mean": self.gaussian.mean, "root": self.gaussian.root,
-                "close_radii": self.close.squared_radii, "wide_radii": self.wide.squared_radii}
+                "close_radii": self.precision_balls.squared_radii,
+                "wide_radii": self.coverage_balls.squared_radii}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, np.ndarray], settings: MetricSettings) -> "RealSide":
+    def from_arrays(cls, arrays: dict[str, np.ndarray], settings: MetricSettings) -> "RealStatistics":
         """The inverse of `arrays`."""
         features = arrays["features"]
         return cls(features, Gaussian(arrays["mean"], arrays["root"]),
-                   Balls(features, arrays["close_radii"], settings.precision_neighbours),
-                   Balls(features, arrays["wide_radii"], settings.coverage_neighbours))
+                   KnnBalls(features, arrays["close_radii"], settings.precision_neighbours),
+                   KnnBalls(features, arrays["wide_radii"], settings.coverage_neighbours))

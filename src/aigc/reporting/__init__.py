@@ -1,1 +1,1 @@
-"""Figures and the page that a person opens."""
+"""The HTML report and its figures."""

@@ -1,4 +1,4 @@
-"""Many pictures as one."""
+"""Many pictures in one: a grid, and its PNG."""
 
 import io
 from pathlib import Path
@@ -16,16 +16,17 @@ def grid(images: np.ndarray, columns: int, gap: int = GAP) -> np.ndarray:
     """uint8 (N, C, H, W), N a multiple of `columns` -> uint8 (rows * (H + gap) + gap, ..., C), row by row."""
     count, channels, height, width = images.shape
     rows = count // columns
-    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), GAP_SHADE, np.uint8)
+    canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, channels), GAP_SHADE,
+                     np.uint8)
     for index, image in enumerate(images[:rows * columns]):
         row, column = divmod(index, columns)
         top, left = gap + row * (height + gap), gap + column * (width + gap)
-        sheet[top:top + height, left:left + width] = image.transpose(1, 2, 0)
-    return sheet
+        canvas[top:top + height, left:left + width] = image.transpose(1, 2, 0)
+    return canvas
 
 
 def enlarged(pixels: np.ndarray, scale: int) -> np.ndarray:
-    """(H, W, C) with each pixel as a square of `scale`."""
+    """(H, W, C) -> (scale H, scale W, C): each pixel becomes a square."""
     return pixels.repeat(scale, 0).repeat(scale, 1)
 
 
@@ -33,7 +34,8 @@ def png(pixels: np.ndarray, scale: int = 1) -> bytes:
     """uint8 (H, W, C) as PNG, each pixel enlarged to a square of `scale`."""
     pixels = enlarged(pixels, scale)
     stream = io.BytesIO()
-    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(stream, "PNG", optimize=True)
+    Image.fromarray(pixels.squeeze(-1) if pixels.shape[-1] == 1 else pixels).save(stream, "PNG",
+                                                                                  optimize=True)
     return stream.getvalue()
 
 

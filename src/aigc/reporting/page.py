@@ -1,4 +1,4 @@
-"""reports/report.html: everything a person wants to see of one run, in one file that needs no network."""
+"""Renders HTML pages, each one file that needs no network: pictures and styles are embedded."""
 
 import base64
 from pathlib import Path
@@ -10,9 +10,10 @@ REPORT = "page.html"
 
 
 def render(template: str, **facts: Any) -> bytes:
-    """A page as UTF-8. facts: what the template, a file beside this one, names."""
+    """A page as UTF-8. template: a file in this folder. facts: the variables of the template."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined,
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True)
     environment.filters["embed"] = embed
     environment.filters["number"] = number
@@ -20,7 +21,7 @@ def render(template: str, **facts: Any) -> bytes:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """As many significant digits; all of them before the point, and none behind it, from a thousand on. None: a dash."""
+    """The value with `digits` significant digits; from 1000 on rounded to an integer. None becomes a dash."""
     if value is None:
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"

@@ -1,4 +1,4 @@
-"""What reports/report.html says: the facts of the data, of the metrics and of each method, gathered for the page."""
+"""Writes reports/report.html: collects the facts for the template."""
 
 import struct
 from typing import Any
@@ -21,53 +21,64 @@ SCALE = 2
 
 def write() -> None:
     """Write reports/overview.png and reports/report.html."""
-    content, reference = config.read(), files.read_json(paths.REFERENCE_METRICS)
-    ranked = sorted(map(method_facts, config.methods(content)), key=lambda method: method["metrics"]["fid"]["value"])
+    content = config.read()
+    reference = files.read_object(paths.REFERENCE_METRICS, "reference", "floor.fid.value",
+                                  "ceiling.fid.value",
+                                  "protocol.extractor_sha256", "audit.controls", "audit.collapse")
+    ranked = sorted(map(method_facts, config.methods(content)),
+                    key=lambda method: method["metrics"]["fid"]["value"])
     real = {name: pictures.open_folder(paths.PROCESSED / name) for name in splits.NAMES}
     write_overview(real["test"], [method["name"] for method in ranked])
     ranking = figures.ranking({method["name"]: method["metrics"] for method in ranked})
     files.write_bytes(paths.REPORT, page.render(
         page.REPORT, methods=ranked, overview=paths.OVERVIEW.read_bytes(), shown=SHOWN, ranking=ranking,
-        ranking_height=png_height(ranking), **reference_facts(reference), **settings_facts(content), **data_facts(real),
+        ranking_height=png_height(ranking), **reference_facts(reference), **settings_facts(content),
+        **data_facts(real),
         collapse=[*((method["name"], method["metrics"]["collapse"]) for method in ranked),
                   ("floor: real holdout", reference["audit"]["collapse"])]))
 
 
 def write_overview(test: Pictures, names: list[str]) -> None:
     """A row of real test pictures, then a row of samples of each method."""
-    every = max(1, len(test) // SHOWN)  # a source may be sorted by class
+    every = max(1, len(test) // SHOWN)  # the source may be sorted by class
     rows = [test.images[::every], *(pictures.open_folder(paths.generated(name)).images for name in names)]
     write_png(paths.OVERVIEW, grid(np.concatenate([images[:SHOWN] for images in rows]), SHOWN), SCALE)
 
 
 def reference_facts(reference: dict[str, Any]) -> dict[str, Any]:
-    """What the page says of the metrics themselves: protocol, floor, ceiling, controls."""
+    """The facts about the metrics: protocol, floor, ceiling, controls."""
+    shown = [metric for metric in table.on_page("report") if metric.name in reference["floor"]]
     return {"protocol": reference["protocol"], "floor": reference["floor"], "ceiling": reference["ceiling"],
-            "columns": [(metric.name, metric.heading) for metric in table.on_page("report")
-                        if metric.name in reference["floor"]],
+            "columns": [(metric.name, metric.heading) for metric in shown],
+            "meanings": [(metric.heading, metric.meaning.format_map(reference["protocol"]))
+                         for metric in shown],
             "controls": reference["audit"]["controls"], "real_labels": reference["audit"].get("labels")}
 
 
 def settings_facts(content: dict[str, Any]) -> dict[str, Any]:
-    """What the page says of params.yaml."""
+    """The facts from params.yaml."""
     return {"source": content["data"]["source"], "arithmetic": content["runtime"]["arithmetic"],
-            "limit": content["audit"]["max_near_duplicates"], "near_duplicate": content["audit"]["near_duplicate"],
+            "limit": content["audit"]["max_near_duplicates"],
+            "near_duplicate": content["audit"]["near_duplicate"],
             "seed": content["generate"]["seed"], "outlier": content["evaluator"]["outlier"]}
 
 
 def data_facts(real: dict[str, Pictures]) -> dict[str, Any]:
-    """What the page says of the data: their origin and size, what the gate found, and the pictures that it named."""
-    raw, verdict = pictures.open_folder(paths.RAW), files.read_json(paths.VALIDATION)
-    against = [{**result, "picture": evidence(raw.images, result)} for result in verdict["results"] if not result["success"]]
+    """The facts about the data: origin, size, the result of the gate, pictures of failed expectations."""
+    raw, validation = pictures.open_folder(paths.RAW), files.read_object(paths.VALIDATION, "validate",
+                                                                         "results", "rows")
+    failed = [{**result, "picture": failed_pictures(raw.images, result)} for result in validation["results"]
+              if not result["success"]]
     _, channels, size, _ = real["test"].images.shape
     return {"counts": {name: len(split) for name, split in real.items()}, "size": size, "channels": channels,
             "classes": real["test"].classes, "origin": pictures.read_origin(paths.RAW),
-            "found": files.read_json(paths.RAW / "counts.json"), "validation": verdict, "against": against,
-            "doubtful": doubtful(real)}
+            "ingested": files.read_object(paths.RAW / "counts.json", "ingest", "found", "used",
+                                          "quarantined"),
+            "validation": validation, "failed_expectations": failed, "doubtful": doubtful(real)}
 
 
-def evidence(images: np.ndarray, result: dict[str, Any]) -> bytes | None:
-    """The first pictures against an expectation as a PNG, below each the one that it looks like; None where no row is named."""
+def failed_pictures(images: np.ndarray, result: dict[str, Any]) -> bytes | None:
+    """The first pictures that fail an expectation, each above the one that it resembles: a PNG, or None."""
     rows = result["example_rows"]
     if not rows:
         return None
@@ -75,32 +86,40 @@ def evidence(images: np.ndarray, result: dict[str, Any]) -> bytes | None:
 
 
 def doubtful(real: dict[str, Pictures]) -> dict[str, Any]:
-    """The pictures whose label the evaluator doubts most: how many there are, one picture of the first, and a line for each."""
+    """The pictures that may have the wrong label: how many, the first as a PNG, a line for each of these."""
     table = pd.read_csv(paths.EVALUATOR_OUTLIERS, converters={"class": str, "seen_as": str})
     first = table.head(SHOWN)
     if first.empty:
         return {"count": 0}
     manifest = pd.read_parquet(paths.RAW / "manifest.parquet", columns=["split", "path"])
-    names = {split: manifest["path"][manifest["split"] == split].tolist() for split in first["split"].unique()}
-    told = [f"{names[row.split][row.row]} ({row.split} {row.row}): {label}, seen as {row.seen_as}"
+    names = {split: manifest["path"][manifest["split"] == split].tolist()
+             for split in first["split"].unique()}
+    lines = [f"{names[row.split][row.row]} ({row.split} {row.row}): {label}, predicted as {row.seen_as}"
             for row, label in zip(first.itertuples(), first["class"], strict=True)]
-    images = np.stack([real[split].images[row] for split, row in zip(first["split"], first["row"], strict=True)])
-    return {"count": len(table), "picture": png(grid(images, len(images)), SCALE), "told": told}
+    images = np.stack([real[split].images[row]
+                       for split, row in zip(first["split"], first["row"], strict=True)])
+    return {"count": len(table), "picture": png(grid(images, len(images)), SCALE), "lines": lines}
 
 
 def method_facts(name: str) -> dict[str, Any]:
-    """What the page says of one method."""
+    """The facts about one method."""
     history = pd.read_csv(paths.history(name))
     card = read_card(paths.model(name))
     weights, _ = files.read_tensors(paths.model(name) / WEIGHTS)
     by_class = pd.read_csv(paths.classes(name), converters={"class": str})
     nearest = pairs(name)
     return {
-        "name": name, "metrics": files.read_json(paths.metrics(name)), "summary": methods.summary(name), "images": int(history["images"].iloc[-1]),
+        "name": name, "summary": methods.summary(name), "images": int(history["images"].iloc[-1]),
+        "metrics": files.read_object(paths.metrics(name), f"evaluate@{name}", "fid.value", "fid.floor",
+                                     "collapse",
+                                     "memorization.passes", "memorization.pixels.near_duplicates",
+                                     "protocol"),
         "parameters": parameter_count(weights), "config": card.config,
-        "weights_sha256": card.weights_sha256, "grid": paths.grid(name).read_bytes(), "latents": paths.latents(name).read_bytes(),
+        "weights_sha256": card.weights_sha256, "grid": paths.grid(name).read_bytes(),
+        "latents": paths.latents(name).read_bytes(),
         "encodes": methods.method_class(name).reconstructs,
-        "losses": figures.losses(history), "classes": figures.class_shares(by_class) if len(by_class) > 1 else None,
+        "losses": figures.losses(history),
+        "classes": figures.class_shares(by_class) if len(by_class) > 1 else None,
         "by_class": by_class.astype(object).where(by_class.notna(), None).to_dict("records"),
         "confusion": figures.confusion(by_class) if "support" in by_class else None,
         "nearest": nearest, "nearest_height": png_height(nearest) * 1008 // png_width(nearest),
@@ -108,17 +127,17 @@ def method_facts(name: str) -> dict[str, Any]:
 
 
 def pairs(name: str) -> bytes:
-    """The samples of one method that lie nearest to training pictures, beside these: a PNG."""
+    """The samples of one method that are nearest to training pictures, above these: a PNG."""
     rows = pd.read_csv(paths.nearest(name))
     return figures.pairs(pictures.open_folder(paths.generated(name)).images[rows["sample"]],
                          pictures.open_folder(paths.PROCESSED / "train").images[rows["train"]], rows)
 
 
 def png_width(png: bytes) -> int:
-    """The width in pixels that a PNG's header gives."""
+    """The width in pixels, from the header of a PNG."""
     return int(struct.unpack(">I", png[16:20])[0])
 
 
 def png_height(png: bytes) -> int:
-    """The height in pixels that a PNG's header gives."""
+    """The height in pixels, from the header of a PNG."""
     return int(struct.unpack(">I", png[20:24])[0])

@@ -1,4 +1,6 @@
-"""The DAG: one stage of dvc.yaml is one file here. A stage reads its deps, calls the rooms, and writes its outs."""
+"""The DAG: one stage of dvc.yaml is one file here. A stage reads its deps, calls the rooms, and writes its
+outs.
+"""
 
 import sys
 

@@ -1,4 +1,6 @@
-"""evaluate: the numbers of one method's samples, each with its interval, its floor, its ceiling and its protocol."""
+"""evaluate: the numbers of one method's samples, each with its interval, its floor, its ceiling and its
+protocol.
+"""
 
 import sys
 from typing import Any
@@ -20,37 +22,40 @@ def run(method: str, observer: Observer) -> None:
     context = AuditContext.open(settings, config.section("audit", AuditConfig), device)
     reference = read_reference(context)
     samples = pictures.open_folder(paths.generated(method))
-    found = context.extractors.extract(samples.images, str(paths.generated(method)), context.size)
+    features = context.extractors.extract(samples.images, str(paths.generated(method)), context.size)
     metric_settings = fidelity.settings_of(settings)
-    real = fidelity.read_real_sides(paths.REFERENCE, metric_settings)
-    numbers = fidelity.beside(fidelity.measure(real, found, metric_settings), floor=reference["floor"],
-                              ceiling=reference["ceiling"])
+    real = fidelity.read_real_statistics(paths.REFERENCE, metric_settings)
+    numbers = fidelity.with_references(fidelity.measure(real, features, metric_settings),
+                                       floor=reference["floor"], ceiling=reference["ceiling"])
     generator, card = methods.load(paths.model(method), device.torch_device)
-    main = found[fidelity.MAIN]
-    answer = audit.of_method(
-        context, Samples(generator, samples, main.features, context.classes_seen(samples.images, main),
+    main = features[fidelity.MAIN]
+    audited = audit.measure_method(
+        context, Samples(generator, samples, main.features, context.predicted_classes(samples.images, main),
                          card.config["batch_size"]),
         real[fidelity.MAIN].features, reference["audit"], paths.REFERENCE)
-    files.write_csv(paths.classes(method), answer.classes)
-    files.write_csv(paths.nearest(method), answer.nearest)
-    files.write_csv(paths.confusion(method), answer.confusion)
-    content = {**numbers, **answer.sections, "protocol": {
+    files.write_csv(paths.classes(method), audited.classes)
+    files.write_csv(paths.nearest(method), audited.nearest)
+    files.write_csv(paths.confusion(method), audited.confusion)
+    content = {**numbers, **audited.sections, "protocol": {
         **reference["protocol"], "samples": len(samples),
         "samples_sha256": files.sha256(paths.generated(method) / "images.npy")}}
     files.write_json(paths.metrics(method), content)
     if not content["memorization"]["passes"]:
-        print(f"{method}: fails the memorization audit and cannot be promoted; see {paths.metrics(method)} and the report",
-              file=sys.stderr)
+        print(f"{method}: fails the memorization audit and cannot be promoted; see "
+              f"{paths.metrics(method)} and the report", file=sys.stderr)
     observer.evaluated(generator, card, content)
 
 
 def read_reference(context: AuditContext) -> dict[str, Any]:
-    """What `reference` wrote. Raises StorageError where it is incomplete, or was made through another extractor."""
-    reference: dict[str, Any] = files.read_json(paths.REFERENCE_METRICS)
-    if not isinstance(reference, dict) or not {"floor", "ceiling", "audit", "protocol"} <= reference.keys():
-        raise StorageError(f"{paths.REFERENCE_METRICS}: not what `reference` writes; run `dvc repro reference`")
-    known, sha256 = reference["protocol"]["extractor_sha256"], context.extractors.main.sha256
-    if sha256 != known:
-        raise StorageError(f"{paths.REFERENCE_METRICS}: made through the extractor {known[:16]}, this is {sha256[:16]}; "
-                           "numbers through two extractors are not comparable: run `dvc repro reference`")
+    """The numbers of `reference`. Raises StorageError if they are incomplete or of another extractor."""
+    reference = files.read_object(paths.REFERENCE_METRICS, "reference", "floor.fid.value",
+                                  "ceiling.fid.value",
+                                  "audit.memorization", "audit.collapse.within", "protocol.extractor_sha256")
+    expected, found = (fidelity.hashes(protocol)
+                       for protocol in (reference["protocol"], context.extractors.protocol()))
+    for name in found:
+        if expected.get(name) != found[name]:
+            raise StorageError(f"{paths.REFERENCE_METRICS}: made with the extractor "
+                               f"{str(expected.get(name))[:16]}, this is {found[name][:16]}; numbers of "
+                               "different extractors are not comparable; run `dvc repro reference`")
     return reference

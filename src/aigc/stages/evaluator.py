@@ -1,4 +1,4 @@
-"""evaluator: the classifier through which every method is judged. One that is too inaccurate stops the pipeline."""
+"""evaluator: trains the classifier that is the feature extractor. Stops if it is inaccurate."""
 
 import sys
 from typing import Any
@@ -21,8 +21,9 @@ from aigc.training.config import TrainConfig
 from aigc.training.loop import Trainer
 
 NAME = "evaluator"
-FIXED: dict[str, Any] = {"ema_halflife": 2000.0, "warmup": 0.05, "decay": 0.5}  # it only has to be good enough
-JUDGEMENT = {"min_accuracy", "outlier"}  # keys that the training does not depend on
+# Not in params.yaml: the accuracy is checked instead.
+FIXED: dict[str, Any] = {"ema_halflife": 2000.0, "warmup": 0.05, "decay": 0.5}
+THRESHOLDS = {"min_accuracy", "outlier"}  # keys that the training does not depend on
 
 
 def run() -> None:
@@ -30,37 +31,42 @@ def run() -> None:
     train, test = (pictures.open_folder(paths.PROCESSED / name) for name in ("train", "test"))
     device = runtime.start_torch(switches.arithmetic, switches.threads)
     network, weights_sha256 = train_classifier(train, settings, switches, device)
-    asked, predicted, names, doubtful = classification.judge(network, train, test, settings.outlier, device)
+    actual, predicted, names, doubtful = classification.classify_splits(network, train, test,
+                                                                        settings.outlier, device)
     files.write_csv(paths.EVALUATOR_CONFUSION,
-                    pd.DataFrame({"actual": np.array(names)[asked], "predicted": np.array(names)[predicted]}))
+                    pd.DataFrame({"actual": np.array(names)[actual],
+                                  "predicted": np.array(names)[predicted]}))
     files.write_csv(paths.EVALUATOR_OUTLIERS, classification.doubtful_table(doubtful))
     if doubtful:
-        print(f"{NAME}: warning: {len(doubtful)} pictures may have the wrong label; {paths.EVALUATOR_OUTLIERS} lists "
-              "them, the report shows the first", file=sys.stderr)
-    accuracy = rounded(float(np.mean(predicted == asked)))
-    files.write_json(paths.EVALUATOR_METRICS, {"accuracy": accuracy, "n": len(test), "weights_sha256": weights_sha256})
+        print(f"{NAME}: warning: {len(doubtful)} pictures may have the wrong label; "
+              f"{paths.EVALUATOR_OUTLIERS} lists them, the report shows the first", file=sys.stderr)
+    accuracy = rounded(float(np.mean(predicted == actual)))
+    files.write_json(paths.EVALUATOR_METRICS,
+                     {"accuracy": accuracy, "n": len(test), "weights_sha256": weights_sha256})
     if accuracy < settings.min_accuracy:
         raise GateError(f"its accuracy on the test split is {accuracy:.4f}, below evaluator.min_accuracy "
-                        f"({settings.min_accuracy}): a FID on bad features is worthless; raise evaluator.images")
+                        f"({settings.min_accuracy}): FID needs better features; raise evaluator.images")
 
 
 def train_classifier(train: Pictures, settings: EvaluatorConfig, switches: RuntimeConfig,
                      device: runtime.Device) -> tuple[Classifier, str]:
-    """The trained classifier, written to models/evaluator, and the sha256 of its weights. Resumes where it was killed."""
-    learning = ClassifierConfig(**FIXED, **settings.model_dump(exclude={"seed", *JUDGEMENT}))
+    """The trained classifier, written to models/evaluator, and its weights' sha256. Resumes after a kill."""
+    classifier_config = ClassifierConfig(**FIXED, **settings.model_dump(exclude={"seed", *THRESHOLDS}))
     data_sha256 = hashes.array_sha256(train.images)
     fingerprint, identity = code.fingerprint(
-        NAME, None, {**settings.model_dump(exclude=JUDGEMENT), **switches.model_dump(),
+        NAME, None, {**settings.model_dump(exclude=THRESHOLDS), **switches.model_dump(),
                      **runtime.device_identity(switches, device)},
         {"images": data_sha256, "labels": hashes.array_sha256(train.labels)})
     lock = paths.training_lock(NAME, fingerprint)
     with process.only_writer(lock):
         checkpoints = Checkpoints(lock.parent, identity)
         checkpoints.start_anew_if_recorded()
-        network = Trainer.on(train, NAME, lambda: Classifier(learning, Shape.of(train)), learning,
-                             TrainConfig(seed=settings.seed, intervals=10, checkpoints=5), device, checkpoints).fit()
+        network = Trainer.on(train, NAME, lambda: Classifier(classifier_config, Shape.of(train)),
+                             classifier_config,
+                             TrainConfig(seed=settings.seed, intervals=10, checkpoints=5), device,
+                             checkpoints).fit()
         assert isinstance(network, Classifier)
-        card = write_model(paths.EVALUATOR, network, method=NAME, config=learning.model_dump(),
+        card = write_model(paths.EVALUATOR, network, method=NAME, config=classifier_config.model_dump(),
                            shape=vars(network.shape), classes=train.classes, seed=settings.seed,
                            data_sha256=data_sha256, origin=pictures.read_origin(paths.PROCESSED / "train"))
         checkpoints.finish(paths.EVALUATOR / "config.json")

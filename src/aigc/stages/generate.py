@@ -1,4 +1,4 @@
-"""generate: samples of one method, and two pictures: the first samples, and interpolations between latents."""
+"""generate: the samples of one method, with grids of the first samples and of interpolations."""
 
 import numpy as np
 import torch
@@ -23,7 +23,8 @@ def run(method: str) -> None:
     generator, card = methods.load(paths.model(method), device.torch_device)
     folder = paths.generated(method)
     with files.npy_rows(folder / "images.npy", (settings.count, *generator.shape.image), np.uint8) as append:
-        for block in sampling.blocks(generator, settings.seed, settings.count, temperature=settings.temperature):
+        for block in sampling.blocks(generator, settings.seed, settings.count,
+                                     temperature=settings.temperature):
             append(block.numpy())
     pictures.write_labels(folder, sampling.default_labels(generator, settings.count).numpy(), card.classes)
     rows, columns = SHOWN
@@ -34,10 +35,10 @@ def run(method: str) -> None:
 
 
 def latent_rows(generator: Method, seed: int) -> np.ndarray:
-    """Rows of interpolations, uint8; of a method that reconstructs, then real test pictures and their reconstructions."""
+    """Rows of interpolations, uint8. Then, if the method reconstructs, real pictures and reconstructions."""
     rows, columns = INTERPOLATIONS
-    found = sampling.interpolations(generator, seed, rows, columns).numpy()
+    interpolations = sampling.interpolations(generator, seed, rows, columns).numpy()
     if not generator.reconstructs:
-        return found
+        return interpolations
     real = torch.from_numpy(np.array(pictures.open_folder(paths.PROCESSED / "test").images[:columns]))
-    return np.concatenate([found, real, sampling.reconstructions(generator, real).numpy()])
+    return np.concatenate([interpolations, real, sampling.reconstructions(generator, real).numpy()])

@@ -1,4 +1,4 @@
-"""preprocess: each split at the model's size and number of channels, as arrays to be memory-mapped."""
+"""preprocess: each split at the size and number of channels of the models, as memory-mapped arrays."""
 
 import sys
 
@@ -13,17 +13,17 @@ from aigc.data.config import PreprocessConfig
 
 
 def run() -> None:
-    chosen = config.section("preprocess", PreprocessConfig)
-    found = pictures.open_folder(paths.RAW)
+    settings = config.section("preprocess", PreprocessConfig)
+    raw = pictures.open_folder(paths.RAW)
     split = pd.read_parquet(paths.RAW / "manifest.parquet", columns=["split"])["split"].to_numpy()
     for name in splits.NAMES:
         rows = np.flatnonzero(split == name)
         if not len(rows):
-            raise DataError(f"{paths.RAW}: no picture is in the split `{name}`; raise its share under `data.split`")
+            raise DataError(f"{paths.RAW}: the split `{name}` is empty; raise its share under `data.split`")
         folder = paths.PROCESSED / name
-        shape = (len(rows), chosen.channels, chosen.size, chosen.size)
+        shape = (len(rows), settings.channels, settings.size, settings.size)
         with files.npy_rows(folder / "images.npy", shape, np.uint8) as append:
             for row in tqdm(rows, desc=f"preprocess {name}", unit="picture", disable=None, file=sys.stderr):
-                append(geometry.fit_array(found.images[row], chosen)[None])
-        pictures.write_labels(folder, found.labels[rows], found.classes)
+                append(geometry.fit_array(raw.images[row], settings)[None])
+        pictures.write_labels(folder, raw.labels[rows], raw.classes)
     pictures.write_origin(paths.PROCESSED / "train", pictures.read_origin(paths.RAW))

@@ -1,9 +1,12 @@
-"""reference: what every evaluation shares. The real side of the metrics; floor, real against real; ceiling, noise
-against real; and the memorization audit's controls, planted copies that it must catch."""
+"""reference: what the evaluations of all methods share.
+
+The statistics of real pictures; the floor (real against real); the ceiling (noise against real); and the
+controls of the memorization audit, which are copies of training pictures that it must detect.
+"""
 
 from aigc.core import config, files, hashes, paths, runtime
 from aigc.core.runtime import RuntimeConfig
-from aigc.evaluation import audit, fidelity, memorization
+from aigc.evaluation import audit, fidelity, memorization_audit
 from aigc.evaluation.audit import AuditContext
 from aigc.evaluation.config import AuditConfig, EvaluateConfig
 
@@ -15,19 +18,20 @@ def run() -> None:
     context = AuditContext.open(settings, limits, device)
     size, extract = context.size, context.extractors.extract
     test, holdout = context.splits.test.images[:size], context.splits.holdout.images
-    of_test = extract(test, str(paths.PROCESSED / "test"), size)
-    of_holdout = extract(holdout, str(paths.PROCESSED / "holdout"), size)
-    of_noise = extract(fidelity.Noise(test.shape, settings.seed), "noise", size)
+    test_features = extract(test, str(paths.PROCESSED / "test"), size)
+    holdout_features = extract(holdout, str(paths.PROCESSED / "holdout"), size)
+    noise_features = extract(fidelity.Noise(test.shape, settings.seed), "noise", size)
     metric_settings = fidelity.settings_of(settings)
-    real = fidelity.real_sides(of_test, metric_settings)
-    fidelity.write_real_sides(paths.REFERENCE, real)
+    real = fidelity.real_statistics(test_features, metric_settings)
+    fidelity.write_real_statistics(paths.REFERENCE, real)
     protocol = fidelity.protocol(
-        context.extractors.main, settings, real_samples=size, floor_samples=len(holdout),
+        context.extractors, settings, real_samples=size, floor_samples=len(holdout),
         floor="real holdout against real test, same n", ceiling="uniform noise against real test, same n",
         real_sha256=hashes.array_sha256(test), audit=limits.model_dump())
-    sections = audit.of_real(context, of_test[fidelity.MAIN].features, of_holdout[fidelity.MAIN], paths.REFERENCE)
+    sections = audit.measure_real(context, test_features[fidelity.MAIN].features,
+                                  holdout_features[fidelity.MAIN], paths.REFERENCE)
     files.write_json(paths.REFERENCE_METRICS, {
-        "floor": fidelity.measure(real, of_holdout, metric_settings),
-        "ceiling": fidelity.measure(real, of_noise, metric_settings),
+        "floor": fidelity.measure(real, holdout_features, metric_settings),
+        "ceiling": fidelity.measure(real, noise_features, metric_settings),
         "protocol": protocol, "audit": sections})
-    memorization.insist(sections["controls"], limits.max_near_duplicates)
+    memorization_audit.check_controls(sections["controls"], limits.max_near_duplicates)

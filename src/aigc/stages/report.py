@@ -1,4 +1,4 @@
-"""report: the page that a person opens, and the picture of it that stands in the README."""
+"""report: the HTML report, and the overview picture that the README shows."""
 
 from aigc.reporting import report
 

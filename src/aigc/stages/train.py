@@ -1,4 +1,4 @@
-"""train: one method, from the train split to a model. The only stage that may take long, and one that resumes."""
+"""train: trains one method on the train split. It may take long, and resumes after a kill."""
 
 from aigc import methods
 from aigc.core import code, config, files, hashes, paths, process, runtime
@@ -11,7 +11,7 @@ from aigc.training.config import TrainConfig
 from aigc.training.loop import Trainer
 from aigc.training.observer import Observer, Row, Training
 
-PICTURES = 5  # pictures a training for its observer: to sample may cost as much as to train
+PREVIEWS = 5  # sample grids that the observer makes in a training; sampling may take as long as training
 COUNTS = ("step", "images")
 
 
@@ -20,35 +20,38 @@ def run(method: str, observer: Observer) -> None:
     settings = methods.load_config(method, content)
     train = config.section("train", TrainConfig, content)
     switches = config.section("runtime", RuntimeConfig, content)
-    found = pictures.open_folder(paths.PROCESSED / "train")
+    split = pictures.open_folder(paths.PROCESSED / "train")
     device = runtime.start_torch(switches.arithmetic, switches.threads)
     params = {**config.flatten(settings.model_dump()),
               **config.flatten({"train": train.model_dump(), "runtime": switches.model_dump()})}
-    deps = {"images": hashes.array_sha256(found.images), "labels": hashes.array_sha256(found.labels)}
+    deps = {"images": hashes.array_sha256(split.images), "labels": hashes.array_sha256(split.labels)}
     identified = {"method": method, **params, **runtime.device_identity(switches, device)}
     fingerprint, identity = code.fingerprint("train", method, identified, deps)
     lock = paths.training_lock(method, fingerprint)
     with process.only_writer(lock):
         checkpoints = Checkpoints(lock.parent, identity)
         is_repeat = checkpoints.start_anew_if_recorded()
-        trainer = Trainer.on(found, method, lambda: methods.build(method, settings, Shape.of(found)), settings, train,
-                             device, checkpoints)
-        training = Training(method, fingerprint, params, identity["code"], paths.PROCESSED / "train", deps["images"],
-                            trainer.schedule.steps, max(1, train.intervals // PICTURES), is_repeat)
+        trainer = Trainer.on(split, method, lambda: methods.build(method, settings, Shape.of(split)),
+                             settings, train, device, checkpoints)
+        training = Training(method, fingerprint, params, identity["code"], paths.PROCESSED / "train",
+                            deps["images"], trainer.schedule.steps, max(1, train.intervals // PREVIEWS),
+                            is_repeat)
         with observer.training(training) as watch:
             average = trainer.fit(watch.progress)
             assert isinstance(average, Method)
             card = write_model(paths.model(method), average, method=method, config=settings.model_dump(),
-                               shape=vars(average.shape), classes=found.classes, seed=train.seed,
-                               data_sha256=deps["images"], origin=pictures.read_origin(paths.PROCESSED / "train"))
+                               shape=vars(average.shape), classes=split.classes, seed=train.seed,
+                               data_sha256=deps["images"],
+                               origin=pictures.read_origin(paths.PROCESSED / "train"))
             write_history(method, trainer.history)
             watch.trained(average, paths.model(method), card)
         checkpoints.finish(paths.history(method))
 
 
 def write_history(method: str, history: list[Row]) -> None:
-    """The history as a table: one row an interval. Counts are whole numbers, though a checkpoint keeps them as floats."""
+    """Write the history as CSV, one row an interval. Counts are integers; a checkpoint has floats."""
     columns = list(history[0])
-    rows = ([repr(int(row[name]) if name in COUNTS else float(row[name])) for name in columns] for row in history)
+    rows = ([repr(int(row[name]) if name in COUNTS else float(row[name])) for name in columns]
+            for row in history)
     lines = [",".join(columns), *(",".join(row) for row in rows)]
     files.write_bytes(paths.history(method), ("\n".join(lines) + "\n").encode())

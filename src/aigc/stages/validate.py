@@ -1,4 +1,4 @@
-"""validate: the gate. What the arrays say is measured again before the manifest is judged."""
+"""validate: the data gate. Pictures are measured a second time before the manifest is checked."""
 
 import sys
 
@@ -9,12 +9,14 @@ from aigc.data.config import GateConfig
 
 
 def run() -> None:
-    chosen = config.section("validate", GateConfig)
-    verdict, table = gate.judge(paths.RAW, chosen, paths.DATA_DOCS, paths.DATA_REFERENCE / "manifest.parquet")
+    settings = config.section("validate", GateConfig)
+    verdict, table = gate.judge(paths.RAW, settings, paths.DATA_DOCS,
+                                paths.DATA_REFERENCE / "manifest.parquet")
     files.write_json(paths.VALIDATION, verdict)
-    if told := expectations.failures_table(verdict, table):
-        print(told, file=sys.stderr)
+    if failures := expectations.failures_table(verdict, table):
+        print(failures, file=sys.stderr)
     failed = expectations.failed(verdict["results"], "critical")
     if failed:
         raise GateError(f"{len(failed)} of {len(verdict['results'])} expectations failed on {paths.RAW}; "
-                        f"see {paths.DATA_DOCS / 'index.html'}, then mend the data or the thresholds under `validate`")
+                        f"see {paths.DATA_DOCS / 'index.html'}, then correct the data or the "
+                        "thresholds under `validate`")

@@ -14,8 +14,8 @@ from aigc.core import config, files, paths, process
 from aigc.core.errors import AigcError, StorageError
 from aigc.metrics.intervals import flat
 from aigc.model.card import WEIGHTS, Card, parameter_count, read_card
+from aigc.params import SECTIONS
 from aigc.reproduction.origin import machine_of
-from aigc.stages.check import SECTIONS
 from aigc.tracking import finished, store, views, writer
 from aigc.tracking.run import restored_run
 from aigc.workspace import lockfile

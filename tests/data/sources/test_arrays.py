@@ -25,17 +25,27 @@ COUNT = 2 * files.MOST_ROWS + 7  # several blocks and a rest
 def collected(source: Source) -> tuple[np.ndarray, np.ndarray]:
     blocks = list(source.blocks)
     assert sum(len(block.labels) for block in blocks) == source.found
-    assert np.concatenate([block.columns["source_index"] for block in blocks]).tolist() == list(range(source.found))
-    return np.concatenate([block.images for block in blocks]), np.concatenate([block.labels for block in blocks])
+    assert np.concatenate([block.columns["source_index"] for block in blocks]).tolist() == list(
+        range(source.found)
+    )
+    return np.concatenate([block.images for block in blocks]), np.concatenate(
+        [block.labels for block in blocks]
+    )
 
 
 def write_idx(place: Path, array: np.ndarray, magic: bytes | None = None) -> Path:
-    content = (magic or bytes([0, 0, 8, array.ndim])) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    content = (
+        (magic or bytes([0, 0, 8, array.ndim]))
+        + struct.pack(f">{array.ndim}I", *array.shape)
+        + array.tobytes()
+    )
     place.write_bytes(gzip.compress(content) if place.suffix == ".gz" else content)
     return place
 
 
-def pair(folder: Path, stem: str, count: int, ending: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def pair(
+    folder: Path, stem: str, count: int, ending: str, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     images = rng.integers(0, 256, (count, 5, 6), dtype=np.uint8)
     labels = rng.permutation(np.arange(count, dtype=np.uint8) % 4)
     write_idx(folder / f"{stem}-images-idx3-ubyte{ending}", images)
@@ -48,14 +58,18 @@ def test_memory_does_not_grow_with_the_size_of_the_pictures(tmp_path: Path, rng:
     tracemalloc.start()
     blocks = [block.columns for block in arrays.npy(tmp_path).blocks]
     found = Pictures(np.load(tmp_path / "images.npy", mmap_mode="r")[:, None], np.full(40, -1), [])
-    told = pd.DataFrame({name: np.concatenate([block[name] for block in blocks]) for name in manifest.MEASURED})
+    told = pd.DataFrame(
+        {name: np.concatenate([block[name] for block in blocks]) for name in manifest.MEASURED}
+    )
     assert not manifest.disagreements(told.assign(label=-1), found).any()
     assert tracemalloc.get_traced_memory()[1] < 40 << 20  # all at once, as 64-bit numbers: 80 MiB
     tracemalloc.stop()
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
-def test_idx_pairs_come_one_after_the_other_train_first(tmp_path: Path, rng: np.random.Generator, ending: str) -> None:
+def test_idx_pairs_come_one_after_the_other_train_first(
+    tmp_path: Path, rng: np.random.Generator, ending: str
+) -> None:
     test, train = pair(tmp_path, "t10k", 11, ending, rng), pair(tmp_path, "train", COUNT, ending, rng)
     source = arrays.idx(arrays.idx_pairs(tmp_path))
     assert source.shape == (1, 5, 6) and source.classes == ["0", "1", "2", "3"]
@@ -67,22 +81,32 @@ def test_idx_pairs_come_one_after_the_other_train_first(tmp_path: Path, rng: np.
 def test_an_idx_file_with_a_wrong_magic_number_is_named(tmp_path: Path, rng: np.random.Generator) -> None:
     pair(tmp_path, "train", 5, "", rng)
     write_idx(tmp_path / "train-images-idx3-ubyte", np.zeros((5, 5, 6), np.uint8), bytes([0, 0, 0x0D, 3]))
-    with pytest.raises(DataError, match="train-images-idx3-ubyte: no IDX file .* with 3 dimension.s.: it starts with 00 00 0d 03"):
+    with pytest.raises(
+        DataError,
+        match="train-images-idx3-ubyte: no IDX file .* with 3 dimension.s.: it starts with 00 00 0d 03",
+    ):
         arrays.idx(arrays.idx_pairs(tmp_path))
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
-def test_idx_data_that_end_early_or_late_are_named(tmp_path: Path, rng: np.random.Generator, ending: str) -> None:
+def test_idx_data_that_end_early_or_late_are_named(
+    tmp_path: Path, rng: np.random.Generator, ending: str
+) -> None:
     pair(tmp_path, "train", 8, ending, rng)
     place = tmp_path / f"train-images-idx3-ubyte{ending}"
     content = gzip.decompress(place.read_bytes()) if ending else place.read_bytes()
-    for changed, says in ((content[:-31], "ends in row 6 of the 8"), (content + b"x", "goes on after the 8 rows")):
+    for changed, says in (
+        (content[:-31], "ends in row 6 of the 8"),
+        (content + b"x", "goes on after the 8 rows"),
+    ):
         place.write_bytes(gzip.compress(changed) if ending else changed)
         with pytest.raises(DataError, match=says):
             collected(arrays.idx(arrays.idx_pairs(tmp_path)))
 
 
-def test_a_header_that_announces_a_picture_larger_than_any_is_named_before_memory_is_asked_for(tmp_path: Path) -> None:
+def test_a_header_that_announces_a_picture_larger_than_any_is_named_before_memory_is_asked_for(
+    tmp_path: Path,
+) -> None:
     (tmp_path / f"x{arrays.IMAGES[0]}").write_bytes(struct.pack(">4B3I", 0, 0, 8, 3, 2, 2**20, 2**31 - 1))
     (tmp_path / f"x{arrays.LABELS[0]}").write_bytes(struct.pack(">4BI2B", 0, 0, 8, 1, 2, 0, 1))
     with pytest.raises(DataError, match="its header announces pictures of 1048576 x 2147483647 pixels"):
@@ -124,10 +148,19 @@ def archive(folder: Path, records: dict[str, bytes]) -> Path:
 
 
 def test_cifars_records_are_read_from_the_archive(tmp_path: Path, rng: np.random.Generator) -> None:
-    images, labels = rng.integers(0, 256, (18, 3, 32, 32), dtype=np.uint8), rng.integers(0, 10, 18, dtype=np.uint8)
-    parts = {name: b"".join(bytes([labels[row]]) + images[row].tobytes() for row in range(3 * number, 3 * number + 3))
-             for number, name in enumerate(arrays.BATCHES)}
-    found = collected(arrays.cifar10(archive(tmp_path, dict(reversed(parts.items()))), [str(n) for n in range(10)]))
+    images, labels = (
+        rng.integers(0, 256, (18, 3, 32, 32), dtype=np.uint8),
+        rng.integers(0, 10, 18, dtype=np.uint8),
+    )
+    parts = {
+        name: b"".join(
+            bytes([labels[row]]) + images[row].tobytes() for row in range(3 * number, 3 * number + 3)
+        )
+        for number, name in enumerate(arrays.BATCHES)
+    }
+    found = collected(
+        arrays.cifar10(archive(tmp_path, dict(reversed(parts.items()))), [str(n) for n in range(10)])
+    )
     np.testing.assert_array_equal(found[0], images)
     np.testing.assert_array_equal(found[1], labels)
 
@@ -135,19 +168,28 @@ def test_cifars_records_are_read_from_the_archive(tmp_path: Path, rng: np.random
 def test_a_cifar_archive_with_a_missing_or_torn_batch_is_named(tmp_path: Path) -> None:
     whole = dict.fromkeys(arrays.BATCHES, bytes(3073))
     with pytest.raises(DataError, match=r"test_batch\.bin is missing"):
-        arrays.cifar10(archive(tmp_path, {name: content for name, content in whole.items() if name != "test_batch.bin"}), ["a"])
+        arrays.cifar10(
+            archive(tmp_path, {name: content for name, content in whole.items() if name != "test_batch.bin"}),
+            ["a"],
+        )
     with pytest.raises(DataError, match=r"test_batch\.bin is no whole number of records"):
         arrays.cifar10(archive(tmp_path, {**whole, "test_batch.bin": bytes(3000)}), ["a"])
     with pytest.raises(DataError, match="label 5 is out of range"):
-        collected(arrays.cifar10(archive(tmp_path, {**whole, "test_batch.bin": bytes([5]) + bytes(3072)}), ["a"]))
+        collected(
+            arrays.cifar10(archive(tmp_path, {**whole, "test_batch.bin": bytes([5]) + bytes(3072)}), ["a"])
+        )
 
 
 @pytest.mark.parametrize("shape", [(COUNT, 5, 6), (COUNT, 1, 5, 6), (COUNT, 3, 5, 6), (COUNT, 5, 6, 3)])
-def test_an_npy_file_is_read_in_any_usual_layout(tmp_path: Path, rng: np.random.Generator, shape: tuple[int, ...]) -> None:
+def test_an_npy_file_is_read_in_any_usual_layout(
+    tmp_path: Path, rng: np.random.Generator, shape: tuple[int, ...]
+) -> None:
     images = rng.integers(0, 256, shape, dtype=np.uint8)
     np.save(tmp_path / "images.npy", images)
     found, labels = collected(arrays.npy(tmp_path / "images.npy"))
-    expected = images[:, None] if images.ndim == 3 else np.moveaxis(images, 3, 1) if shape[-1] == 3 else images
+    expected = (
+        images[:, None] if images.ndim == 3 else np.moveaxis(images, 3, 1) if shape[-1] == 3 else images
+    )
     np.testing.assert_array_equal(found, expected)
     assert set(labels.tolist()) == {-1}
 
@@ -234,8 +276,11 @@ def test_idx_files_with_a_dot_and_in_folders_of_their_names_are_pairs(
 def test_what_is_no_regular_file_is_named_and_not_waited_for(tmp_path: Path) -> None:
     for name in ("images.npy", "a-images-idx3-ubyte", "a-labels-idx1-ubyte", "cifar.tar.gz"):
         os.mkfifo(tmp_path / name)
-    for read in (lambda: arrays.npy(tmp_path), lambda: arrays.idx([arrays.Pair(tmp_path / "a-images-idx3-ubyte", tmp_path / "none")]),
-                 lambda: arrays.cifar10(tmp_path / "cifar.tar.gz", ["a"])):
+    for read in (
+        lambda: arrays.npy(tmp_path),
+        lambda: arrays.idx([arrays.Pair(tmp_path / "a-images-idx3-ubyte", tmp_path / "none")]),
+        lambda: arrays.cifar10(tmp_path / "cifar.tar.gz", ["a"]),
+    ):
         with pytest.raises(DataError, match="not a regular file"):
             read()
 
@@ -268,7 +313,9 @@ def test_an_archive_of_arrays_under_an_arrays_name_is_refused(tmp_path: Path) ->
         np.save(tmp_path / "images.npy", np.zeros((3, 4, 4), np.uint8))
         with (tmp_path / name).open("wb") as stream:
             np.savez(stream, a=np.zeros(3), b=np.zeros(3))
-        with pytest.raises(DataError, match=rf"{name}: not a whole \.npy file \(an archive of several arrays\)"):
+        with pytest.raises(
+            DataError, match=rf"{name}: not a whole \.npy file \(an archive of several arrays\)"
+        ):
             arrays.npy(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""What lies in a folder or a table is a picture, or is named with a reason, or is no picture; links lead nowhere else."""
+"""A file of a folder or table is a picture, or is named with a reason, or is no picture; links stay inside."""
 
 import os
 import subprocess
@@ -14,8 +14,18 @@ from aigc.core.errors import DataError
 from aigc.data.config import DataConfig, SplitConfig
 from aigc.data.sources import listing, table
 
-DATA = DataConfig(source="csv", path="unset", table="labels.csv", path_column="path", label_column="label", max_quarantined=0.01,
-                   licence="", attribution="", url="", split=SplitConfig(seed=0, holdout=0.2, test=0.2))
+DATA = DataConfig(
+    source="csv",
+    path="unset",
+    table="labels.csv",
+    path_column="path",
+    label_column="label",
+    max_quarantined=0.01,
+    licence="",
+    attribution="",
+    url="",
+    split=SplitConfig(seed=0, holdout=0.2, test=0.2),
+)
 
 
 def put(place: Path) -> Path:
@@ -33,7 +43,11 @@ def test_sub_folders_are_classes_and_what_lies_deeper_belongs_to_them(tmp_path: 
         put(tmp_path / name)
     found = listing.in_folder(tmp_path)
     assert found.classes == ["a", "b"]
-    assert list(zip(found.paths, found.labels, strict=True)) == [("a/3.webp", 0), ("a/x/1.JPG", 0), ("b/2.png", 1)]
+    assert list(zip(found.paths, found.labels, strict=True)) == [
+        ("a/3.webp", 0),
+        ("a/x/1.JPG", 0),
+        ("b/2.png", 1),
+    ]
 
 
 def test_a_flat_folder_is_unlabelled(tmp_path: Path) -> None:
@@ -50,7 +64,10 @@ def test_names_with_spaces_newlines_emoji_and_bytes_that_are_no_utf8_are_read(tm
     assert sorted(found.paths) == sorted(f"a/{name}" for name in names)
     assert found.paths == sorted(found.paths, key=os.fsencode)
     assert listing.shown(found.paths[-1]) == "a/\\xff\\xfe.png"
-    assert [listing.shown(name) for name in ("a\nb\r\t\x1b[0m\u2028c", "ü 😀")] == ["a\\nb\\r\\t\\x1b[0m\\u2028c", "ü 😀"]
+    assert [listing.shown(name) for name in ("a\nb\r\t\x1b[0m\u2028c", "ü 😀")] == [
+        "a\\nb\\r\\t\\x1b[0m\\u2028c",
+        "ü 😀",
+    ]
 
 
 def test_other_files_are_counted_and_hidden_ones_are_not_looked_at(tmp_path: Path) -> None:
@@ -112,7 +129,9 @@ def test_a_tables_path_through_a_linked_folder_is_used_where_it_stays_inside(tmp
     (root / "in").symlink_to("pictures")
     (root / "labels.csv").write_text("path,label\nout/1.png,a\nin/1.png,b\n")
     found = table.in_table(DATA.model_copy(update={"path": str(root)}))
-    assert reasons(found) == {"out/1.png": "a symbolic link out of the folder"} and found.paths == ["in/1.png"]
+    assert reasons(found) == {"out/1.png": "a symbolic link out of the folder"} and found.paths == [
+        "in/1.png"
+    ]
 
 
 def test_a_link_to_a_folder_outside_stops_since_it_would_be_lost_silently(tmp_path: Path) -> None:
@@ -123,10 +142,15 @@ def test_a_link_to_a_folder_outside_stops_since_it_would_be_lost_silently(tmp_pa
         listing.in_folder(tmp_path / "root")
 
 
-@pytest.mark.parametrize(("names", "says"), [([], "no picture found"), (["a/1.png", "b/words.txt"], "b: no picture in this class folder")])
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [([], "no picture found"), (["a/1.png", "b/words.txt"], "b: no picture in this class folder")],
+)
 def test_an_empty_folder_and_an_empty_class_stop(tmp_path: Path, names: list[str], says: str) -> None:
     for name in names:
-        (put if name.endswith("png") else lambda place: (place.parent.mkdir(), place.write_text("x")))(tmp_path / name)
+        (put if name.endswith("png") else lambda place: (place.parent.mkdir(), place.write_text("x")))(
+            tmp_path / name
+        )
     with pytest.raises(DataError, match=says):
         listing.in_folder(tmp_path)
 
@@ -138,7 +162,8 @@ from aigc.core.errors import DataError
 from aigc.data.sources import decoding, listing
 if not os.geteuid():
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
-for attempt in (lambda: decoding.read_whole(sys.argv[1] + "/a/1.png"), lambda: listing.in_folder(Path(sys.argv[1]))):
+folder = sys.argv[1]
+for attempt in (lambda: decoding.read_whole(folder + "/a/1.png"), lambda: listing.in_folder(Path(folder))):
     try:
         attempt()
     except (DataError, decoding.Unusable) as error:
@@ -153,8 +178,13 @@ def test_an_unreadable_file_is_quarantined_and_an_unreadable_folder_stops() -> N
         root.chmod(0o755)
         put(root / "a" / "1.png").chmod(0)
         put(root / "b" / "2.png").parent.chmod(0)
-        done = subprocess.run([sys.executable, "-c", UNPRIVILEGED, name], env={"PYTHONPATH": "src"}, capture_output=True, text=True,
-                              check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", UNPRIVILEGED, name],
+            env={"PYTHONPATH": "src"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         (root / "b").chmod(0o755)
     assert done.stdout.splitlines()[0] == "cannot be read (Permission denied)", done.stderr
     assert "b: cannot be listed (Permission denied)" in done.stdout.splitlines()[1]
@@ -163,9 +193,12 @@ def test_an_unreadable_file_is_quarantined_and_an_unreadable_folder_stops() -> N
 TABLES: dict[str, tuple[str, str]] = {
     "missing column": ("file,label\n1.png,a\n", "no column `path` .it has file, label"),
     "no rows": ("path,label\n", "no row"),
-    "longer rows": ("path,label\n1.png,a,a remark\n", "more fields than the header has columns .path, label."),
+    "longer rows": (
+        "path,label\n1.png,a,a remark\n",
+        "more fields than the header has columns .path, label.",
+    ),
     "a comma at the end": ("path,label\n1.png,a,\n", "more fields than the header"),
-    "ragged": ("path,label\n1.png,a,b,c,d\n1.png\n\"", "not readable as CSV"),
+    "ragged": ('path,label\n1.png,a,b,c,d\n1.png\n"', "not readable as CSV"),
 }
 
 
@@ -192,8 +225,13 @@ def test_the_rows_of_a_table_are_pictures_or_have_their_reasons(tmp_path: Path) 
     assert (found.classes, found.paths, found.labels) == (["007", "cat"], ["pictures/1.png"], [0])
     assert found.rejected[4].path == "row 6"
     assert [picture.reason for picture in found.rejected] == [
-        "no such file", "leads out of the table's folder", "leads out of the table's folder", "no label in the table",
-        "no path in the table", "a folder"]
+        "no such file",
+        "leads out of the table's folder",
+        "leads out of the table's folder",
+        "no label in the table",
+        "no path in the table",
+        "a folder",
+    ]
 
 
 def test_a_table_without_a_label_column_is_unlabelled(tmp_path: Path) -> None:

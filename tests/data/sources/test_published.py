@@ -33,7 +33,9 @@ def mirror(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     server.server_close()
 
 
-def test_a_file_is_fetched_from_the_first_mirror_that_has_it(mirror: tuple[str, Path], tmp_path: Path) -> None:
+def test_a_file_is_fetched_from_the_first_mirror_that_has_it(
+    mirror: tuple[str, Path], tmp_path: Path
+) -> None:
     address, folder = mirror
     (folder / "set.bin").write_bytes(b"content")
     place = published.download([f"{address}absent/", address], "set.bin", tmp_path / "here")
@@ -47,10 +49,14 @@ def test_without_a_mirror_the_remedy_is_told(mirror: tuple[str, Path], tmp_path:
     assert not list((tmp_path / "here").glob("*"))
 
 
-def test_a_file_is_found_where_it_lies_and_its_content_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_found_where_it_lies_and_its_content_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     name = "train-labels-idx1-ubyte"
-    about = published.Published({name: hashlib.sha256(b"labels").hexdigest()}, [], (tmp_path / "system",), "MNIST")
+    about = published.Published(
+        {name: hashlib.sha256(b"labels").hexdigest()}, [], (tmp_path / "system",), "MNIST"
+    )
     (tmp_path / "system").mkdir()
     (tmp_path / "system" / f"{name}.gz").write_bytes(gzip.compress(b"labels", mtime=7))
     assert published._locate(name, about, tmp_path / "mine") == tmp_path / "system" / f"{name}.gz"
@@ -85,7 +91,9 @@ def test_torchvisions_list_says_where_mnist_is(tmp_path: Path) -> None:
     assert name == "train-images-idx3-ubyte.gz" and all(mirror.startswith("http") for mirror in mirrors)
 
 
-@pytest.mark.skipif(not published.FASHION.places[0].exists(), reason="Debian's dataset-fashion-mnist is not installed")
+@pytest.mark.skipif(
+    not published.FASHION.places[0].exists(), reason="Debian's dataset-fashion-mnist is not installed"
+)
 def test_debians_fashion_mnist_is_found_by_itself_whole(tmp_path: Path) -> None:
     source = published.mnist_like(published.FASHION, tmp_path)
     assert source.found == 70_000 and source.shape == (1, 28, 28) and source.classes[9] == "ankle boot"
