@@ -1,6 +1,7 @@
-"""Recipes: small patches of params.yaml, one file of recipes/ each, with a reason for each key and what was measured.
+"""Recipes: small patches of params.yaml, each a file of recipes/ with reasons and a measured result.
 
-The text of params.yaml is edited at the place of each value. ruamel's round trip would move the comments behind anchors.
+The text of params.yaml is edited at the place of each value: ruamel's own writer moves the comments behind
+anchors to other lines.
 """
 
 import io
@@ -14,7 +15,7 @@ from ruamel.yaml import YAML
 from aigc.core import config, paths
 from aigc.core.config import Line, Section
 from aigc.core.errors import ConfigError
-from aigc.stages.check import check
+from aigc.params import check
 from aigc.workspace.paths import RECIPES
 
 
@@ -80,20 +81,21 @@ def apply(recipe: Recipe) -> tuple[str, list[Change]]:
     if found != expected:
         wanted = config.flatten(expected)
         others = [key for key, value in config.flatten(found).items() if wanted.get(key) != value]
-        raise ConfigError(f"{paths.PARAMS}: the recipe would also change {', '.join(others)}; set the methods' own keys")
+        raise ConfigError(f"{paths.PARAMS}: the recipe would also change {', '.join(others)}; "
+                          "it must set the keys of the methods themselves")
     check(found)
     return text, changes
 
 
 def _section_of(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str]:
-    """The mapping that holds `key`, and the last part of the key. Raises ConfigError where there is no such key."""
+    """The mapping that holds `key`, and the last part of the key. Raises ConfigError if there is none."""
     *sections, name = key.split(".")
     place: Any = content
     for section in sections:
         place = place.get(section) if isinstance(place, dict) else None
     if not isinstance(place, dict) or name not in place:
-        raise ConfigError(f"{paths.PARAMS}: there is no key `{key}`, which the recipe sets; correct the recipe, or "
-                          f"restore {paths.PARAMS}")
+        raise ConfigError(f"{paths.PARAMS}: there is no key `{key}`, which the recipe sets; correct the "
+                          f"recipe, or restore {paths.PARAMS}")
     return place, name
 
 
@@ -109,7 +111,9 @@ def _with_value(text: str, key: str, value: Any) -> str:
     own = next((pair for pair in node.value if pair[0].value == name), None)
     if own is None:
         return _inserted(text, node, f"{name}: {_yaml(value)}")
-    start, end = own[1].start_mark.index, own[1].end_mark.index
+    start, end = own[1].start_mark.index, _end(own[1])
+    if not isinstance(own[1].value, str) and not own[1].flow_style:  # a list with a line for each item
+        return f"{text[:own[0].end_mark.index]}: {_yaml(value)}{text[end:]}"
     line_end = _line_end(text, end)
     behind = text[end:line_end]
     comment = behind.lstrip(" ")
@@ -120,10 +124,21 @@ def _with_value(text: str, key: str, value: Any) -> str:
 
 
 def _inserted(text: str, section: Any, line: str) -> str:
-    """`text` with one more line behind the last key of a section."""
+    """`text` with one more key behind the last one of a section."""
     last_key, last_value = section.value[-1]
-    end = _line_end(text, last_value.end_mark.index)
+    end = max(last_key.end_mark.index, _end(last_value))  # a merged block ends before the key that merges it
+    if section.flow_style:
+        return f"{text[:end]}, {line}{text[end:]}"
+    end = _line_end(text, end)
     return f"{text[:end]}\n{' ' * last_key.start_mark.column}{line}{text[end:]}"
+
+
+def _end(node: Any) -> int:
+    """The index behind a value. ruamel's mark of a block stands behind the comments that follow it."""
+    if isinstance(node.value, str) or node.flow_style or not node.value:
+        return int(node.end_mark.index)
+    last = node.value[-1]
+    return _end(last[1] if isinstance(last, tuple) else last)
 
 
 def _line_end(text: str, index: int) -> int:

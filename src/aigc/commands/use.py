@@ -1,6 +1,6 @@
 """`aigc use RECIPE`: change params.yaml by a recipe, a small patch with a reason for each key.
 
-The text of params.yaml is edited in place, so that comments, order and the blocks under `shared` stay as they are.
+Comments, order and the blocks under `shared` of params.yaml stay as they are.
 """
 
 import argparse
@@ -13,9 +13,10 @@ MOST_ALIGNED = 32  # characters of two values; longer ones move their reason to 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     use = commands.add_parser(
         "use", help="change params.yaml by a recipe: other data, a GPU, a quick run",
-        description="Change params.yaml by recipes/RECIPE.yaml. Without RECIPE: list the recipes. Shows each key that "
-                    "changes, with its old value, its new value and the reason, and asks before it writes. `aigc use "
-                    "digits` sets the defaults; `git checkout params.yaml` undoes all changes since the last commit.")
+        description="Change params.yaml by recipes/RECIPE.yaml. Without RECIPE: list the recipes. Shows each "
+                    "key that changes, with its old value, its new value and the reason, and asks before it "
+                    "writes. `aigc use digits` sets the defaults of every key that a recipe changes; `git "
+                    "checkout params.yaml` undoes all changes since the last commit.")
     use.add_argument("recipe", nargs="?", metavar="RECIPE", help="a name of the list")
     use.add_argument("--yes", action="store_true", help="write without asking")
     use.set_defaults(run=run)
@@ -46,7 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"{paths.PARAMS} is not changed")
             return 1
     files.write_bytes(paths.PARAMS, text.encode())
-    print(f"{paths.PARAMS}: {len(changes)} keys changed; `git checkout {paths.PARAMS}` undoes it, `dvc repro` runs it")
+    print(f"{paths.PARAMS}: {len(changes)} keys changed; `git checkout {paths.PARAMS}` undoes it, "
+          "`dvc repro` runs it")
     return 0
 
 
@@ -63,4 +65,5 @@ def _table(changes: list[Any]) -> str:
     rows = [(change.key, f"{change.before} -> {change.after}", change.reason) for change in changes]
     key_width, value_width = (max(len(row[column]) for row in rows) for column in (0, 1))
     value_width = min(value_width, MOST_ALIGNED)
-    return "\n".join(f"  {key:<{key_width}}  {values:<{value_width}}  {reason}" for key, values, reason in rows)
+    return "\n".join(f"  {key:<{key_width}}  {values:<{value_width}}  {reason}"
+                     for key, values, reason in rows)
