@@ -29,7 +29,8 @@ def write() -> None:
                     key=lambda method: method["metrics"]["fid"]["value"])
     real = {name: pictures.open_folder(paths.PROCESSED / name) for name in splits.NAMES}
     write_overview(real["test"], [method["name"] for method in ranked])
-    marks = {ruler.TITLES[name]: mark for name, mark in reference["ruler"].items()}
+    marks = {title: reference["ruler"][name] for name, title in ruler.TITLES.items()
+             if name in reference["ruler"]}
     ranking = figures.ranking({method["name"]: method["metrics"] for method in ranked}, marks)
     files.write_bytes(paths.REPORT, page.render(
         page.REPORT, methods=ranked, overview=paths.OVERVIEW.read_bytes(), shown=SHOWN, ranking=ranking,
