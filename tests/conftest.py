@@ -1,4 +1,4 @@
-"""The tests compute in portable arithmetic, as the pipeline does: its caps are set before numpy is imported."""
+"""The tests compute in portable arithmetic, as the pipeline does. Its caps are set before numpy is loaded."""
 
 from aigc.core import runtime
 

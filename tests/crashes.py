@@ -2,9 +2,9 @@
 
     PYTHONPATH=src:tests python tests/crashes.py [--methods vae gan …] [--kills 20] [--seed 0]
 
-A project made small is run up to each method's training. SIGKILL goes in turn to dvc alone, to the stage alone, to
-both. Then `dvc repro` runs at once (beside an orphan, if there is one), after `aigc mend` where DVC refuses to start.
-Exits 1 when
+A project made small is run up to each method's training. SIGKILL goes in turn to dvc alone, to the stage
+alone, to both. Then `dvc repro` runs at once (beside an orphan, if there is one), after `aigc mend` where DVC
+refuses to start. Exits 1 when
 one byte of dvc.lock differs, a step was logged twice, or a run stays RUNNING.
 """
 
@@ -87,8 +87,8 @@ def crash(base: Path, folder: Path, target: str, victim: str, instant: float, ex
     run.wait()
     mended, said = go_on(folder, target)
     resumed = max((int(step) for step in re.findall(r"resumed at step (\d+) of", said)), default=0)
-    # A stage that had ended before the kill may come from DVC's cache; one that runs must resume from the newest
-    # checkpoint.
+    # A stage that had ended before the kill may come from DVC's cache. One that runs must resume from the
+    # newest checkpoint.
     faults = (
         []
         if resumed >= checkpoint or f"Running stage '{target}'" not in said

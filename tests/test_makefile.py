@@ -23,11 +23,17 @@ def test_make_outside_of_the_project_is_one_line_and_makes_nothing(tmp_path: Pat
     for target in ("repro", "test", "ui", "lint", "clean"):
         done = run_in(tmp_path, "make", "-f", ROOT / "Makefile", target, check=False)
         assert done.returncode == 2 and done.stderr.count("\n") == 1 and not list(tmp_path.iterdir())
-        assert f"no requirements.lock in {tmp_path}; run make in the project's root, or make -C ROOT" in done.stderr
+        assert (
+            f"no requirements.lock in {tmp_path}; run make in the project's root, or make -C ROOT"
+            in done.stderr
+        )
 
 
 def test_an_older_python_is_refused_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "requirements.lock").touch()
     done = run_in(tmp_path, "make", "-s", "-f", ROOT / "Makefile", "ui", "PYTHON=false", check=False)
-    assert done.stderr.splitlines()[0] == "error: false is older than 3.11; name another with make PYTHON=python3.12"
+    assert (
+        done.stderr.splitlines()[0]
+        == "error: false is older than 3.11; name another with make PYTHON=python3.12"
+    )
     assert not (tmp_path / ".venv").exists()

@@ -13,7 +13,7 @@ from aigc.core import process
 from aigc.core.version import VERSION
 from aigc.workspace import root
 
-COMMANDS = ("ui", "verify", "evaluate", "reproduce", "mend", "runs", "params", "data_check", "record",
+COMMANDS = ("ui", "verify", "evaluate", "reproduce", "mend", "runs", "params", "use", "data_check", "record",
             "generate", "whence", "sync", "promote", "relocate", "deps")
 DESCRIPTION = ("Image generation as a reproducible pipeline. `dvc repro` makes everything; "
                "these commands look after it.")
@@ -24,6 +24,7 @@ examples:
   dvc exp run -S runtime.arithmetic=fast       use the GPU
   aigc ui                                      MLflow's UI, opened on the comparison of methods
   aigc params dcgan                            every key of a method: value, unit, range, default
+  aigc use fashion                             other data, a GPU, a quick run: params.yaml by a recipe
   aigc evaluate --real A --fake B              judge any pictures
   aigc data check PATH                         would these pictures get through?
   aigc verify                                  make the committed results again and compare byte by byte

@@ -34,10 +34,22 @@ stages:
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pipeline of DVC's that was run and committed."""
     folder = tmp_path_factory.mktemp("mend")
-    for name, content in {"dvc.yaml": PIPELINE, "params.yaml": "p: 123\n", "in": "picture\n", "pause": "0\n"}.items():
+    for name, content in {
+        "dvc.yaml": PIPELINE,
+        "params.yaml": "p: 123\n",
+        "in": "picture\n",
+        "pause": "0\n",
+    }.items():
         (folder / name).write_text(content)
-    for command in (("git", "init", "-q"), ("dvc", "init", "-q"), ("dvc", "repro", "-q"), ("git", "config", "user.name", "t"),
-                    ("git", "config", "user.email", "t@example.org"), ("git", "add", "-A"), ("git", "commit", "-qm", "made")):
+    for command in (
+        ("git", "init", "-q"),
+        ("dvc", "init", "-q"),
+        ("dvc", "repro", "-q"),
+        ("git", "config", "user.name", "t"),
+        ("git", "config", "user.email", "t@example.org"),
+        ("git", "add", "-A"),
+        ("git", "commit", "-qm", "made"),
+    ):
         run_in(folder, *command)
     return folder
 
@@ -87,7 +99,11 @@ def test_a_lock_in_the_midst_of_a_merge_is_left_to_its_owner(repository: Path) -
     lock.write_bytes(b"<<<<<<< ours\n" + content + b"=======\n" + content + b">>>>>>> theirs\n")
     conflict = lock.read_bytes()
     done = aigc_mend(repository, check=False)
-    assert done.returncode == 1 and "a merge that is not resolved" in done.stderr and lock.read_bytes() == conflict
+    assert (
+        done.returncode == 1
+        and "a merge that is not resolved" in done.stderr
+        and lock.read_bytes() == conflict
+    )
     lock.write_bytes(content)
 
 
@@ -106,7 +122,9 @@ def test_a_lock_that_git_does_not_have_is_removed_and_made_again_from_the_run_ca
 def test_a_lock_held_by_a_pid_that_another_program_has_now_is_dropped(repository: Path) -> None:
     other = subprocess.Popen(["sleep", "60"])
     held = {"pid": other.pid, "cmd": "dvc repro"}
-    (repository / ".dvc/tmp/rwlock").write_text(json.dumps({"write": {str(repository / "out"): held}, "read": {}}))
+    (repository / ".dvc/tmp/rwlock").write_text(
+        json.dumps({"write": {str(repository / "out"): held}, "read": {}})
+    )
     (repository / "in").write_text("another picture\n")
     assert "is busy, it is being blocked by" in run_in(repository, "dvc", "repro", check=False).stderr
     assert f"held by process {other.pid}, which is gone; removed" in aigc_mend(repository).stderr
@@ -128,23 +146,40 @@ def test_a_cut_rwlock_is_dropped(repository: Path) -> None:
 @pytest.mark.slow
 def test_nothing_is_touched_while_a_dvc_is_at_work(repository: Path) -> None:
     (repository / "pause").write_text("30\n")
-    working = subprocess.Popen([sys.executable, "-m", "dvc", "repro"], cwd=repository, stdout=subprocess.DEVNULL, start_new_session=True)
+    working = subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro"],
+        cwd=repository,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     rwlock, deadline = repository / ".dvc/tmp/rwlock", time.monotonic() + 120
-    while not (rwlock.exists() and f'"pid": {working.pid}' in rwlock.read_text() and "last" in rwlock.read_text()):
+    while not (
+        rwlock.exists() and f'"pid": {working.pid}' in rwlock.read_text() and "last" in rwlock.read_text()
+    ):
         assert working.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
     before = rwlock.read_bytes()
     refused = aigc_mend(repository, check=False)
-    assert refused.returncode == 1 and f"process {working.pid} " in refused.stderr and "is at work here" in refused.stderr
+    assert (
+        refused.returncode == 1
+        and f"process {working.pid} " in refused.stderr
+        and "is at work here" in refused.stderr
+    )
     assert rwlock.read_bytes() == before
     os.killpg(working.pid, 9)
     working.wait()
     assert f"held by process {working.pid}, which is gone" in aigc_mend(repository).stderr
 
 
-def test_half_written_files_of_the_dead_go_and_those_of_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_written_files_of_the_dead_go_and_those_of_others_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    gone = {Path("reports/.page.html.4194303.tmp"), Path("data/raw/.images.npy.4194303.tmp"), Path(".dvc.lock.4194303.tmp")}
+    gone = {
+        Path("reports/.page.html.4194303.tmp"),
+        Path("data/raw/.images.npy.4194303.tmp"),
+        Path(".dvc.lock.4194303.tmp"),
+    }
     kept = {Path("reports/notes.tmp"), Path("data/source/cats/.scan.2023.tmp")}
     for path in gone | kept:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,7 +188,10 @@ def test_half_written_files_of_the_dead_go_and_those_of_others_stay(tmp_path: Pa
     assert {path for path in gone | kept if path.exists()} == kept
 
 
-@pytest.mark.parametrize(("folder", "program", "at_work"), [("docs", "dvc", True), ("..", "dvc", True), ("../other", "dvc", False), (".", "cat", False)])
+@pytest.mark.parametrize(
+    ("folder", "program", "at_work"),
+    [("docs", "dvc", True), ("..", "dvc", True), ("../other", "dvc", False), (".", "cat", False)],
+)
 def test_a_dvc_is_at_work_here_from_any_folder_of_the_project(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, program: str, at_work: bool) -> None:
     for name in ("project/docs", "other"):

@@ -29,7 +29,10 @@ def rows_of(folder: Path, *section: str) -> dict[str, list[str]]:
     """{key: [value, default, range, meaning]} of what is printed; columns are two spaces apart."""
     lines = run_in(folder, *PARAMS, *section, **CODE).stdout.splitlines()
     starts = [lines[0].index(name) for name in ("key", "value", "default", "range", "meaning")]
-    cut = [[line[start:end].strip() for start, end in zip(starts, [*starts[1:], None], strict=True)] for line in lines[1:]]
+    cut = [
+        [line[start:end].strip() for start, end in zip(starts, [*starts[1:], None], strict=True)]
+        for line in lines[1:]
+    ]
     return {key: rest for key, *rest in cut}
 
 
@@ -41,7 +44,12 @@ def test_every_key_of_params_yaml_has_its_value_its_range_and_its_meaning(projec
     for key, (value, default, bounds, meaning) in found.items():
         assert value == default and bounds, key
         assert meaning, f"{key}: params.yaml has no comment on it"
-    assert found["train.seed"] == ["0", "0", "int, ≥ 0, < 4294967296", "0 to 2^32 - 1: weights, order of the pictures, noise"]
+    assert found["train.seed"] == [
+        "0",
+        "0",
+        "int, ≥ 0, < 4294967296",
+        "0 to 2^32 - 1: weights, order of the pictures, noise",
+    ]
     assert found["runtime.arithmetic"][2] == "portable | fast"
     assert found["validate.warn"][0] == "[near_duplicates, imbalance]" and found["validate.warn"][2] == "list"
 
@@ -67,8 +75,13 @@ def test_without_a_repository_nothing_has_a_default(project: Path) -> None:
     assert {default for _, default, *_ in rows_of(project, "gan").values()} == {""}
 
 
-@pytest.mark.parametrize(("section", "said"), [
-    ("dcgam", "error: no section `dcgam` in params.yaml; did you mean `dcgan`?\n"), ("shared", "error: no section `shared` in")])
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("dcgam", "error: no section `dcgam` in params.yaml; did you mean `dcgan`?\n"),
+        ("shared", "error: no section `shared` in"),
+    ],
+)
 def test_a_section_that_is_none_is_one_line(project: Path, section: str, said: str) -> None:
     done = run_in(project, *PARAMS, section, check=False, **CODE)
     assert done.returncode == 1 and done.stderr.startswith(said) and done.stderr.count("\n") == 1

@@ -136,8 +136,9 @@ def test_tensors_are_the_same_bytes_in_every_process() -> None:
     ("[1]", "no JSON object"), ("null", "no JSON object"), ("{}", "no `a.b`"), ('{"a": [3]}', "no `a.b`"),
     ('{"a": {"b": null}}', "no `a.b`"), ('{"a": {"b": 1}', "not readable as JSON"),
 ])
-def test_json_of_another_shape_is_one_line_with_the_file_and_the_stage_that_makes_it(tmp_path: Path, text: str,
-                                                                                     problem: str) -> None:
+def test_json_of_another_shape_is_one_line_with_the_file_and_the_stage_that_makes_it(
+    tmp_path: Path, text: str, problem: str
+) -> None:
     (tmp_path / "out.json").write_text(text)
     with pytest.raises(StorageError) as caught:
         files.read_object(tmp_path / "out.json", "evaluate@gan", "a.b")

@@ -1,4 +1,4 @@
-"""A new method is one file, a section in params.yaml and a name under `methods:`; it runs from train to report."""
+"""A new method is one file, a section in params.yaml and a name under `methods:`."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from ruamel.yaml import YAML
 
 from conftest import run_in
 
-PAGE = '''"""One picture that training moves to the mean of the real ones, plus noise: the smallest method that learns."""
+PAGE = '''"""One picture that training moves to the mean of the real ones, plus noise: a very small method."""
 
 from collections.abc import Iterator
 

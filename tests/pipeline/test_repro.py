@@ -49,7 +49,7 @@ def test_plots_show_writes_curves_grids_and_confusion(finished: Path, tmp_path: 
 
 
 def test_the_name_of_every_plot_is_one_that_dvcs_page_can_draw() -> None:
-    """It writes names into selectors and scripts unchanged, but for spaces and slashes; a quote leaves them empty."""
+    """It writes names into selectors and scripts unchanged, but for spaces and slashes."""
     plots = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["plots"]
     names = [name for entry in plots for name in ([entry] if isinstance(entry, str) else entry)]
     assert names and all(re.fullmatch(r"[\w ./-]+", name) for name in names)

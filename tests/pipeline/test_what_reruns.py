@@ -16,7 +16,18 @@ from conftest import ROOT, run_in
 
 REMARK = {".py": "# a remark\n", ".html": "{# a remark #}\n", ".css": "/* a remark */\n"}
 SOURCE = "src/aigc"
-STAGES = ("check", "ingest", "validate", "preprocess", "evaluator", "reference", "train", "generate", "evaluate", "report")
+STAGES = (
+    "check",
+    "ingest",
+    "validate",
+    "preprocess",
+    "evaluator",
+    "reference",
+    "train",
+    "generate",
+    "evaluate",
+    "report",
+)
 FROM_TRAINING_ON = {"evaluator", "reference", "train", "generate", "evaluate"}
 # What surrounds the pipeline: an edit there costs no computation.
 AROUND = re.compile(r"(commands|tracking|reporting|provenance|reproduction|workspace)/.*|(cli|__main__)\.py"
@@ -48,14 +59,21 @@ def expanded(pattern: str) -> list[str]:
 def collapsed(stages: set[str], name: str = "") -> set[str]:
     """train@gan of every method is train; of the method `name` alone it is train@NAME."""
     pages = set(methods.available())
-    groups = {stage.partition("@")[0]: {other.partition("@")[2] for other in stages if other.startswith(f"{stage.partition('@')[0]}@")}
-              for stage in stages}
-    return {group if of in (set(), pages) else f"{group}@{NAME if of == {name} else sorted(of)}" for group, of in groups.items()}
+    groups = {
+        stage.partition("@")[0]: {
+            other.partition("@")[2] for other in stages if other.startswith(f"{stage.partition('@')[0]}@")
+        }
+        for stage in stages
+    }
+    return {
+        group if of in (set(), pages) else f"{group}@{NAME if of == {name} else sorted(of)}"
+        for group, of in groups.items()
+    }
 
 
 @pytest.fixture(scope="module")
 def status(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, set[str]]]:
-    """{source file or section of params.yaml: stages} as `dvc status` has it, in a clone in which each of them was edited.
+    """{source file or section of params.yaml: stages} from `dvc status` in a clone where each was edited.
 
     The clone's dvc.lock says that every stage was made with the clone's own files and params.
     """
@@ -119,7 +137,11 @@ OF_STAGES = {f"stages/{name}.py": name for name in STAGES}
 def matching(pattern: str) -> dict[str, str]:
     """{source file: what NAME stands for in it} of the files that a pattern of the table means."""
     if NAME in pattern:
-        return {path: name for path, name in {**OF_METHODS, **OF_STAGES}.items() if path == pattern.replace(NAME, name)}
+        return {
+            path: name
+            for path, name in {**OF_METHODS, **OF_STAGES}.items()
+            if path == pattern.replace(NAME, name)
+        }
     return {path: "" for path in PAGES for one in expanded(pattern) if fnmatch.fnmatchcase(path, one)}
 
 
@@ -134,7 +156,9 @@ def test_the_table_says_which_stages_run_again_after_an_edit(
             assert collapsed(status["files"].get(path, set()), name) == wanted, path
 
 
-@pytest.mark.parametrize(("sections", "stages"), rows("section of `params.yaml`"), ids=lambda value: " ".join(sorted(value)))
+@pytest.mark.parametrize(
+    ("sections", "stages"), rows("section of `params.yaml`"), ids=lambda value: " ".join(sorted(value))
+)
 def test_the_table_says_which_stages_run_again_after_another_value(
         status: dict[str, dict[str, set[str]]], sections: list[str], stages: set[str]) -> None:
     for section in methods.available() if sections == [NAME] else sections:
@@ -145,4 +169,8 @@ def test_no_training_and_no_evaluation_runs_again_after_an_edit_of_what_surround
         status: dict[str, dict[str, set[str]]]) -> None:
     around = [path for path in PAGES if AROUND.fullmatch(path) and path != OF_THE_SAMPLES]
     assert len(around) > 40
-    assert {path: found for path in around if (found := collapsed(status["files"].get(path, set())) & FROM_TRAINING_ON)} == {}
+    assert {
+        path: found
+        for path in around
+        if (found := collapsed(status["files"].get(path, set())) & FROM_TRAINING_ON)
+    } == {}

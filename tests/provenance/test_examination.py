@@ -47,7 +47,9 @@ def make(method: str | None, count: int, out: str = "out", seed: int = 0, wanted
     return sorted(Path(out).glob("*.png"))
 
 
-def asked(images: list[Path], capsys: pytest.CaptureFixture[str], name: str | None = None) -> list[tuple[str, str]]:
+def asked(
+    images: list[Path], capsys: pytest.CaptureFixture[str], name: str | None = None
+) -> list[tuple[str, str]]:
     """(verdict, detail) of each picture."""
     capsys.readouterr()
     findings = examination.read(images)
@@ -68,7 +70,9 @@ def claim(path: Path) -> texts.Claim:
 
 def test_pictures_and_their_contact_sheet_are_identical(capsys: pytest.CaptureFixture[str]) -> None:
     images = [*make("gan", 3, seed=5), *make("cgan", 12), *make("cgan", 3, wanted="kind 7")]
-    assert [path.name for path in images[:4]] == [f"gan-seed5-{end}.png" for end in ("000000", "000001", "000002", "sheet")]
+    assert [path.name for path in images[:4]] == [
+        f"gan-seed5-{end}.png" for end in ("000000", "000001", "000002", "sheet")
+    ]
     images = sorted(set(images) | set(Path("out").iterdir()))
     assert len(images) == 4 + 13 + 4
     assert {verdict for verdict, _ in asked(images, capsys)} == {examination.IDENTICAL}
@@ -95,7 +99,10 @@ def test_colour_and_a_named_model_work(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_class_is_asked_for_by_name_or_index() -> None:
-    assert make("cgan", 1, wanted="kind 3")[0].read_bytes() == make("cgan", 1, "other", wanted="3")[0].read_bytes()
+    assert (
+        make("cgan", 1, wanted="kind 3")[0].read_bytes()
+        == make("cgan", 1, "other", wanted="3")[0].read_bytes()
+    )
     assert claim(Path("out/cgan-seed0-000000-class3.png")).label == "3"
 
 
@@ -111,7 +118,9 @@ def test_a_class_is_asked_for_by_name_or_index() -> None:
     (("gan", 1, "out", 0, None, "nowhere"), "nowhere: missing; --model takes"),
     ((None, 1), "name a method"),
 ])
-def test_what_cannot_be_made_is_told_in_one_line_and_nothing_is_written(asked_for: tuple, message: str) -> None:
+def test_what_cannot_be_made_is_told_in_one_line_and_nothing_is_written(
+    asked_for: tuple, message: str
+) -> None:
     with pytest.raises(AigcError, match=message) as told:
         make(*asked_for)
     assert "\n" not in str(told.value)
@@ -161,22 +170,41 @@ def test_every_kind_of_forgery_is_told_apart(capsys: pytest.CaptureFixture[str])
     images = make("cgan", 9)
     other = np.asarray(Image.open(images[7])) ^ 1
     forged = [
-        rewritten(images[0], seed="1"), rewritten(images[1], pixels=other), rewritten(images[2], pixels=other, label="9"),
-        rewritten(images[3], keep_hashes=False, data_sha256="0" * 64), rewritten(images[4], keep_hashes=False, label="10"),
-        rewritten(images[8], keep_hashes=False, licence="MIT"), rewritten(images[5], keep_hashes=False, seed="1"), rewritten(images[6], keep_hashes=False, pixels=other)]
+        rewritten(images[0], seed="1"),
+        rewritten(images[1], pixels=other),
+        rewritten(images[2], pixels=other, label="9"),
+        rewritten(images[3], keep_hashes=False, data_sha256="0" * 64),
+        rewritten(images[4], keep_hashes=False, label="10"),
+        rewritten(images[8], keep_hashes=False, licence="MIT"),
+        rewritten(images[5], keep_hashes=False, seed="1"),
+        rewritten(images[6], keep_hashes=False, pixels=other),
+    ]
     verdicts = asked([*forged, images[7]], capsys)
-    assert [verdict for verdict, _ in verdicts] == [examination.FORGED] * 6 + [examination.DIFFERS] * 2 + [examination.IDENTICAL]
-    starts = ["text changed: the texts are not", "pixels changed: the pixels are not", "text and pixels changed",
-              "text changed: the aigc.data_sha256", "text changed: the aigc.label", "text changed: the aigc.licence"]
+    assert [verdict for verdict, _ in verdicts] == [examination.FORGED] * 6 + [examination.DIFFERS] * 2 + [
+        examination.IDENTICAL
+    ]
+    starts = [
+        "text changed: the texts are not",
+        "pixels changed: the pixels are not",
+        "text and pixels changed",
+        "text changed: the aigc.data_sha256",
+        "text changed: the aigc.label",
+        "text changed: the aigc.licence",
+    ]
     for (_, detail), start in zip(verdicts, starts, strict=False):
         assert detail.startswith(start)
 
 
-def test_the_same_bytes_in_another_shape_or_mode_are_another_picture(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_bytes_in_another_shape_or_mode_are_another_picture(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     images = make("gan", 2)
     rewritten(images[0], pixels=np.asarray(Image.open(images[0])).reshape(8, 32))
     (verdict, detail), = asked(images[:1], capsys)
-    assert verdict == examination.FORGED and detail == "pixels changed: they are 32 x 8 L, its model makes 16 x 16 L"
+    assert (
+        verdict == examination.FORGED
+        and detail == "pixels changed: they are 32 x 8 L, its model makes 16 x 16 L"
+    )
     rewritten(images[1], pixels=np.asarray(Image.open(images[1])).astype(np.uint16))
     assert asked(images[1:2], capsys)[0][0] == examination.FORGED
 
@@ -187,11 +215,16 @@ def test_a_stripped_picture_and_one_of_an_unknown_model_are_told(capsys: pytest.
         pixels = np.asarray(image)
     Image.fromarray(pixels).save(images[0])
     shutil.rmtree("models/gan")
-    assert [verdict for verdict, _ in asked(images[:2], capsys)] == [examination.STRIPPED, examination.NO_MODEL]
+    assert [verdict for verdict, _ in asked(images[:2], capsys)] == [
+        examination.STRIPPED,
+        examination.NO_MODEL,
+    ]
     assert not Path("mlflow.db").exists(), "asking makes no store"
 
 
-def test_a_retrained_model_does_not_pass_for_the_one_that_made_the_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_retrained_model_does_not_pass_for_the_one_that_made_the_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     images = make("gan", 1)
     small_model(tmp_path / "models", "gan", seed=1)
     assert asked(images, capsys)[0][0] == examination.NO_MODEL
@@ -207,27 +240,39 @@ def test_what_is_no_picture_is_named() -> None:
             examination.read([path])
 
 
-def test_what_is_no_picture_among_others_has_its_verdict_and_so_have_they(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_picture_among_others_has_its_verdict_and_so_have_they(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     images = make("gan", 2)
     Path("notes.png").write_text("no picture")
     found = asked([Path("notes.png"), images[0], Path("absent.png")], capsys)
     assert [verdict for verdict, _ in found] == [examination.NONE, examination.IDENTICAL, examination.NONE]
-    assert found[0][1].startswith("not a whole picture") and found[2][1].startswith("cannot be read (No such file")
+    assert found[0][1].startswith("not a whole picture") and found[2][1].startswith(
+        "cannot be read (No such file"
+    )
 
 
 def test_pictures_of_two_arithmetics_are_asked_for_apart() -> None:
     images = make("gan", 2)
     rewritten(images[0], keep_hashes=False, threads="1")
-    with pytest.raises(ConfigError, match="portable arithmetic with 1 threads and in portable arithmetic with 2 threads"):
+    with pytest.raises(
+        ConfigError, match="portable arithmetic with 1 threads and in portable arithmetic with 2 threads"
+    ):
         examination.switches_of(examination.read(images))
 
 
-def test_the_commands_make_the_same_bytes_whatever_the_environment_says(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_commands_make_the_same_bytes_whatever_the_environment_says(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     images = make("gan", 2, seed=3)
     hostile = {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1", "MKL_CBWR": "AVX512",
                "TZ": "Asia/Tokyo", "LC_ALL": "C", "PYTHONHASHSEED": "5"}
-    run_in(home, "python", "-m", "aigc", "generate", "gan", "--n", 2, "--seed", 3, "--out", "again", **hostile)
-    assert [path.read_bytes() for path in sorted(Path("again").iterdir())] == [path.read_bytes() for path in images]
+    run_in(
+        home, "python", "-m", "aigc", "generate", "gan", "--n", 2, "--seed", 3, "--out", "again", **hostile
+    )
+    assert [path.read_bytes() for path in sorted(Path("again").iterdir())] == [
+        path.read_bytes() for path in images
+    ]
     done = run_in(home, "python", "-m", "aigc", "whence", *images, **hostile)
     assert done.stdout.count(": identical  gan seed 3 index") == 3
     images[0].write_bytes(images[0].read_bytes()[:-80])

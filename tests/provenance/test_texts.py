@@ -16,9 +16,22 @@ from PIL import Image, PngImagePlugin
 from aigc.provenance import texts
 from aigc.provenance.claim import Claim
 
-CLAIM = Claim(method="gan", weights_sha256="a" * 64, model_sha256="b" * 64, data_sha256="c" * 64, source="folder", licence="CC0-1.0",
-              attribution="Zoë 写真", url="", seed="7", index="130", label="-1", arithmetic="portable", threads="2",
-              sampler="solver=euler steps=8")
+CLAIM = Claim(
+    method="gan",
+    weights_sha256="a" * 64,
+    model_sha256="b" * 64,
+    data_sha256="c" * 64,
+    source="folder",
+    licence="CC0-1.0",
+    attribution="Zoë 写真",
+    url="",
+    seed="7",
+    index="130",
+    label="-1",
+    arithmetic="portable",
+    threads="2",
+    sampler="solver=euler steps=8",
+)
 PIXELS = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
 PNG = texts.encode(Image.fromarray(PIXELS), CLAIM)
 EVERY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -35,7 +48,9 @@ def chunks(png: bytes) -> list[tuple[bytes, bytes]]:
     while position < len(png):
         length, kind = struct.unpack(">I4s", png[position:position + 8])
         data = png[position + 8:position + 8 + length]
-        assert struct.unpack(">I", png[position + 8 + length:position + 12 + length])[0] == zlib.crc32(kind + data)
+        assert struct.unpack(">I", png[position + 8 + length : position + 12 + length])[0] == zlib.crc32(
+            kind + data
+        )
         found.append((kind, data))
         position += 12 + length
     return found
@@ -44,7 +59,14 @@ def chunks(png: bytes) -> list[tuple[bytes, bytes]]:
 def with_chunk(png: bytes, kind: bytes, data: bytes) -> bytes:
     """The same PNG with one more chunk before its pixels."""
     place = png.index(b"IDAT") - 4
-    return png[:place] + struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) + png[place:]
+    return (
+        png[:place]
+        + struct.pack(">I", len(data))
+        + kind
+        + data
+        + struct.pack(">I", zlib.crc32(kind + data))
+        + png[place:]
+    )
 
 
 def saved(pixels: np.ndarray, written: dict[str, str]) -> bytes:
@@ -61,7 +83,7 @@ def held_texts() -> dict[str, str]:
         return dict(image.text)
 
 
-def test_the_texts_are_text_chunks_that_name_all_that_the_picture_comes_from_and_utf_8_ones_where_latin_1_does_not_do() -> None:
+def test_the_text_chunks_name_the_origin_of_the_picture_in_latin_1_or_in_utf_8() -> None:
     plain = dict(data.split(b"\0", 1) for kind, data in chunks(PNG) if kind == b"tEXt")
     for name, value in asdict(CLAIM).items():
         if name != "attribution":
@@ -74,7 +96,9 @@ def test_the_texts_are_text_chunks_that_name_all_that_the_picture_comes_from_and
 def test_iptcs_source_type_stands_in_an_uncompressed_xmp_packet_as_adobe_says() -> None:
     (data,) = [data for kind, data in chunks(PNG) if kind == b"iTXt" and data.startswith(b"XML:")]
     keyword, rest = data.split(b"\0", 1)
-    assert keyword == b"XML:com.adobe.xmp" and rest[:4] == b"\0\0\0\0"  # not compressed, no language, no translated keyword
+    assert (
+        keyword == b"XML:com.adobe.xmp" and rest[:4] == b"\0\0\0\0"
+    )  # not compressed, no language, no translated keyword
     (found,) = ElementTree.fromstring(rest[4:].decode()).iter("{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}DigitalSourceType")
     assert found.text == "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
@@ -90,12 +114,19 @@ def test_the_same_pixels_and_texts_packed_otherwise_are_sound(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("key", sorted(held_texts()))
-def test_each_changed_missing_or_doubled_text_is_seen_and_the_pixels_are_not_blamed(tmp_path: Path, key: str) -> None:
+def test_each_changed_missing_or_doubled_text_is_seen_and_the_pixels_are_not_blamed(
+    tmp_path: Path, key: str
+) -> None:
     held = held_texts()
-    for changed in ({**held, key: held[key] + "1"}, {name: value for name, value in held.items() if name != key}):
+    for changed in (
+        {**held, key: held[key] + "1"},
+        {name: value for name, value in held.items() if name != key},
+    ):
         found = examined(tmp_path, saved(PIXELS, changed))
         assert found and found.texts_changed
-        assert found.pixels_changed == (key == texts.PIXELS)  # without its hash nothing vouches for the pixels
+        assert found.pixels_changed == (
+            key == texts.PIXELS
+        )  # without its hash nothing vouches for the pixels
     found = examined(tmp_path, with_chunk(PNG, b"tEXt", key.encode() + b"\0" + held[key].encode()))
     assert found and "twice" in found.texts_changed
 
@@ -118,7 +149,9 @@ def test_a_picture_of_another_version_of_ours_is_sound(tmp_path: Path) -> None:
 
 @EVERY
 @given(row=st.integers(0, 15), column=st.integers(0, 15), bit=st.integers(0, 7))
-def test_every_changed_pixel_is_seen_and_the_texts_are_not_blamed(tmp_path: Path, row: int, column: int, bit: int) -> None:
+def test_every_changed_pixel_is_seen_and_the_texts_are_not_blamed(
+    tmp_path: Path, row: int, column: int, bit: int
+) -> None:
     pixels = PIXELS.copy()
     pixels[row, column] ^= 1 << bit
     found = examined(tmp_path, saved(pixels, held_texts()))
@@ -127,16 +160,27 @@ def test_every_changed_pixel_is_seen_and_the_texts_are_not_blamed(tmp_path: Path
 
 @EVERY
 @given(position=st.integers(0, len(PNG) - 1), bit=st.integers(0, 7))
-def test_no_flipped_bit_of_the_file_changes_what_it_says_unseen(tmp_path: Path, position: int, bit: int) -> None:
+def test_no_flipped_bit_of_the_file_changes_what_it_says_unseen(
+    tmp_path: Path, position: int, bit: int
+) -> None:
     content = bytearray(PNG)
     content[position] ^= 1 << bit
     found = examined(tmp_path, bytes(content))
-    assert found is None or not found.is_sound or (found.claim == CLAIM and found.pixels_sha256 == texts.hash_of(PIXELS.tobytes()))
+    assert (
+        found is None
+        or not found.is_sound
+        or (found.claim == CLAIM and found.pixels_sha256 == texts.hash_of(PIXELS.tobytes()))
+    )
 
 
 @pytest.mark.parametrize("kind", [b"gAMA", b"zTXt", b"eXIf", b"tIME"])
 def test_what_another_program_added_is_seen(tmp_path: Path, kind: bytes) -> None:
-    data = {b"gAMA": b"\0\0\0\1", b"zTXt": b"aigc.seed\0\0" + zlib.compress(b"8"), b"eXIf": b"MM\0*\0\0\0\x08\0\0", b"tIME": bytes(7)}[kind]
+    data = {
+        b"gAMA": b"\0\0\0\1",
+        b"zTXt": b"aigc.seed\0\0" + zlib.compress(b"8"),
+        b"eXIf": b"MM\0*\0\0\0\x08\0\0",
+        b"tIME": bytes(7),
+    }[kind]
     assert (found := examined(tmp_path, with_chunk(PNG, kind, data))) and found.texts_changed
 
 
@@ -165,8 +209,19 @@ def repacked(change: str) -> bytes:
     return PNG[:33] + b"".join(said) + chunk(b"IDAT", packed) + end
 
 
-@pytest.mark.parametrize("change", ["trailing bytes", "a chunk after the end", "a second end", "more behind the pixels",
-                                    "more rows than there are", "a language", "no end", "a wrong checksum of the rows"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "trailing bytes",
+        "a chunk after the end",
+        "a second end",
+        "more behind the pixels",
+        "more rows than there are",
+        "a language",
+        "no end",
+        "a wrong checksum of the rows",
+    ],
+)
 def test_what_hides_beside_the_picture_is_seen(tmp_path: Path, change: str) -> None:
     assert (found := examined(tmp_path, repacked("nothing"))) and found.is_sound
     found = examined(tmp_path, repacked(change))
@@ -174,11 +229,31 @@ def test_what_hides_beside_the_picture_is_seen(tmp_path: Path, change: str) -> N
     assert found or change in ("no end", "a wrong checksum of the rows"), "Pillow opens the others"
 
 
-@pytest.mark.parametrize("strange", [
-    {"method": "../gan"}, {"weights_sha256": "' or 1=1"}, {"seed": "-1"}, {"seed": str(2**32)}, {"index": "5-4"}, {"index": "0-3"},
-    {"label": ""}, {"label": "0 1"}, {"index": "0-256", "label": " ".join(["0"] * 257)}, {"arithmetic": "slow"}, {"threads": "0"}, {"threads": "4096"}, {"index": "٣"},
-    {"seed": "007"}, {"index": "07"}, {"label": "03"}, {"threads": "02"}])
-def test_what_cannot_be_meant_is_no_claim_whatever_its_seal_says(tmp_path: Path, strange: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"method": "../gan"},
+        {"weights_sha256": "' or 1=1"},
+        {"seed": "-1"},
+        {"seed": str(2**32)},
+        {"index": "5-4"},
+        {"index": "0-3"},
+        {"label": ""},
+        {"label": "0 1"},
+        {"index": "0-256", "label": " ".join(["0"] * 257)},
+        {"arithmetic": "slow"},
+        {"threads": "0"},
+        {"threads": "4096"},
+        {"index": "٣"},
+        {"seed": "007"},
+        {"index": "07"},
+        {"label": "03"},
+        {"threads": "02"},
+    ],
+)
+def test_what_cannot_be_meant_is_no_claim_whatever_its_seal_says(
+    tmp_path: Path, strange: dict[str, str]
+) -> None:
     claim = replace(CLAIM, **strange)
     found = examined(tmp_path, saved(PIXELS, texts.texts_of(claim, texts.hash_of(PIXELS.tobytes()))))
     assert found and found.claim is None and not found.is_sound
@@ -197,9 +272,26 @@ def plain(image: Image.Image, kind: str) -> bytes:
     return stream.getvalue()
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"not a picture", PNG[:200], plain(Image.fromarray(PIXELS), "EPS"), plain(Image.fromarray(PIXELS), "PPM"),
-    plain(Image.new("1", (10_000, 9_000)), "PNG"), with_chunk(PNG, b"gAMA", b""),
-], ids=["empty", "text", "cut", "of a decoder that starts a program", "of a rare format", "a bomb", "on which the decoder stumbles"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"not a picture",
+        PNG[:200],
+        plain(Image.fromarray(PIXELS), "EPS"),
+        plain(Image.fromarray(PIXELS), "PPM"),
+        plain(Image.new("1", (10_000, 9_000)), "PNG"),
+        with_chunk(PNG, b"gAMA", b""),
+    ],
+    ids=[
+        "empty",
+        "text",
+        "cut",
+        "of a decoder that starts a program",
+        "of a rare format",
+        "a bomb",
+        "on which the decoder stumbles",
+    ],
+)
 def test_what_is_no_whole_picture_is_told(tmp_path: Path, content: bytes) -> None:
     assert examined(tmp_path, content) is None

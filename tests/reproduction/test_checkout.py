@@ -34,8 +34,10 @@ def project(tmp_path: Path) -> Path:
     run_in(folder, "dvc", "config", "core.analytics", "false")  # as in our own; it leaves files
     (folder / "params.yaml").write_text("methods: [gan]\n")
     (folder / "dvc.yaml").write_text(PIPELINE)
-    (folder / "dvc.lock").write_text("schema: '2.0'\nstages:\n  train@gan:\n    cmd: sleep 600\n    outs:\n"
-                                     "    - path: made\n      hash: md5\n      md5: d41d8cd98f00b204e9800998ecf8427e\n      size: 0\n")
+    (folder / "dvc.lock").write_text(
+        "schema: '2.0'\nstages:\n  train@gan:\n    cmd: sleep 600\n    outs:\n"
+        "    - path: made\n      hash: md5\n      md5: d41d8cd98f00b204e9800998ecf8427e\n      size: 0\n"
+    )
     (folder / ".gitignore").write_text("mlflow.db\nmlruns/\n.checkpoints/\n")
     commit_all(folder)
     (tmp_path / "tmp").mkdir()
@@ -65,18 +67,28 @@ def run_of(folder: Path) -> str:
 def test_a_signal_while_dvc_runs_ends_dvc_and_its_stage_and_leaves_no_checkout(
         project: Path, tmp_path: Path, command: str, sent: list[signal.Signals]) -> None:
     words = [command] if command == "verify" else [command, run_of(project)]
-    process = subprocess.Popen([sys.executable, "-m", "aigc", *words], cwd=project, stderr=subprocess.PIPE, text=True,
-                               env=environment_of(TMPDIR=str(tmp_path / "tmp"), **CODE), start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aigc", *words],
+        cwd=project,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment_of(TMPDIR=str(tmp_path / "tmp"), **CODE),
+        start_new_session=True,
+    )
     deadline, started = time.monotonic() + 120, []
     while not any("sleep" in child.name() for child in started):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
-        started = [child for child in psutil.Process(process.pid).children(recursive=True) if child.is_running()]
+        started = [
+            child for child in psutil.Process(process.pid).children(recursive=True) if child.is_running()
+        ]
     for number in sent:
         process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + sent[0], said
-    assert said.splitlines()[-1] == ("error: interrupted" if sent[0] == signal.SIGINT else f"error: ended by {sent[0].name}")
+    assert said.splitlines()[-1] == (
+        "error: interrupted" if sent[0] == signal.SIGINT else f"error: ended by {sent[0].name}"
+    )
     assert not psutil.wait_procs(started, timeout=5)[1], "a child outlived the command"
     assert os.listdir(tmp_path / "tmp") == []  # noqa: PTH208
     assert len(run_in(project, "git", "worktree", "list").stdout.splitlines()) == 1
@@ -86,8 +98,14 @@ def test_a_signal_while_dvc_runs_ends_dvc_and_its_stage_and_leaves_no_checkout(
 def test_a_command_under_nohup_goes_on_after_its_terminal_is_closed(project: Path, tmp_path: Path) -> None:
     (project / "dvc.yaml").write_text(PIPELINE.replace("sleep 600", "sleep 3 && touch made"))
     commit_all(project)
-    process = subprocess.Popen(["nohup", sys.executable, "-m", "aigc", "verify"], cwd=project, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, env=environment_of(**CODE))
+    process = subprocess.Popen(
+        ["nohup", sys.executable, "-m", "aigc", "verify"],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment_of(**CODE),
+    )
     while not any("sleep" in child.name() for child in psutil.Process(process.pid).children(recursive=True)):
         assert process.poll() is None
         time.sleep(0.1)
@@ -101,13 +119,20 @@ def test_when_dvc_refuses_its_error_is_the_reason(project: Path) -> None:
     commit_all(project)
     done = run_in(project, sys.executable, "-m", "aigc", "verify", check=False, **CODE)
     assert done.returncode == 1 and done.stderr.count("\n") == 1
-    assert done.stderr.startswith("error: `dvc stage list --name-only` failed in ") and "troubles" not in done.stderr
-    assert done.stderr.endswith("'./dvc.yaml' validation failed. extra keys not allowed, in stages -> train -> no_such_key, "
-                                "line 3, column 5\n")
+    assert (
+        done.stderr.startswith("error: `dvc stage list --name-only` failed in ")
+        and "troubles" not in done.stderr
+    )
+    assert done.stderr.endswith(
+        "'./dvc.yaml' validation failed. extra keys not allowed, in stages -> train -> no_such_key, "
+        "line 3, column 5\n"
+    )
 
 
 def test_a_summary_that_cannot_be_written_is_known_before_anything_is_made(project: Path) -> None:
-    done = run_in(project, sys.executable, "-m", "aigc", "verify", "--summary", "absent/summary.md", check=False, **CODE)
+    done = run_in(
+        project, sys.executable, "-m", "aigc", "verify", "--summary", "absent/summary.md", check=False, **CODE
+    )
     assert done.returncode == 1 and done.stderr == "error: absent/summary.md: No such file or directory\n"
 
 
@@ -125,11 +150,24 @@ def test_in_a_hook_of_git_the_clone_is_the_one_that_is_made_again(project: Path)
 
 @pytest.mark.slow
 def test_a_shallow_clone_says_how_to_get_the_commit_of_a_run(project: Path, tmp_path: Path) -> None:
-    run_in(project, "git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "b", "--allow-empty")
+    run_in(
+        project,
+        "git",
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@example.org",
+        "commit",
+        "-qm",
+        "b",
+        "--allow-empty",
+    )
     run_in(tmp_path, "git", "clone", "-q", "--depth", 1, f"file://{project}", tmp_path / "shallow")
     run_in(project, "git", "reset", "-q", "--hard", "HEAD~1")
     run_id = run_of(project)
     for name in ("mlflow.db", "mlruns"):
         shutil.move(project / name, tmp_path / "shallow" / name)
-    done = run_in(tmp_path / "shallow", sys.executable, "-m", "aigc", "reproduce", run_id, check=False, **CODE)
+    done = run_in(
+        tmp_path / "shallow", sys.executable, "-m", "aigc", "reproduce", run_id, check=False, **CODE
+    )
     assert "is not in this repository; `git fetch --unshallow` it from where the run was made" in done.stderr

@@ -27,10 +27,15 @@ def test_a_difference_of_the_environment_is_named(tmp_path: Path, capsys: pytest
     import numpy
 
     requirements = tmp_path / "requirements.lock"
-    requirements.write_text(f"numpy=={numpy.__version__} \\\n    --hash=sha256:00\n"
-                            "pandas==0.1 ; python_version > '3' \\\n    --hash=sha256:00\ncolorama==1 ; sys_platform == 'win32'\nno-such-package==2\n    # via nothing\n")
+    requirements.write_text(
+        f"numpy=={numpy.__version__} \\\n    --hash=sha256:00\n"
+        "pandas==0.1 ; python_version > '3' \\\n    --hash=sha256:00\n"
+        "colorama==1 ; sys_platform == 'win32'\nno-such-package==2\n    # via nothing\n"
+    )
     same = {f"machine.{key}": value for key, value in machine.describe().items()}
-    found = rerun.environment_differences({**same, "machine.cpu": "abacus", "aigc.method": "gan"}, requirements)
+    found = rerun.environment_differences(
+        {**same, "machine.cpu": "abacus", "aigc.method": "gan"}, requirements
+    )
     assert set(found) == {"cpu", "pandas", "no-such-package"}
     assert found["no-such-package"] == ["2", "not installed"]
     rerun.print_environment(found)
@@ -41,7 +46,7 @@ def test_a_difference_of_the_environment_is_named(tmp_path: Path, capsys: pytest
 
 @pytest.fixture(scope="module")
 def tried(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose last run was made of an uncommitted change, an untracked file and a param; then the change was thrown away."""
+    """A project whose last run had an uncommitted change, an untracked file and a param; they are gone."""
     folder = tmp_path_factory.mktemp("tried") / "project"
     shutil.copytree(finished, folder, symlinks=True)
     change(folder)
@@ -57,7 +62,9 @@ def change(folder: Path) -> None:
     seed = "  seed: 0                   # 0 to 2^32 - 1: weights"
     assert seed in params.read_text()
     params.write_text(params.read_text().replace(seed, "  seed: 3                   # weights"))
-    page.write_text(page.read_text() + "\n\nfrom aigc.methods import scaled  # noqa: E402\n\nassert scaled.FACTOR\n")
+    page.write_text(
+        page.read_text() + "\n\nfrom aigc.methods import scaled  # noqa: E402\n\nassert scaled.FACTOR\n"
+    )
     (folder / "src/aigc/methods/scaled.py").write_bytes("# größer\r\nFACTOR = 1\r\n".encode())
 
 
@@ -84,7 +91,9 @@ def test_a_run_of_uncommitted_work_is_made_again_though_its_store_was_moved(trie
 def test_a_run_whose_recorded_weights_are_others_differs_and_the_stage_is_named(tried: Path) -> None:
     run_id = newest_run(tried)
     with sqlite3.connect(tried / "mlflow.db") as store:
-        store.execute("update tags set value = ? where key = 'aigc.weights_sha256' and run_uuid = ?", ("0" * 64, run_id))
+        store.execute(
+            "update tags set value = ? where key = 'aigc.weights_sha256' and run_uuid = ?", ("0" * 64, run_id)
+        )
     done = run_in(tried, *REPRODUCE, run_id, check=False, PYTHONPATH="src")
     assert done.returncode == 1
     assert f"error: run {run_id} differs, first train@gan" in done.stderr
@@ -96,7 +105,11 @@ def test_an_unknown_run_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").touch()
     done = run_in(tmp_path, *REPRODUCE, "0123", check=False, PYTHONPATH=str(ROOT / "src"))
     assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1].startswith(f"error: the MLflow store sqlite:///{tmp_path}/mlflow.db has no run 0123")
+    assert (
+        done.stderr.strip()
+        .splitlines()[-1]
+        .startswith(f"error: the MLflow store sqlite:///{tmp_path}/mlflow.db has no run 0123")
+    )
 
 
 @pytest.fixture
@@ -107,10 +120,18 @@ def server(tmp_path: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{tmp_path}/server.db",
                "--artifacts-destination", str(tmp_path / "kept"), "--port", str(port), "--workers", "1"]
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment_of(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment_of(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     deadline = time.monotonic() + 180
-    while subprocess.run(["curl", "-sf", f"http://127.0.0.1:{port}/health"], capture_output=True, check=False).returncode:
+    while subprocess.run(
+        ["curl", "-sf", f"http://127.0.0.1:{port}/health"], capture_output=True, check=False
+    ).returncode:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.5)
     yield f"http://127.0.0.1:{port}"

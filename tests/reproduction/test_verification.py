@@ -17,10 +17,15 @@ Lock = dict[str, dict[str, object]]
 
 def lock(**outs: str) -> Lock:
     """Two stages, the second of which depends on the first's out."""
-    return {"one": {"cmd": "1", "outs": [{"path": "a", "md5": outs["a"]}]},
-            "two": {"cmd": "2", "deps": [{"path": "a", "md5": outs["a"]}, {"path": "src/two.py", "md5": outs.get("code", "0")}],
-                    "params": {"params.yaml": {"seed": outs.get("seed", "0")}},
-                    "outs": [{"path": "b", "md5": outs["b"]}, {"path": "reports/metrics/gan.json", "md5": outs["b"]}]}}
+    return {
+        "one": {"cmd": "1", "outs": [{"path": "a", "md5": outs["a"]}]},
+        "two": {
+            "cmd": "2",
+            "deps": [{"path": "a", "md5": outs["a"]}, {"path": "src/two.py", "md5": outs.get("code", "0")}],
+            "params": {"params.yaml": {"seed": outs.get("seed", "0")}},
+            "outs": [{"path": "b", "md5": outs["b"]}, {"path": "reports/metrics/gan.json", "md5": outs["b"]}],
+        },
+    }
 
 
 def test_the_first_stage_that_differs_is_told_from_those_that_follow() -> None:
@@ -33,10 +38,14 @@ def test_the_first_stage_that_differs_is_told_from_those_that_follow() -> None:
 
 
 @pytest.mark.parametrize("forged", [{"code": "7"}, {"seed": "7"}])
-def test_a_lock_that_records_other_code_or_params_is_stale_though_the_outs_are_the_same(forged: dict[str, str]) -> None:
+def test_a_lock_that_records_other_code_or_params_is_stale_though_the_outs_are_the_same(
+    forged: dict[str, str],
+) -> None:
     verdicts = comparison.compare(lock(a="1", b="2", **forged), lock(a="1", b="2"))
     assert [one.verdict for one in verdicts] == ["identical", "identical"]
-    with pytest.raises(GateError, match=r"stale: two was recorded with another (src/two\.py|params\.yaml\.seed)"):
+    with pytest.raises(
+        GateError, match=r"stale: two was recorded with another (src/two\.py|params\.yaml\.seed)"
+    ):
         verification.judge(verdicts, [], "elsewhere", Request(tolerant=True))
 
 
@@ -46,7 +55,11 @@ def test_a_committed_file_that_is_not_what_was_made_differs_even_if_the_lock_agr
 
 
 def test_the_ancestors_of_a_stage_are_those_whose_outs_reach_it() -> None:
-    three: Lock = {**lock(a="1", b="2"), "three": {"deps": [{"path": "b", "md5": "2"}]}, "aside": {"outs": [{"path": "c", "md5": "1"}]}}
+    three: Lock = {
+        **lock(a="1", b="2"),
+        "three": {"deps": [{"path": "b", "md5": "2"}]},
+        "aside": {"outs": [{"path": "c", "md5": "1"}]},
+    }
     assert comparison.ancestors(three, "three") == ["one", "two"]
     assert comparison.ancestors(three, "one") == []
 
@@ -56,10 +69,19 @@ def test_stages_that_dvc_yaml_no_longer_has_are_not_judged_and_only_those(tmp_pa
     (tmp_path / ".dvc/config").touch()
     (tmp_path / "params.yaml").write_text("methods: [gan]\n")
     (tmp_path / "dvc.yaml").write_text(
-        "stages: {train: {matrix: {method: '${methods}'}, cmd: 'touch ${item.method}', outs: ['${item.method}']}} # aigc.stages")
-    entries = ", ".join(f"train@{name}: {{cmd: touch {name}, outs: [{{path: {name}, md5: forged}}]}}" for name in ("gan", "cgan"))
+        "stages: {train: {matrix: {method: '${methods}'}, cmd: 'touch ${item.method}', "
+        "outs: ['${item.method}']}} # aigc.stages"
+    )
+    entries = ", ".join(
+        f"train@{name}: {{cmd: touch {name}, outs: [{{path: {name}, md5: forged}}]}}"
+        for name in ("gan", "cgan")
+    )
     (tmp_path / "dvc.lock").write_text(f"schema: '2.0'\nstages: {{{entries}}}\n")
-    for command in (("init", "-q"), ("add", "-A"), ("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "one method less")):
+    for command in (
+        ("init", "-q"),
+        ("add", "-A"),
+        ("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "one method less"),
+    ):
         run_in(tmp_path, "git", *command)
     done = run_in(tmp_path, "python", "-m", "aigc", "verify", check=False, PYTHONPATH=str(ROOT / "src"))
     assert "not in dvc.yaml any more, so not judged: train@cgan\n" in done.stderr
@@ -78,7 +100,9 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("made_on", ["here", "unknown"])
 def test_on_the_same_processor_one_byte_fails(made_on: str) -> None:
-    with pytest.raises(GateError, match=r"first two \(b, reports/metrics/gan\.json\), whose deps are the committed ones"):
+    with pytest.raises(
+        GateError, match=r"first two \(b, reports/metrics/gan\.json\), whose deps are the committed ones"
+    ):
         verification.judge(DIFFERENT, METRICS, made_on, Request())
 
 
@@ -106,7 +130,9 @@ def test_a_tolerance_counts_where_it_was_asked_for() -> None:
 def test_the_table_says_which_metric_moved_by_how_much() -> None:
     told = comparison.table(comparison.weighed(DIFFERENT, METRICS), METRICS)
     assert re.search(r"^one +identical$", told, re.MULTILINE)
-    assert re.search(r"^two +within tolerance +.*gan\.fid 100\.0 -> 110\.0 \(\+10\.000%, within 25%\)$", told, re.MULTILINE)
+    assert re.search(
+        r"^two +within tolerance +.*gan\.fid 100\.0 -> 110\.0 \(\+10\.000%, within 25%\)$", told, re.MULTILINE
+    )
     assert "BEYOND 25%" in comparison.table(comparison.weighed(DIFFERENT, FAR), FAR)
 
 
@@ -118,7 +144,10 @@ def test_an_unknown_method_or_stage_is_told_with_the_nearest() -> None:
     committed = {"train@gan": {}, "evaluate@gan": {}}
     with pytest.raises(ConfigError, match="no method `gam`; did you mean `gan`"):
         verification.targets_of(Request(methods=("gam",)), committed)
-    assert verification.targets_of(Request(methods=("gan",), stages=("train",)), committed) == ["train", "evaluate@gan"]
+    assert verification.targets_of(Request(methods=("gan",), stages=("train",)), committed) == [
+        "train",
+        "evaluate@gan",
+    ]
 
 
 @pytest.mark.slow
@@ -129,11 +158,15 @@ def test_a_forged_lock_is_caught_and_an_honest_one_passes(project: Path) -> None
     fid = json.loads(tampered.read_text())["fid"]["value"]
     tampered.write_text(tampered.read_text().replace(f'"value": {fid}', '"value": 0.5', 1))
     run_in(project, "git", "commit", "-qam", "tampered")
-    caught = run_in(project, "python", "-m", "aigc", "verify", "--method", "gan", check=False, PYTHONPATH="src")
+    caught = run_in(
+        project, "python", "-m", "aigc", "verify", "--method", "gan", check=False, PYTHONPATH="src"
+    )
     assert caught.returncode == 1 and "first evaluate@gan (reports/metrics/gan.json)" in caught.stderr
     run_in(project, "dvc", "commit", "-f")
     run_in(project, "git", "commit", "-qam", "forged")
-    forged = run_in(project, "python", "-m", "aigc", "verify", "--method", "gan", check=False, PYTHONPATH="src")
+    forged = run_in(
+        project, "python", "-m", "aigc", "verify", "--method", "gan", check=False, PYTHONPATH="src"
+    )
     assert forged.returncode == 1
     assert "first evaluate@gan (reports/metrics/gan.json), whose deps are the committed ones" in forged.stderr
     assert f"gan.fid 0.5 -> {fid}" in forged.stdout
@@ -141,7 +174,9 @@ def test_a_forged_lock_is_caught_and_an_honest_one_passes(project: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_commit_that_changes_results_without_its_lock_fails_with_the_table_of_what_changed(project: Path, tmp_path: Path) -> None:
+def test_a_commit_that_changes_results_without_its_lock_fails_with_the_table_of_what_changed(
+    project: Path, tmp_path: Path
+) -> None:
     params = project / "params.yaml"
     seed = "  seed: 0                   # 0 to 2^32 - 1: weights"
     assert seed in params.read_text()
@@ -150,6 +185,11 @@ def test_a_commit_that_changes_results_without_its_lock_fails_with_the_table_of_
     verify_gan = ("python", "-m", "aigc", "verify", "--method", "gan", "--summary", tmp_path / "summary.md")
     done = run_in(project, *verify_gan, check=False, PYTHONPATH="src")
     assert done.returncode == 1
-    assert "first train@gan (models/gan, reports/plots/gan/history.csv), recorded with another params.yaml.train.seed" in done.stderr
-    assert re.search(r"\| train@gan \| differs \|.*stale: params\.yaml\.train\.seed", (tmp_path / "summary.md").read_text())
+    assert (
+        "first train@gan (models/gan, reports/plots/gan/history.csv), recorded with another "
+        "params.yaml.train.seed" in done.stderr
+    )
+    assert re.search(
+        r"\| train@gan \| differs \|.*stale: params\.yaml\.train\.seed", (tmp_path / "summary.md").read_text()
+    )
     assert re.search(r"gan\.fid [\d.]+ -> [\d.]+", done.stdout)

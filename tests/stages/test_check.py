@@ -59,12 +59,19 @@ def test_an_experiment_sets_one_methods_shared_key_and_no_others(tmp_path: Path)
     content = after_override(tmp_path, "dcgan.cutout=0.2")
     params.check(content)
     found = {name: methods.load_config(name, content) for name in ("gan", "dcgan", "cgan", "wgan_gp")}
-    assert {name: settings.cutout for name, settings in found.items()} == {"gan": 0.0, "dcgan": 0.2, "cgan": 0.0, "wgan_gp": 0.0}
+    assert {name: settings.cutout for name, settings in found.items()} == {
+        "gan": 0.0,
+        "dcgan": 0.2,
+        "cgan": 0.0,
+        "wgan_gp": 0.0,
+    }
     before = config.read(ROOT / "params.yaml")
     assert {**content, "dcgan": {**content["dcgan"], "cutout": 0.0}} == before
 
 
-def test_an_experiment_with_a_shared_key_which_would_have_no_effect_is_refused_with_what_to_set(tmp_path: Path) -> None:
+def test_an_experiment_with_a_shared_key_which_would_have_no_effect_is_refused_with_what_to_set(
+    tmp_path: Path,
+) -> None:
     with pytest.raises(ConfigError) as caught:
         params.check(after_override(tmp_path, "shared.adversarial.r1=5"))
     assert "`shared.adversarial.r1` has no effect" in str(caught.value) and "\n" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -55,7 +56,8 @@ def test_a_port_that_another_server_has_is_refused(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.slow
 def test_a_server_of_ones_own_is_only_pointed_at(tmp_path: Path) -> None:
-    (tmp_path / "dvc.yaml").touch()
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
     with ui_of(tmp_path, 5918, signal.SIGTERM) as address:
         pointed = run_in(
             tmp_path,

@@ -1,5 +1,6 @@
 """Where MLflow's store is, and that it is there whole or not at all."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -107,6 +108,7 @@ def test_the_store_is_in_its_folder_whatever_the_folder_is_called(
     moved = tmp_path / f"{name} moved"
     (tmp_path / name).rename(moved)
     monkeypatch.chdir(moved)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")  # MLflow set it to the old place
     assert relocation.run(Path()) == 0
     client, run = finished.read_run(run_id)
     assert (Path(client.download_artifacts(run_id, "source")) / "params.yaml").read_text() == "x"
@@ -140,7 +142,8 @@ def test_a_run_beyond_the_first_page_is_found(tmp_path: Path, monkeypatch: pytes
     ],
 )
 def test_no_command_prints_the_password_of_a_store_that_does_not_answer(tmp_path: Path, uri: str) -> None:
-    (tmp_path / "dvc.yaml").touch()
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "models/gan").mkdir(parents=True)
     for command in (["runs"], ["sync"], ["ui"], ["generate", "--model", "0" * 32, "--out", "out"]):
         done = run_in(
@@ -154,7 +157,8 @@ def test_no_command_prints_the_password_of_a_store_that_does_not_answer(tmp_path
             **CODE,
             MLFLOW_TRACKING_URI=uri.format(password="pa%2Fss-w0rd"),
         )
-        assert done.returncode == 1 and "error: " in done.stderr.splitlines()[-1]
+        assert done.returncode == 1
+        assert "MLFLOW_TRACKING_URI" in done.stderr or "MLflow store" in done.stderr
         assert not [
             secret
             for secret in ("pa%2Fss-w0rd", "pa/ss-w0rd", "ss-w0rd")

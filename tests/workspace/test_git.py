@@ -91,7 +91,11 @@ def test_a_folder_without_a_repository_is_none(tmp_path: Path, monkeypatch: pyte
 def repository(folder: Path, commit: bool = True) -> Path:
     """A repository with one source file, committed unless it shall have no commit yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    for command in (("init", "-q", "-b", "main"), ("config", "user.name", "t"), ("config", "user.email", "t@example.org")):
+    for command in (
+        ("init", "-q", "-b", "main"),
+        ("config", "user.name", "t"),
+        ("config", "user.email", "t@example.org"),
+    ):
         run_in(folder, "git", *command)
     (folder / "a.py").write_text("one\n")
     run_in(folder, "git", "add", "-A")
@@ -109,7 +113,9 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "a .git file that points nowhere": break_git_file,
     "a HEAD of other bytes": lambda folder: (folder / ".git/HEAD").write_bytes(b"\0" * 41),
     "a branch that a power cut emptied": lambda folder: (folder / ".git/refs/heads/main").write_bytes(b""),
-    "a branch that names no commit": lambda folder: (folder / ".git/refs/heads/main").write_text("0123456789" * 4 + "\n"),
+    "a branch that names no commit": lambda folder: (folder / ".git/refs/heads/main").write_text(
+        "0123456789" * 4 + "\n"
+    ),
     "an index of other bytes": lambda folder: (folder / ".git/index").write_bytes(b"DIRC" + b"\0" * 40),
     "no objects": lambda folder: shutil.rmtree(folder / ".git/objects"),
 }
@@ -127,7 +133,9 @@ def test_a_damaged_repository_is_neither_clean_nor_none_nor_without_a_lock(
     assert "\n" not in str(caught.value) and "failed: " in str(caught.value)
 
 
-def test_a_git_that_is_missing_from_path_is_no_clean_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_git_that_is_missing_from_path_is_no_clean_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(repository(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     for ask in (git.is_repository, git.uncommitted, lambda: git.committed(Path("a.py"))):
@@ -135,7 +143,9 @@ def test_a_git_that_is_missing_from_path_is_no_clean_tree(tmp_path: Path, monkey
             ask()
 
 
-def test_before_the_first_commit_every_source_file_is_uncommitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_before_the_first_commit_every_source_file_is_uncommitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = repository(tmp_path, commit=False)
     run_in(folder, "git", "rm", "-q", "--cached", "a.py")
     monkeypatch.chdir(folder)
@@ -143,7 +153,9 @@ def test_before_the_first_commit_every_source_file_is_uncommitted(tmp_path: Path
     assert b"+one" in git.uncommitted()
 
 
-def test_a_staged_file_before_the_first_commit_is_uncommitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_staged_file_before_the_first_commit_is_uncommitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(repository(tmp_path, commit=False))
     assert b"+one" in git.uncommitted()
 
@@ -154,8 +166,15 @@ def test_in_a_hook_of_another_repository_the_folder_decides_which_one_is_asked(
     (ours / "a.py").write_text("two\n")
     monkeypatch.chdir(ours)
     expected = (git.top(), git.head(), git.uncommitted())
-    for name, value in {"GIT_DIR": other / ".git", "GIT_WORK_TREE": other, "GIT_INDEX_FILE": other / ".git/index",
-                        "GIT_PREFIX": "", "GIT_LITERAL_PATHSPECS": 1, "GIT_EXTERNAL_DIFF": "true", "GIT_TRACE": 1}.items():
+    for name, value in {
+        "GIT_DIR": other / ".git",
+        "GIT_WORK_TREE": other,
+        "GIT_INDEX_FILE": other / ".git/index",
+        "GIT_PREFIX": "",
+        "GIT_LITERAL_PATHSPECS": 1,
+        "GIT_EXTERNAL_DIFF": "true",
+        "GIT_TRACE": 1,
+    }.items():
         monkeypatch.setenv(name, str(value))
     assert (git.top(), git.head(), git.uncommitted()) == expected
     assert expected[0] == ours and b"+two" in expected[2]
@@ -180,15 +199,31 @@ def test_a_commit_is_known_to_be_here_or_not_and_a_shallow_clone_says_that_it_is
     run_in(start, "git", "commit", "-qm", "b", "--allow-empty")
     run_in(tmp_path, "git", "clone", "-q", "--depth", 1, f"file://{start}", tmp_path / "shallow")
     monkeypatch.chdir(start)
-    assert git.has_commit(first) and not git.has_commit("0" * 40) and not git.has_commit("no-branch") and not git.is_shallow()
+    assert (
+        git.has_commit(first)
+        and not git.has_commit("0" * 40)
+        and not git.has_commit("no-branch")
+        and not git.is_shallow()
+    )
     monkeypatch.chdir(tmp_path / "shallow")
-    assert not git.has_commit(first) and git.has_commit(git.head()) and git.is_shallow() and git.uncommitted() == b""
+    assert (
+        not git.has_commit(first)
+        and git.has_commit(git.head())
+        and git.is_shallow()
+        and git.uncommitted() == b""
+    )
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder to another user")
-def test_mend_keeps_the_lock_of_a_repository_that_belongs_to_another_user_and_says_how_to_trust_it(tmp_path: Path) -> None:
+def test_mend_keeps_the_lock_of_a_repository_that_belongs_to_another_user_and_says_how_to_trust_it(
+    tmp_path: Path,
+) -> None:
     folder = repository(tmp_path / "project")
-    for name, content in {"dvc.yaml": "# aigc.stages\n", "params.yaml": "p: 1\n", "dvc.lock": "schema: '2.0'\nstages:\n  a"}.items():
+    for name, content in {
+        "dvc.yaml": "# aigc.stages\n",
+        "params.yaml": "p: 1\n",
+        "dvc.lock": "schema: '2.0'\nstages:\n  a",
+    }.items():
         (folder / name).write_text(content)
     (folder / ".dvc").mkdir()
     run_in(folder, "git", "add", "-A")
@@ -198,6 +233,10 @@ def test_mend_keeps_the_lock_of_a_repository_that_belongs_to_another_user_and_sa
     done = run_in(folder, sys.executable, "-m", "aigc", "mend", check=False, **asked)
     assert done.returncode == 1 and (folder / "dvc.lock").exists()
     remedy = f"git config --global --add safe.directory '{folder}'"
-    assert done.stderr.startswith("error: ") and done.stderr.endswith(f"if you trust it: {remedy}\n") and done.stderr.count("\n") == 1
+    assert (
+        done.stderr.startswith("error: ")
+        and done.stderr.endswith(f"if you trust it: {remedy}\n")
+        and done.stderr.count("\n") == 1
+    )
     run_in(folder, "sh", "-c", remedy, **asked)
     assert "restored from git" in run_in(folder, sys.executable, "-m", "aigc", "mend", **asked).stderr

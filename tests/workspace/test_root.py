@@ -59,10 +59,15 @@ def test_a_model_may_be_named_by_its_path_from_where_the_user_is_or_by_a_name(pr
     shutil.move(project / "models/gan", project / "notes/mine")
     run_in(project / "notes", *AIGC, "generate", "--model", "mine", "--n", 1, "--out", "made", **CODE)
     picture = project / "notes/made/gan-seed0-000000.png"
-    done = run_in(project / "notes", *AIGC, "whence", "--model", "mine/config.json", "made/gan-seed0-000000.png", **CODE)
+    done = run_in(
+        project / "notes", *AIGC, "whence", "--model", "mine/config.json", "made/gan-seed0-000000.png", **CODE
+    )
     assert f"{picture}: identical" in done.stdout and done.stderr == f"in {project}:\n"
     wrong = run_in(project / "notes", *AIGC, "whence", "--model", "absent", picture, check=False, **CODE)
-    assert wrong.returncode == 1 and "error: absent: missing; --model takes the folder of a model" in wrong.stderr
+    assert (
+        wrong.returncode == 1
+        and "error: absent: missing; --model takes the folder of a model" in wrong.stderr
+    )
     assert {path.name for path in (project / "notes").iterdir()} == {"made", "mine"}
 
 
@@ -75,28 +80,58 @@ def test_evaluate_looks_for_weights_and_pictures_where_the_user_is(project: Path
     (project / "notes/weights.pth").write_bytes(b"other bytes")
     for name in ("real", "fake"):
         write_pictures(project / "notes" / name, np.repeat(random_pictures(80), 3, axis=1))
-    done = run_in(project / "notes", *AIGC, "evaluate", "--real", "real", "--fake", "fake", "--weights", "weights.pth", check=False, **CODE)
+    done = run_in(
+        project / "notes",
+        *AIGC,
+        "evaluate",
+        "--real",
+        "real",
+        "--fake",
+        "fake",
+        "--weights",
+        "weights.pth",
+        check=False,
+        **CODE,
+    )
     assert done.returncode == 1 and f"error: {project}/notes/weights.pth: " in done.stderr
 
 
 FOREIGN = "stages:\n  other:\n    cmd: python train.py\n"
 
 
-@pytest.mark.parametrize(("written", "reason"), [
-    ({"dvc.yaml": FOREIGN, "params.yaml": "lr: 1\n"}, "/dvc.yaml: of another project, it runs no stage of ours"),
-    ({"dvc.yaml": (ROOT / "dvc.yaml").read_text()}, ": has dvc.yaml and no params.yaml"),
-    ({"dvc.yaml": "", "params.yaml": ""}, "/dvc.yaml: of another project, it runs no stage of ours")])
-@pytest.mark.parametrize("command", [["sync"], ["mend"], ["runs"], ["reproduce", "0123"], ["generate", "gan", "--out", "made"]], ids=" ".join)
-def test_in_a_folder_of_another_dvc_project_nothing_is_made(tmp_path: Path, written: dict[str, str], reason: str, command: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        (
+            {"dvc.yaml": FOREIGN, "params.yaml": "lr: 1\n"},
+            "/dvc.yaml: of another project, it runs no stage of ours",
+        ),
+        ({"dvc.yaml": (ROOT / "dvc.yaml").read_text()}, ": has dvc.yaml and no params.yaml"),
+        ({"dvc.yaml": "", "params.yaml": ""}, "/dvc.yaml: of another project, it runs no stage of ours"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command",
+    [["sync"], ["mend"], ["runs"], ["reproduce", "0123"], ["generate", "gan", "--out", "made"]],
+    ids=" ".join,
+)
+def test_in_a_folder_of_another_dvc_project_nothing_is_made(
+    tmp_path: Path, written: dict[str, str], reason: str, command: list[str]
+) -> None:
     for name, content in written.items():
         (tmp_path / name).write_text(content)
     (tmp_path / "below").mkdir()
     done = run_in(tmp_path / "below", *AIGC, *command, check=False, **CODE)
-    assert (done.returncode, done.stderr) == (1, f"error: {tmp_path}{reason}; run inside a clone of the project\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"error: {tmp_path}{reason}; run inside a clone of the project\n",
+    )
     assert {path.name for path in tmp_path.rglob("*")} == {*written, "below"}
 
 
-def test_a_project_inside_of_another_dvc_project_is_the_nearest_one_and_one_inside_of_ours_is_not_ours(project: Path) -> None:
+def test_a_project_inside_of_another_dvc_project_is_the_nearest_one_and_one_inside_of_ours_is_not_ours(
+    project: Path,
+) -> None:
     (project.parent / "dvc.yaml").write_text(FOREIGN)
     assert "gan.images" in run_in(project / "notes", *AIGC, "params", "gan", **CODE).stdout
     (project / "notes/dvc.yaml").write_text(FOREIGN)
@@ -107,16 +142,29 @@ def test_a_project_inside_of_another_dvc_project_is_the_nearest_one_and_one_insi
 def test_a_command_that_needs_no_project_works_beside_another_one(project: Path) -> None:
     run_in(project, *AIGC, "generate", "gan", "--n", 1, "--out", "notes/made", **CODE)
     (project / "dvc.yaml").write_text(FOREIGN)
-    done = run_in(project / "notes", *AIGC, "whence", "--model", "../models/gan", "made/gan-seed0-000000.png", **CODE)
+    done = run_in(
+        project / "notes", *AIGC, "whence", "--model", "../models/gan", "made/gan-seed0-000000.png", **CODE
+    )
     assert done.stdout.startswith("made/gan-seed0-000000.png: identical") and done.stderr == ""
     (project / "params.yaml").write_text("evaluate: {epochs: 1}\n")
     write_pictures(project / "real", random_pictures(80))
     done = run_in(project, *AIGC, "evaluate", "--real", "real", "--fake", "real", check=False, **CODE)
-    assert "models/evaluator" in done.stderr and "params.yaml" not in done.stderr  # which it has none of; not the other's params
+    assert (
+        "models/evaluator" in done.stderr and "params.yaml" not in done.stderr
+    )  # which it has none of; not the other's params
 
 
-def test_a_folder_that_a_symbolic_link_put_elsewhere_belongs_to_the_project(project: Path, tmp_path: Path) -> None:
+def test_a_folder_that_a_symbolic_link_put_elsewhere_belongs_to_the_project(
+    project: Path, tmp_path: Path
+) -> None:
     (tmp_path / "disk").mkdir()
     (project / "data").symlink_to(tmp_path / "disk")
-    done = run_in(tmp_path, "sh", "-c", f'cd {project}/data && "$0" -m aigc generate gan --n 1 --out made', sys.executable, **CODE)
+    done = run_in(
+        tmp_path,
+        "sh",
+        "-c",
+        f'cd {project}/data && "$0" -m aigc generate gan --n 1 --out made',
+        sys.executable,
+        **CODE,
+    )
     assert done.stderr == f"in {project}:\n" and (tmp_path / "disk/made/gan-seed0-000000.png").exists()

@@ -160,6 +160,19 @@ def terminating() -> Iterator[None]:
 _held: list[int] | None = None  # signals that came while a child is being started
 
 
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Delay to the end of the block what `terminating` raises, as while a child is started."""
+    global _held
+    _held = []
+    try:
+        yield
+    finally:
+        came, _held = _held, None
+    if came:
+        raise Terminated(came[0])
+
+
 def call(command: Sequence[str], stdin: bytes | None = None,
          **options: Any) -> "subprocess.CompletedProcess[bytes]":
     """As subprocess.run(input=stdin), but when this raises, the child and all that it started have ended.

@@ -28,6 +28,7 @@ class Purpose(StrEnum):
     INTERPOLATE = "interpolate"
     FID_INFINITY = "fid_infinity"
     CEILING = "ceiling"
+    RULER = "ruler {}"
     CELLS = "cells of {}"
     COPYCAT = "copycat by {}"
     OWN_MEASURES = "own measures on {}"

@@ -34,8 +34,8 @@ class DataConfig(Section):
     split: SplitConfig
 
 
-Judgement = Literal["rows", "classes", "imbalance", "duplicates", "near_duplicates", "conflicts", "blank", "ink",
-                    "aspect", "small", "drift"]
+Judgement = Literal["rows", "classes", "imbalance", "duplicates", "near_duplicates", "conflicts", "blank",
+                    "ink", "aspect", "small", "drift"]
 
 
 class GateConfig(Section):

@@ -26,7 +26,7 @@ def is_of(content: Mapping[str, Any], card: Card) -> bool:
 
 
 def read_metrics(method: str, card: Card) -> dict[str, Any]:
-    """The metrics of this model. Raises StorageError where the file is missing, damaged, or another model's."""
+    """The metrics of this model. Raises StorageError where the file is missing, damaged or of another."""
     content = files.read_object(
         paths.metrics(method), f"evaluate@{method}", "fid.value", "fid.floor", "collapse",
         "memorization.passes", "memorization.pixels.near_duplicates", "protocol")

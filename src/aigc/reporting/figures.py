@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from aigc.reporting.grid import GAP, grid
 
-INK, GRID, BAD = "#1d2730", "#d8dee4", "#b3261e"
+INK, GRID, BAD, MARK = "#1d2730", "#d8dee4", "#b3261e", "#6b7680"
 MAX_CLASSES = 12  # with more, the confusion matrix is drawn without numbers
 COLOURS = ["#2c6e9b", "#d1495b", "#3a7d44", "#edae49", "#7b4fa3", "#00798c", "#8d5524"]
 STYLE: dict[str, Any] = {
@@ -108,26 +108,35 @@ def pairs(samples: np.ndarray, originals: np.ndarray, rows: pd.DataFrame) -> byt
         return _png(figure)
 
 
-def ranking(metrics: dict[str, dict[str, Any]]) -> bytes:
-    """The FID of each method with its interval, best first, and the floor as a line: a PNG."""
+def ranking(metrics: dict[str, dict[str, Any]], marks: dict[str, dict[str, Any]]) -> bytes:
+    """The FID of each method with its interval among the marks of the ruler, best first, and the floor as a
+    line: a PNG. marks: title of a damage -> its metrics.
+    """
     with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(5.2, 0.9 + 0.34 * len(metrics)))
+        rows = {**marks, **metrics}
+        figure = Figure(figsize=(6.2, 0.9 + 0.26 * len(rows)))
         axes = figure.subplots()
-        order = sorted(metrics, key=lambda name: -metrics[name]["fid"]["value"])
+        order = sorted(rows, key=lambda name: -rows[name]["fid"]["value"])
         for row, name in enumerate(order):
-            fid = metrics[name]["fid"]
+            fid = rows[name]["fid"]
+            if name not in metrics:
+                axes.plot(max(fid["value"], 1e-3), row, "D", color=MARK, markersize=4)
+                continue
             low, high = fid.get("low", fid["value"]), fid.get("high", fid["value"])
             axes.plot([max(low, 1e-3), high], [row, row], color=COLOURS[0], linewidth=3,
                       solid_capstyle="butt")
             axes.plot(fid["value"], row, "o", color=COLOURS[0])
-        axes.axvline(metrics[order[0]]["fid"]["floor"], color=COLOURS[1], linewidth=1.2, linestyle="--")
+        floor = next(iter(metrics.values()))["fid"]["floor"]
+        axes.axvline(floor, color=COLOURS[1], linewidth=1.2, linestyle="--")
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_yticks(range(len(order)), order)
+        for label in axes.get_yticklabels():
+            label.set_color(INK if label.get_text() in metrics else MARK)
         axes.set_ylim(-0.6, len(order) - 0.4)
-        axes.set_xlabel("FID, lower is better (dashed: floor)")
+        axes.set_xlabel("FID, lower is better (dashed: floor; grey: damaged real pictures)")
         return _png(figure)
 
 

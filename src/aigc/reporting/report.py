@@ -11,7 +11,7 @@ from aigc.core import config, files, paths
 from aigc.data import pictures, splits
 from aigc.data.pictures import Pictures
 from aigc.evaluation import model_identity
-from aigc.metrics import table
+from aigc.metrics import ruler, table
 from aigc.model.card import WEIGHTS, parameter_count, read_card
 from aigc.reporting import figures, page
 from aigc.reporting.grid import grid, png, write_png
@@ -24,16 +24,20 @@ def write() -> None:
     """Write reports/overview.png and reports/report.html."""
     content = config.read()
     reference = files.read_object(paths.REFERENCE_METRICS, "reference", "floor.fid.value",
-                                  "ceiling.fid.value",
+                                  "ceiling.fid.value", "ruler.undamaged.fid.value",
                                   "protocol.extractor_sha256", "audit.controls", "audit.collapse")
     ranked = sorted(map(method_facts, config.methods(content)),
                     key=lambda method: method["metrics"]["fid"]["value"])
     real = {name: pictures.open_folder(paths.PROCESSED / name) for name in splits.NAMES}
     write_overview(real["test"], [method["name"] for method in ranked])
-    ranking = figures.ranking({method["name"]: method["metrics"] for method in ranked})
+    marks = {title: reference["ruler"][name] for name, title in ruler.TITLES.items()
+             if name in reference["ruler"]}
+    ranking = figures.ranking({method["name"]: method["metrics"] for method in ranked}, marks)
     files.write_bytes(paths.REPORT, page.render(
         page.REPORT, methods=ranked, overview=paths.OVERVIEW.read_bytes(), shown=SHOWN, ranking=ranking,
-        ranking_height=png_height(ranking), **reference_facts(reference), **settings_facts(content),
+        ranking_width=png_width(ranking), ranking_height=png_height(ranking), marks=marks,
+        as_far_as={method["name"]: ruler.as_far_as(method["metrics"]["fid"]["value"], reference["ruler"])
+                   for method in ranked}, **reference_facts(reference), **settings_facts(content),
         **data_facts(real),
         collapse=[*((method["name"], method["metrics"]["collapse"]) for method in ranked),
                   ("floor: real holdout", reference["audit"]["collapse"])]))

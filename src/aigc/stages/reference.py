@@ -1,12 +1,13 @@
 """reference: what the evaluations of all methods share.
 
-The statistics of real pictures; the floor (real against real); the ceiling (noise against real); and the
-controls of the memorization audit, which are copies of training pictures that it must detect.
+The statistics of real pictures; the floor (real against real); the ceiling (noise against real); the ruler
+(damaged real pictures against real), which the extractor must order; and the controls of the memorization
+audit, which are copies of training pictures that it must detect.
 """
 
 from aigc.core import config, files, hashes, paths, runtime
 from aigc.core.runtime import RuntimeConfig
-from aigc.evaluation import audit, fidelity, memorization_audit
+from aigc.evaluation import audit, fidelity, memorization_audit, ruler_marks
 from aigc.evaluation.audit import AuditContext
 from aigc.evaluation.config import AuditConfig, EvaluateConfig
 
@@ -28,10 +29,13 @@ def run() -> None:
         context.extractors, settings, real_samples=size, floor_samples=len(holdout),
         floor="real holdout against real test, same n", ceiling="uniform noise against real test, same n",
         real_sha256=hashes.array_sha256(test), audit=limits.model_dump())
+    marks = ruler_marks.measure(real, context.extractors, context.splits.holdout, holdout_features,
+                                settings.seed, metric_settings)
     sections = audit.measure_real(context, test_features[fidelity.MAIN].features,
                                   holdout_features[fidelity.MAIN], paths.REFERENCE)
     files.write_json(paths.REFERENCE_METRICS, {
         "floor": fidelity.measure(real, holdout_features, metric_settings),
         "ceiling": fidelity.measure(real, noise_features, metric_settings),
-        "protocol": protocol, "audit": sections})
+        "ruler": marks, "protocol": protocol, "audit": sections})
+    ruler_marks.check(marks, protocol)
     memorization_audit.check_controls(sections["controls"], limits.max_near_duplicates)

@@ -6,3 +6,4 @@ PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
 LOCK_ORIGIN = Path("lock_origin.json")
 RUNS_PAGE = Path("reports/runs.html")
+RECIPES = Path("recipes")  # patches of params.yaml for `aigc use`

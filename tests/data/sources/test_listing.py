@@ -1,4 +1,4 @@
-"""A file of a folder or table is a picture, or is named with a reason, or is no picture; links stay inside."""
+"""A file of a folder or table is a picture, is named with a reason, or is no picture; links stay inside."""
 
 import os
 import subprocess

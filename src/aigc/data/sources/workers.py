@@ -30,7 +30,8 @@ def in_order(work: Callable[[T], R], tasks: Iterable[T], workers: int,
     waiting: deque[tuple[T, Future[R]]] = deque()
     try:
         for task in tasks:
-            waiting.append((task, pool.submit(work, task)))
+            with process.uninterrupted():  # it starts workers
+                waiting.append((task, pool.submit(work, task)))
             if len(waiting) >= AHEAD * workers:
                 yield waiting.popleft()[1].result()
         while waiting:
