@@ -45,13 +45,14 @@ class R3GAN(Adversarial):
 
     def __init__(self, config: R3GANConfig, shape: Shape) -> None:
         if shape.size % config.patch:
-            raise ConfigError(f"{paths.PARAMS}: `r3gan.patch` ({config.patch}) must divide the pictures' side of "
-                              f"{shape.size} pixels")
+            raise ConfigError(f"{paths.PARAMS}: `r3gan.patch` ({config.patch}) must divide the pictures' side "
+                              f"of {shape.size} pixels")
         levels, sides = blocks.pyramid(config.width, shape.size // config.patch, config.max_width)
         classes = shape.classes if shape.has_classes else 0
         super().__init__(
             config, shape,
-            ResidualGenerator(config.latent, levels, sides, shape.channels, config.patch, config.depth, classes),
+            ResidualGenerator(config.latent, levels, sides, shape.channels, config.patch, config.depth,
+                              classes),
             ResidualCritic(shape.channels, config.patch, levels, sides, config.depth, config.critic_hidden,
                            classes))
         self.conditional = shape.has_classes

@@ -1,4 +1,4 @@
-"""Residual generator and critic without normalisation (Huang et al. 2024, config E), with or without classes."""
+"""Residual generator and critic without normalisation (Huang et al. 2024, config E)."""
 
 import math
 from itertools import pairwise
@@ -15,7 +15,7 @@ SLOPE = 0.2  # of the leaky ReLU
 
 
 class Bottleneck(nn.Module):
-    """Inverted bottleneck (Sandler et al. 2018): 1 x 1 wider, 3 x 3 in groups, 1 x 1 back, added to the input."""
+    """Inverted bottleneck (Sandler et al. 2018): 1 x 1 wider, 3 x 3 in groups, 1 x 1 back, plus the input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -59,10 +59,10 @@ def bottlenecks(channels: int, depth: int) -> nn.Sequential:
 class ResidualGenerator(nn.Module):
     """z (B, latent) [, labels (B,)] -> images (B, channels, size, size) in [-1, 1].
 
-    A dense layer gives the coarsest level. Each level has `depth` blocks; between levels, the nearest pixel is
-    repeated and a 1 x 1 convolution changes the channels. levels, sides: from `blocks.pyramid` of the side in
-    patches of `patch` x `patch` pixels. The embedding of the class is appended to z. The label `classes` means
-    no class.
+    A dense layer gives the coarsest level. Each level has `depth` blocks; between levels, the nearest pixel
+    is repeated and a 1 x 1 convolution changes the channels. levels, sides: from `blocks.pyramid` of the side
+    in patches of `patch` x `patch` pixels. The embedding of the class is appended to z. The label `classes`
+    means no class.
     """
 
     def __init__(self, latent: int, levels: list[int], sides: list[int], channels: int, patch: int,
