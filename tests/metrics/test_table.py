@@ -83,6 +83,7 @@ def test_a_new_row_is_a_column_of_the_report_with_its_meaning(added: None) -> No
     protocol = {"n": 40, "extractor": "small", "extractor_sha256": "0" * 64, "precision_neighbours": 3,
                 "coverage_neighbours": 5, "intervals": table.interval_texts()}
     facts = report.reference_facts({"floor": numbers, "ceiling": numbers, "protocol": protocol,
+                                    "ruler": {"undamaged": numbers},
                                     "audit": {"controls": {"holdout": {"passes": True, "pixels": {},
                                                                        "features": {}}}}})
     data = {"counts": {"train": 1, "holdout": 1, "test": 1}, "size": 8, "channels": 1, "classes": [],
@@ -92,11 +93,12 @@ def test_a_new_row_is_a_column_of_the_report_with_its_meaning(added: None) -> No
             "ingested": {"used": 3, "found": 3, "quarantined": 0},
             "validation": {"success": True, "results": [], "rows": 3}}
     html = page.render(page.REPORT, methods=[], overview=b"", shown=0, ranking=b"", ranking_height=0,
+                       ranking_width=0, as_far_as={},
                        collapse=[], **data,
                        **facts, **report.settings_facts(committed_params())).decode()
     assert '<th class="n">feature counts ↑</th>' in html
     assert "<dt>feature counts ↑</dt><dd>Counts features, at n = 40.</dd>" in html
-    assert html.count('<td class="n">5.25</td>') == 2 * len(table.on_page("report"))
+    assert html.count('<td class="n">5.25</td>') == 3 * len(table.on_page("report"))  # floor, ceiling, ruler
 
 
 def test_a_new_row_is_a_column_of_the_page_of_runs(added: None, tmp_path: Path,

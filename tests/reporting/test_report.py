@@ -25,7 +25,8 @@ def test_the_page_fits_shows_every_picture_and_needs_no_network(browser: Browser
     assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
     text = page.inner_text("main")
     for words in ("vae", "gan", "floor: real against real", "expectations hold",
-                  "No method fails the memorization audit", "copycat by flip", "What each number means"):
+                  "No method fails the memorization audit", "copycat by flip", "What each number means",
+                  "The ruler", "blur of sigma"):
         assert words in text
     page.close()
 

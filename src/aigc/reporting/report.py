@@ -30,14 +30,13 @@ def write() -> None:
                     key=lambda method: method["metrics"]["fid"]["value"])
     real = {name: pictures.open_folder(paths.PROCESSED / name) for name in splits.NAMES}
     write_overview(real["test"], [method["name"] for method in ranked])
-    marks = {title: reference["ruler"][name] for name, title in ruler.TITLES.items()
-             if name in reference["ruler"]}
-    ranking = figures.ranking({method["name"]: method["metrics"] for method in ranked}, marks)
+    shared = reference_facts(reference)
+    ranking = figures.ranking({method["name"]: method["metrics"] for method in ranked}, shared["marks"])
     files.write_bytes(paths.REPORT, page.render(
         page.REPORT, methods=ranked, overview=paths.OVERVIEW.read_bytes(), shown=SHOWN, ranking=ranking,
-        ranking_width=png_width(ranking), ranking_height=png_height(ranking), marks=marks,
+        ranking_width=png_width(ranking), ranking_height=png_height(ranking),
         as_far_as={method["name"]: ruler.as_far_as(method["metrics"]["fid"]["value"], reference["ruler"])
-                   for method in ranked}, **reference_facts(reference), **settings_facts(content),
+                   for method in ranked}, **shared, **settings_facts(content),
         **data_facts(real),
         collapse=[*((method["name"], method["metrics"]["collapse"]) for method in ranked),
                   ("floor: real holdout", reference["audit"]["collapse"])]))
@@ -51,9 +50,11 @@ def write_overview(test: Pictures, names: list[str]) -> None:
 
 
 def reference_facts(reference: dict[str, Any]) -> dict[str, Any]:
-    """The facts about the metrics: protocol, floor, ceiling, controls."""
+    """The facts about the metrics: protocol, floor, ceiling, ruler, controls."""
     shown = [metric for metric in table.on_page("report") if metric.name in reference["floor"]]
     return {"protocol": reference["protocol"], "floor": reference["floor"], "ceiling": reference["ceiling"],
+            "marks": {title: reference["ruler"][name] for name, title in ruler.TITLES.items()
+                      if name in reference["ruler"]},
             "columns": [(metric.name, metric.heading) for metric in shown],
             "meanings": [(metric.heading, metric.meaning.format_map(reference["protocol"]))
                          for metric in shown],
