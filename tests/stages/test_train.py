@@ -103,7 +103,6 @@ def test_a_checkpoint_of_fast_arithmetic_names_its_device(tmp_path: Path, monkey
                                                           found: str | None) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(runtime, "_problem_with_cuda", lambda: "not in this test")
-    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     params = (ROOT / "params.yaml").read_text().replace("arithmetic: portable", f"arithmetic: {arithmetic}")
     (tmp_path / "params.yaml").write_text(
         params.replace("images: 250000", "images: 640").replace("threads: 2", "threads: 1"))
