@@ -25,6 +25,7 @@ from aigc.core import paths
 from aigc.core.config import Count
 from aigc.core.errors import ConfigError
 from aigc.methods.families.adversarial import Adversarial, GANLossConfig
+from aigc.methods.families.convolutional import Units
 from aigc.model.contract import Shape
 from aigc.networks import blocks
 from aigc.networks.residual import EXPANSION, GROUP, ResidualCritic, ResidualGenerator
@@ -37,6 +38,7 @@ class R3GANConfig(GANLossConfig):
     max_width: Width
     patch: Count
     depth: Count
+    generator_hidden: Units
     critic_hidden: Count
 
 
@@ -45,13 +47,14 @@ class R3GAN(Adversarial):
 
     def __init__(self, config: R3GANConfig, shape: Shape) -> None:
         if shape.size % config.patch:
-            raise ConfigError(f"{paths.PARAMS}: `r3gan.patch` ({config.patch}) must divide the pictures' side of "
-                              f"{shape.size} pixels")
+            raise ConfigError(f"{paths.PARAMS}: `r3gan.patch` ({config.patch}) must divide the pictures' "
+                              f"side of {shape.size} pixels")
         levels, sides = blocks.pyramid(config.width, shape.size // config.patch, config.max_width)
         classes = shape.classes if shape.has_classes else 0
         super().__init__(
             config, shape,
-            ResidualGenerator(config.latent, levels, sides, shape.channels, config.patch, config.depth, classes),
+            ResidualGenerator(config.latent, levels, sides, shape.channels, config.patch, config.depth,
+                              config.generator_hidden, classes),
             ResidualCritic(shape.channels, config.patch, levels, sides, config.depth, config.critic_hidden,
                            classes))
         self.conditional = shape.has_classes

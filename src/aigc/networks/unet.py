@@ -1,4 +1,4 @@
-"""A U-Net on patches (Ronneberger et al. 2015), told the time and the class: the velocity of flow matching."""
+"""A U-Net on patches (Ronneberger et al. 2015) that gets time and class: the velocity of flow matching."""
 
 import math
 from itertools import pairwise
@@ -55,7 +55,8 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = channels // HEAD if channels % HEAD == 0 else 1
         self.norm = nn.GroupNorm(GROUPS, channels)
-        self.query_key_value, self.out = nn.Conv2d(channels, 3 * channels, 1), nn.Conv2d(channels, channels, 1)
+        self.query_key_value = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
         nn.init.zeros_(self.out.weight)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -86,7 +87,9 @@ class Level(nn.Module):
 
 
 class UNet(nn.Module):
-    """x (B, channels, S, S), t (B,), labels (B,) -> v (B, channels, S, S). The label `classes` means no class.
+    """x (B, channels, S, S), t (B,), labels (B,) -> v (B, channels, S, S).
+
+    The label `classes` means no class.
 
     patch: the pixels a side of a patch. sides: of each level in patches, finest first, each half of the one
     before, rounded down. levels: each level's multiple of `width`. depth: residual blocks of each level on

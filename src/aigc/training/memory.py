@@ -82,6 +82,6 @@ def _check(label: str, model: Trainable, config: MethodConfig, device: Device, n
     size, width = model.shape.size, getattr(config, "width", None)
     settings = f"batch_size {config.batch_size}{f' and width {width}' if width else ''}"
     raise ConfigError(f"{label}: pictures of {size} x {size} pixels at {settings} need at least "
-                      f"{needed / GIB:.1f} GiB of memory, {device.torch_device} has {free / GIB:.1f} free; lower "
-                      f"`batch_size`{' or `width`' if width else ''} under `{label}`, or `preprocess.size`, in "
-                      f"{paths.PARAMS}")
+                      f"{needed / GIB:.1f} GiB of memory, {device.torch_device} has {free / GIB:.1f} free; "
+                      f"lower `batch_size`{' or `width`' if width else ''} under `{label}`, or "
+                      f"`preprocess.size`, in {paths.PARAMS}")
