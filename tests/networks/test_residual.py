@@ -65,7 +65,7 @@ def test_the_score_gains_the_inner_product_of_features_and_the_embedding_of_the_
 
 def test_the_class_and_the_latent_both_change_the_picture() -> None:
     torch.manual_seed(0)
-    generator = ResidualGenerator(4, LEVELS, SIDES, 1, 2, 1, hidden=5, classes=3)
+    generator = ResidualGenerator(4, LEVELS, SIDES, 1, 2, 1, classes=3)
     z = torch.randn(1, 4).expand(2, 4)
     one, other = generator(z, torch.tensor([0, 2]))
     assert not torch.equal(one, other)

@@ -25,7 +25,6 @@ from aigc.core import paths
 from aigc.core.config import Count
 from aigc.core.errors import ConfigError
 from aigc.methods.families.adversarial import Adversarial, GANLossConfig
-from aigc.methods.families.convolutional import Units
 from aigc.model.contract import Shape
 from aigc.networks import blocks
 from aigc.networks.residual import EXPANSION, GROUP, ResidualCritic, ResidualGenerator
@@ -38,7 +37,6 @@ class R3GANConfig(GANLossConfig):
     max_width: Width
     patch: Count
     depth: Count
-    generator_hidden: Units
     critic_hidden: Count
 
 
@@ -54,7 +52,7 @@ class R3GAN(Adversarial):
         super().__init__(
             config, shape,
             ResidualGenerator(config.latent, levels, sides, shape.channels, config.patch, config.depth,
-                              config.generator_hidden, classes),
+                              classes),
             ResidualCritic(shape.channels, config.patch, levels, sides, config.depth, config.critic_hidden,
                            classes))
         self.conditional = shape.has_classes

@@ -59,20 +59,20 @@ def bottlenecks(channels: int, depth: int) -> nn.Sequential:
 class ResidualGenerator(nn.Module):
     """z (B, latent) [, labels (B,)] -> images (B, channels, size, size) in [-1, 1].
 
-    A dense layer gives the coarsest level, after one of `hidden` units (0 = none). Each level has `depth`
-    blocks. Between levels, pixels are repeated and a 1 x 1 convolution changes the channels. levels, sides:
-    from `blocks.pyramid` of the side in patches of `patch` x `patch` pixels. The embedding of the class is
-    appended to z. The label `classes` means no class.
+    A dense layer gives the coarsest level. Each level has `depth` blocks. Between levels, pixels are repeated
+    and a 1 x 1 convolution changes the channels. levels, sides: from `blocks.pyramid` of the side in patches
+    of `patch` x `patch` pixels. The embedding of the class is appended to z. The label `classes` means no
+    class.
     """
 
     def __init__(self, latent: int, levels: list[int], sides: list[int], channels: int, patch: int,
-                 depth: int, hidden: int = 0, classes: int = 0) -> None:
+                 depth: int, classes: int = 0) -> None:
         super().__init__()
         self.sides, self.patch = sides[-2::-1], patch
         self.embed = nn.Embedding(classes + 1, latent) if classes else None
         coarsest = (levels[-1], sides[-1], sides[-1])
-        dense = [latent * (2 if classes else 1), *filter(None, [hidden]), math.prod(coarsest)]
-        self.start = nn.Sequential(blocks.mlp(dense), nn.Unflatten(1, coarsest))
+        inputs = latent * (2 if classes else 1)
+        self.start = nn.Sequential(blocks.Linear(inputs, math.prod(coarsest)), nn.Unflatten(1, coarsest))
         widths = levels[::-1]
         self.levels = nn.ModuleList(bottlenecks(width, depth) for width in widths)
         self.changes = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for coarse, fine in pairwise(widths))
