@@ -1,4 +1,4 @@
-"""Every method and the classifier train and sample pictures of every size that params.yaml allows."""
+"""Every method and the pipeline's classifier work with pictures of every size that params.yaml allows."""
 
 import itertools
 
@@ -15,17 +15,8 @@ from small import committed_params
 
 SIZES = [28, *range(16, 513, 8)]
 FEW = [24, 28, 40, 88, 504, 512]  # even and odd sides at every level; the largest
-TINY = {
-    "width": 8,
-    "max_width": 8,
-    "latent": 4,
-    "generator_hidden": 4,
-    "critic_hidden": 4,
-    "penalty_every": 1,
-    "components": 1,
-    "batch_size": 2,
-    "steps": 1,
-}
+TINY = {"width": 8, "max_width": 8, "latent": 4, "generator_hidden": 4, "critic_hidden": 4,
+        "penalty_every": 1, "components": 1, "batch_size": 2, "steps": 1}
 NETWORKS = [*methods.available(), "classifier"]
 
 
@@ -55,17 +46,9 @@ def step_and_sample(name: str, shape: Shape) -> None:
 
 def shapes(number: int, sizes: list[int]) -> list[Shape]:
     """Pairwise: with the number of the network, channels and classes alternate against the size."""
-    name = NETWORKS[number]
-    return [
-        Shape(
-            (1, 3)[(number + index) % 2],
-            size,
-            10
-            if name in methods.needing_classes(methods.available())
-            else (0, 10)[(number // 2 + index) % 2],
-        )
-        for index, size in enumerate(sizes)
-    ]
+    labelled = NETWORKS[number] in methods.needing_classes(methods.available())
+    return [Shape((1, 3)[(number + index) % 2], size, 10 if labelled else (0, 10)[(number // 2 + index) % 2])
+            for index, size in enumerate(sizes)]
 
 
 @pytest.mark.parametrize(("name", "shape"), [

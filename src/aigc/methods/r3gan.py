@@ -45,8 +45,8 @@ class R3GAN(Adversarial):
 
     def __init__(self, config: R3GANConfig, shape: Shape) -> None:
         if shape.size % config.patch:
-            raise ConfigError(f"{paths.PARAMS}: `r3gan.patch` ({config.patch}) must divide the "
-                              f"pictures' side of {shape.size} pixels")
+            raise ConfigError(f"{paths.PARAMS}: `r3gan.patch` ({config.patch}) must divide the pictures' "
+                              f"side of {shape.size} pixels")
         levels, sides = blocks.pyramid(config.width, shape.size // config.patch, config.max_width)
         classes = shape.classes if shape.has_classes else 0
         super().__init__(

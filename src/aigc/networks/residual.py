@@ -1,4 +1,4 @@
-"""Residual generator and critic without normalisation (Huang et al. 2024, config E)."""
+"""Residual generator and critic without normalisation (Huang et al. 2024, config E); classes are optional."""
 
 import math
 from itertools import pairwise
@@ -59,10 +59,10 @@ def bottlenecks(channels: int, depth: int) -> nn.Sequential:
 class ResidualGenerator(nn.Module):
     """z (B, latent) [, labels (B,)] -> images (B, channels, size, size) in [-1, 1].
 
-    A dense layer gives the coarsest level. Each level has `depth` blocks; between levels, the nearest pixel
-    is repeated and a 1 x 1 convolution changes the channels. levels, sides: from `blocks.pyramid` of the side
-    in patches of `patch` x `patch` pixels. The embedding of the class is appended to z. The label `classes`
-    means no class.
+    A dense layer gives the coarsest level. Each level has `depth` blocks. Between levels, pixels are repeated
+    and a 1 x 1 convolution changes the channels. levels, sides: from `blocks.pyramid` of the side in patches
+    of `patch` x `patch` pixels. The embedding of the class is appended to z. The label `classes` means no
+    class.
     """
 
     def __init__(self, latent: int, levels: list[int], sides: list[int], channels: int, patch: int,
@@ -71,8 +71,8 @@ class ResidualGenerator(nn.Module):
         self.sides, self.patch = sides[-2::-1], patch
         self.embed = nn.Embedding(classes + 1, latent) if classes else None
         coarsest = (levels[-1], sides[-1], sides[-1])
-        self.start = nn.Sequential(blocks.Linear(latent * (2 if classes else 1), math.prod(coarsest)),
-                                   nn.Unflatten(1, coarsest))
+        inputs = latent * (2 if classes else 1)
+        self.start = nn.Sequential(blocks.Linear(inputs, math.prod(coarsest)), nn.Unflatten(1, coarsest))
         widths = levels[::-1]
         self.levels = nn.ModuleList(bottlenecks(width, depth) for width in widths)
         self.changes = nn.ModuleList(nn.Conv2d(coarse, fine, 1) for coarse, fine in pairwise(widths))

@@ -1,4 +1,4 @@
-"""A U-Net on patches (Ronneberger et al. 2015), conditioned on time and class: the velocity of a flow."""
+"""A U-Net on patches (Ronneberger et al. 2015) that gets time and class: the velocity of flow matching."""
 
 import math
 from itertools import pairwise
@@ -87,7 +87,9 @@ class Level(nn.Module):
 
 
 class UNet(nn.Module):
-    """x (B, channels, S, S), t (B,), labels (B,) -> v (B, channels, S, S). Label `classes` means no class.
+    """x (B, channels, S, S), t (B,), labels (B,) -> v (B, channels, S, S).
+
+    The label `classes` means no class.
 
     patch: the pixels a side of a patch. sides: of each level in patches, finest first, each half of the one
     before, rounded down. levels: each level's multiple of `width`. depth: residual blocks of each level on
