@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from aigc import methods
 from aigc.core import config, files
 from conftest import ROOT, run_in
 
@@ -34,6 +33,7 @@ AROUND = re.compile(r"(commands|tracking|reporting|provenance|reproduction|works
                     r"|core/(errors|process|version|code)\.py")
 OF_THE_SAMPLES = "reporting/grid.py"  # draws the sheet that `generate` writes
 NAME = "NAME"
+METHODS = config.methods(config.read(ROOT / "params.yaml"))
 
 
 def rows(heading: str) -> list[tuple[list[str], set[str]]]:
@@ -58,7 +58,7 @@ def expanded(pattern: str) -> list[str]:
 
 def collapsed(stages: set[str], name: str = "") -> set[str]:
     """train@gan of every method is train; of the method `name` alone it is train@NAME."""
-    pages = set(methods.available())
+    pages = set(METHODS)
     groups = {
         stage.partition("@")[0]: {
             other.partition("@")[2] for other in stages if other.startswith(f"{stage.partition('@')[0]}@")
@@ -130,7 +130,7 @@ def is_only_a_docstring(path: Path) -> bool:
 
 PAGES = sorted(str(path.relative_to(ROOT / SOURCE)) for path in (ROOT / SOURCE).rglob("*")
                if path.suffix in REMARK and not (path.name == "__init__.py" and is_only_a_docstring(path)))
-OF_METHODS = {f"methods/{name}.py": name for name in methods.available()}
+OF_METHODS = {f"methods/{name}.py": name for name in METHODS}
 OF_STAGES = {f"stages/{name}.py": name for name in STAGES}
 
 
@@ -161,7 +161,7 @@ def test_the_table_says_which_stages_run_again_after_an_edit(
 )
 def test_the_table_says_which_stages_run_again_after_another_value(
         status: dict[str, dict[str, set[str]]], sections: list[str], stages: set[str]) -> None:
-    for section in methods.available() if sections == [NAME] else sections:
+    for section in METHODS if sections == [NAME] else sections:
         assert collapsed(status["params"][section], section) == stages, section
 
 

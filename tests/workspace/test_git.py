@@ -70,13 +70,15 @@ def test_a_repository_of_another_owner_is_refused_with_gits_own_words_and_is_nev
 def test_a_run_in_a_repository_of_another_owner_says_unknown_and_not_clean(
         of_another_owner: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from aigc.tracking import store
-    from aigc.tracking.run import training_run
+    from aigc.tracking.observer import MlflowObserver
 
     training = Training("gan", "0123", {}, {}, of_another_owner, "d" * 64, steps=10, previews=1,
                         is_repeat=False)
-    with training_run(training) as run:
-        run_id = run.run_id
-    tags = store.open_store()[0].get_run(run_id).data.tags
+    with MlflowObserver().training(training):
+        pass
+    client, experiment = store.open_store()
+    run, = client.search_runs([experiment])
+    tags = run.data.tags
     assert tags["aigc.git_dirty"] == "unknown" and "mlflow.source.git.commit" not in tags
     assert "warning: the MLflow run names no commit" in capsys.readouterr().err
 
