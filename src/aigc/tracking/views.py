@@ -23,29 +23,10 @@ COLUMNS = (
 # A method takes the colour at its name's hash, so that nobody lists methods here. Another order gives other
 # colours.
 PALETTE = (
-    "#00798c",
-    "#b5179e",
-    "#bc6c25",
-    "#4361ee",
-    "#9d0208",
-    "#3a7d44",
-    "#2c6e9b",
-    "#6a994e",
-    "#c77dff",
-    "#0b525b",
-    "#e76f51",
-    "#8d5524",
-    "#386641",
-    "#7f5539",
-    "#7b4fa3",
-    "#d1495b",
-    "#2a9d8f",
-    "#5f0f40",
-    "#5c6b73",
-    "#ff7f50",
-    "#606c38",
-    "#edae49",
-    "#3f37c9",
+    "#b5179e", "#bc6c25", "#4361ee", "#9d0208", "#8d5524", "#2c6e9b", "#6a994e", "#5c6b73",
+    "#c77dff", "#0b525b", "#e76f51", "#386641", "#7f5539", "#2a9d8f", "#d1495b", "#5f0f40",
+    "#ff7f50", "#606c38", "#edae49", "#3f37c9", "#264653", "#00798c", "#7b4fa3", "#8338ec",
+    "#a44a3f", "#588157", "#023e8a", "#3a7d44", "#9b2226",
 )
 OF_ONE_MODEL = (
     "samples",
