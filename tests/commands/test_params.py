@@ -48,17 +48,17 @@ def test_every_key_of_params_yaml_has_its_value_its_range_and_its_meaning(projec
         "0",
         "0",
         "int, ≥ 0, < 4294967296",
-        "0 to 2^32 - 1: weights, order of the pictures, noise",
+        "0 to 2^32 - 1: of the weights, the order of the pictures and the noise",
     ]
     assert found["runtime.arithmetic"][2] == "portable | fast"
-    assert found["validate.warn"][0] == "[near_duplicates, imbalance]" and found["validate.warn"][2] == "list"
+    assert found["validate.warn"][0] == "[near_duplicates, imbalance]" and found["validate.warn"][2].startswith("list of rows | ")
 
 
 def test_a_method_has_what_it_shares_and_its_own_value_stands_before_the_shared_one(project: Path) -> None:
     found = rows_of(project, "wgan_gp")
     assert all(key.startswith("wgan_gp.") for key in found)
     assert found["wgan_gp.beta1"][0] == "0.0" and found["wgan_gp.beta2"][0] == "0.9"
-    assert found["wgan_gp.cutout"][3].startswith("share of the side of a square")
+    assert found["wgan_gp.cutout"][3].startswith("side of the square that is blanked")
 
 
 def test_a_value_that_is_not_the_committed_one_is_marked(project: Path) -> None:
@@ -66,7 +66,7 @@ def test_a_value_that_is_not_the_committed_one_is_marked(project: Path) -> None:
     params.write_text(re.sub(r"  cutout: 0\.0 ", "  cutout: 0.2 ", params.read_text()))
     found = rows_of(project)
     assert {key for key, (value, *_) in found.items() if value.endswith("*")} == {
-        f"{name}.cutout" for name in ("gan", "dcgan", "wgan_gp", "cgan")}
+        f"{name}.cutout" for name in ("gan", "dcgan", "wgan_gp", "cgan", "r3gan")}
     assert found["gan.cutout"][:2] == ["0.2 *", "0.0"]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from aigc.core.files import md5
 from conftest import run_in
-from pipeline.test_deps import declared
+from pipeline.test_stage_deps import declared
 
 UNWATCHED = """
 import importlib, sys

@@ -1,4 +1,4 @@
-"""Copied into a test project as src/sitecustomize.py: notes what a stage imports and opens (test_deps.py)."""
+"""Copied into a test project as src/sitecustomize.py: notes what a stage imports and opens."""
 
 import atexit
 import json
