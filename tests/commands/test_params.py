@@ -51,7 +51,8 @@ def test_every_key_of_params_yaml_has_its_value_its_range_and_its_meaning(projec
         "0 to 2^32 - 1: of the weights, the order of the pictures and the noise",
     ]
     assert found["runtime.arithmetic"][2] == "portable | fast"
-    assert found["validate.warn"][0] == "[near_duplicates, imbalance]" and found["validate.warn"][2].startswith("list of rows | ")
+    assert found["validate.warn"][0] == "[near_duplicates, imbalance]"
+    assert found["validate.warn"][2].startswith("list of rows | ")
 
 
 def test_a_method_has_what_it_shares_and_its_own_value_stands_before_the_shared_one(project: Path) -> None:
