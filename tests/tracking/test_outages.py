@@ -160,7 +160,8 @@ def warnings_in(text: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("fault", ["dead", "hangs", "fails"])
+@pytest.mark.parametrize("fault", ["dead", pytest.param("hangs", marks=pytest.mark.slow),
+                                   pytest.param("fails", marks=pytest.mark.slow)])
 def test_without_a_store_a_training_ends_well_and_sync_logs_it_later_once(project: Path, fault: str) -> None:
     weights = (project / "models/gan/model.safetensors").read_bytes()
     answer = {
@@ -231,6 +232,7 @@ def test_a_server_that_dies_and_a_kill_and_a_resumption_without_it_make_one_run_
         check(address, project)
 
 
+@pytest.mark.slow
 def test_a_full_disk_of_the_store_costs_no_training(project: Path, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
