@@ -66,7 +66,7 @@ def test_digits_restores_the_committed_values_after_any_recipe(project: Path, na
 
 def test_a_comment_stays_in_its_column(project: Path) -> None:
     cli.main(["use", "fashion", "--yes"])
-    assert "\n  source: fashion-mnist     # digits (in" in (project / "params.yaml").read_text()
+    assert "\n  source: fashion-mnist     # digits (bundled)" in (project / "params.yaml").read_text()
     assert "\n  max_ink: 1.0              # ink: share" in (project / "params.yaml").read_text()
 
 
@@ -75,7 +75,7 @@ def test_a_key_that_a_method_merges_is_written_at_the_method_alone(project: Path
     assert cli.main(["use", "mine", "--yes"]) == 0
     text = (project / "params.yaml").read_text()
     assert text.count("latent: 16 ") == 1
-    assert "# nats of KL a dimension that cost nothing, 0 or more\n  latent: 8\n\ngan:" in text
+    assert "# nats of KL per dimension that cost nothing, 0 or more\n  latent: 8\n\ngan:" in text
     assert (config.read()["vae"]["latent"], config.read()["autoencoder"]["latent"]) == (8, 16)
 
 

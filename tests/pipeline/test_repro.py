@@ -81,7 +81,7 @@ def test_an_evaluation_through_another_extractor_than_the_floors_is_refused_and_
     done = run_in(project, "python", "-m", "aigc.stages", "evaluate", "vae", check=False, PYTHONPATH="src")
     assert done.returncode == 1
     assert "reports/metrics/reference.json: made with the extractor 0000000000000000" in done.stderr
-    assert "numbers through two extractors are not comparable" in done.stderr
+    assert "numbers of different extractors are not comparable" in done.stderr
     assert metrics.read_bytes() == before
 
 

@@ -253,6 +253,7 @@ def test_a_full_disk_of_the_store_costs_no_training(project: Path, tmp_path: Pat
         subprocess.run(["umount", "--lazy", disk], check=True)  # this process may still hold the database
 
 
+@pytest.mark.slow
 def test_variables_that_name_another_run_or_experiment_change_nothing(project: Path) -> None:
     uri = f"sqlite:///{project / 'mlflow.db'}"
     run_in(project, "python", "-m", "aigc", "sync", **CODE)

@@ -133,12 +133,14 @@ def test_a_run_beyond_the_first_page_is_found(tmp_path: Path, monkeypatch: pytes
     "uri",
     [
         "http://user:{password}@127.0.0.1:9/mlflow",
-        "http://{password}@127.0.0.1:9",
-        "https://user:{password}@nowhere.invalid",
-        "postgresql://user:{password}@127.0.0.1:9/mlflow",
-        "mysql+nothing://user:{password}@127.0.0.1:9/mlflow",
-        "postgresql://user:a:{password}@127.0.0.1:x/mlflow",
         "postgresql://127.0.0.1:9/mlflow?user=u&password={password}",
+        *(pytest.param(uri, marks=pytest.mark.slow) for uri in (
+            "http://{password}@127.0.0.1:9",
+            "https://user:{password}@nowhere.invalid",
+            "postgresql://user:{password}@127.0.0.1:9/mlflow",
+            "mysql+nothing://user:{password}@127.0.0.1:9/mlflow",
+            "postgresql://user:a:{password}@127.0.0.1:x/mlflow",
+        )),
     ],
 )
 def test_no_command_prints_the_password_of_a_store_that_does_not_answer(tmp_path: Path, uri: str) -> None:
