@@ -67,7 +67,7 @@ def test_digits_restores_the_committed_values_after_any_recipe(project: Path, na
 def test_a_comment_stays_in_its_column(project: Path) -> None:
     cli.main(["use", "fashion", "--yes"])
     assert "\n  source: fashion-mnist     # digits (bundled)" in (project / "params.yaml").read_text()
-    assert "\n  max_ink: 1.0              # ink: share" in (project / "params.yaml").read_text()
+    assert "\n  max_ink: 1.0              # ink: greates" in (project / "params.yaml").read_text()
 
 
 def test_a_key_that_a_method_merges_is_written_at_the_method_alone(project: Path) -> None:
