@@ -7,6 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
+
+from aigc.data.config import PreprocessConfig
+from aigc.data.sources import decoding
 
 SIDE = 28  # of the pictures made here
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
@@ -198,3 +202,18 @@ def layouts(
             **tags,
         )
         yield layout, values, tiff(one, order=order)
+
+
+GREY = PreprocessConfig(size=SIDE, channels=1, fit="crop", background=[0, 0, 0])
+COLOUR = PreprocessConfig(size=SIDE, channels=3, fit="crop", background=[200, 100, 50])
+
+
+def decoded(content: bytes, settings: PreprocessConfig = COLOUR) -> np.ndarray:
+    """(H, W, C) as integers."""
+    return decoding.decode(content, settings).image.transpose(1, 2, 0).astype(int)
+
+
+def reason(content: bytes) -> str:
+    with pytest.raises(decoding.Unusable) as caught:
+        decoding.decode(content, COLOUR)
+    return str(caught.value)

@@ -19,27 +19,12 @@ from aigc.evaluation.config import EvaluateConfig
 from aigc.metrics.table import METRICS
 from aigc.provenance import drawing
 from aigc.provenance.texts import is_contact_sheet
-from small import Quarters, small_model
+from small import Quarters, random_pictures, small_model, write_pictures
 
 
 @pytest.fixture
 def quarters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(any_pictures, "open_extractor", lambda *_: Quarters())
-
-
-def write(path: Path, images: np.ndarray) -> Path:
-    if path.suffix == ".npy":
-        np.save(path, images)
-        return path
-    path.mkdir()
-    for index, image in enumerate(images):
-        pixels = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
-        Image.fromarray(pixels).save(path / f"{index:03}.png")
-    return path
-
-
-def random(count: int, channels: int = 1, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (count, channels, 8, 8), dtype=np.uint8)
 
 
 def evaluate(real: Path, fake: Path, device: runtime.Device, n: int | None, as_json: bool) -> int:
@@ -55,10 +40,16 @@ def judged(real: Path, fake: Path, capsys: pytest.CaptureFixture[str], device: r
 
 def test_a_folder_and_an_array_of_the_same_pictures_get_the_same_numbers(
         quarters: None, tmp_path: Path, device: runtime.Device, capsys: pytest.CaptureFixture[str]) -> None:
-    real, fake = random(100, channels=3), random(90, channels=3, seed=1)
-    by_array = judged(write(tmp_path / "r.npy", real), write(tmp_path / "f.npy", fake.transpose(0, 2, 3, 1)),
-                      capsys, device)
-    by_folder = judged(write(tmp_path / "r", real), write(tmp_path / "f", fake), capsys, device)
+    real, fake = random_pictures(100, channels=3), random_pictures(90, channels=3, seed=1)
+    by_array = judged(
+        write_pictures(tmp_path / "r.npy", real),
+        write_pictures(tmp_path / "f.npy", fake.transpose(0, 2, 3, 1)),
+        capsys,
+        device,
+    )
+    by_folder = judged(
+        write_pictures(tmp_path / "r", real), write_pictures(tmp_path / "f", fake), capsys, device
+    )
     assert by_array["metrics"] == by_folder["metrics"]
     assert set(by_array["metrics"]) == {metric.name for metric in METRICS}
     assert all("floor" in number and "ceiling" in number for number in by_array["metrics"].values())
@@ -70,34 +61,63 @@ def test_a_folder_and_an_array_of_the_same_pictures_get_the_same_numbers(
 
 def test_the_table_names_every_metric_its_floor_and_its_extractor(
         quarters: None, tmp_path: Path, device: runtime.Device, capsys: pytest.CaptureFixture[str]) -> None:
-    evaluate(write(tmp_path / "r.npy", random(100)), write(tmp_path / "f.npy", random(50, seed=1)), device,
-             50, as_json=False)
+    evaluate(
+        write_pictures(tmp_path / "r.npy", random_pictures(100)),
+        write_pictures(tmp_path / "f.npy", random_pictures(50, seed=1)),
+        device,
+        50,
+        as_json=False,
+    )
     output = capsys.readouterr().out
     for words in (*(metric.name for metric in METRICS), "95% interval", "floor: 50 other real pictures",
                   "quarters", Quarters.sha256[:16]):
         assert words in output
 
 
-@pytest.mark.parametrize(("real", "fake", "n", "says"), [
-    (random(100), random(30), None, "100 real and 30 fake pictures are too few"),
-    (random(100), random(60), 90, "f.npy: 60 pictures, --n asks for 90; lower it"),
-    (random(100), random(60), 3, "--n 3: fewer than 40 pictures are too few"),
-    (random(100), random(60)[..., :6], None, "f.npy: (height, width) are (8, 6), those of"),
-    (random(100), random(60).astype(np.float32), None, "f.npy: float32, not uint8"),
-    (random(100), random(60, channels=2), None, "f.npy: shape (60, 2, 8, 8); pictures are"),
-    (random(100), np.zeros((60, 1, 8, 8), np.uint8), None, "f.npy: all 60 pictures have the same features"),
-])
+@pytest.mark.parametrize(
+    ("real", "fake", "n", "says"),
+    [
+        (random_pictures(100), random_pictures(30), None, "100 real and 30 fake pictures are too few"),
+        (random_pictures(100), random_pictures(60), 90, "f.npy: 60 pictures, --n asks for 90; lower it"),
+        (random_pictures(100), random_pictures(60), 3, "--n 3: fewer than 40 pictures are too few"),
+        (
+            random_pictures(100),
+            random_pictures(60)[..., :6],
+            None,
+            "f.npy: (height, width) are (8, 6), those of",
+        ),
+        (random_pictures(100), random_pictures(60).astype(np.float32), None, "f.npy: float32, not uint8"),
+        (
+            random_pictures(100),
+            random_pictures(60, channels=2),
+            None,
+            "f.npy: shape (60, 2, 8, 8); pictures are",
+        ),
+        (
+            random_pictures(100),
+            np.zeros((60, 1, 8, 8), np.uint8),
+            None,
+            "f.npy: all 60 pictures have the same features",
+        ),
+    ],
+)
 def test_what_cannot_be_judged_is_one_line_that_names_it(
         quarters: None, tmp_path: Path, device: runtime.Device, real: np.ndarray, fake: np.ndarray,
         n: int | None, says: str) -> None:
     with pytest.raises(DataError) as caught:
-        evaluate(write(tmp_path / "r.npy", real), write(tmp_path / "f.npy", fake), device, n, as_json=True)
+        evaluate(
+            write_pictures(tmp_path / "r.npy", real),
+            write_pictures(tmp_path / "f.npy", fake),
+            device,
+            n,
+            as_json=True,
+        )
     assert says in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_the_faults_of_both_sides_are_said_at_once(tmp_path: Path, device: runtime.Device) -> None:
     for name in ("r", "f"):
-        (write(tmp_path / name, random(3)) / "001.png").write_bytes(b"words")
+        (write_pictures(tmp_path / name, random_pictures(3)) / "001.png").write_bytes(b"words")
     with pytest.raises(
         DataError, match=r"r: 1 of 3 pictures .*; .*f: 1 of 3 pictures cannot be judged: 001\.png: no PNG"
     ) as caught:
@@ -107,15 +127,15 @@ def test_the_faults_of_both_sides_are_said_at_once(tmp_path: Path, device: runti
 
 def test_grey_and_colour_are_judged_as_colour_with_a_word(
         quarters: None, tmp_path: Path, device: runtime.Device, capsys: pytest.CaptureFixture[str]) -> None:
-    grey, colour = random(100), random(60, channels=3, seed=1)
+    grey, colour = random_pictures(100), random_pictures(60, channels=3, seed=1)
     by_hand = judged(
-        write(tmp_path / "r.npy", np.repeat(grey, 3, axis=1)),
-        write(tmp_path / "f.npy", colour),
+        write_pictures(tmp_path / "r.npy", np.repeat(grey, 3, axis=1)),
+        write_pictures(tmp_path / "f.npy", colour),
         capsys,
         device,
     )
     assert (
-        evaluate(write(tmp_path / "r", grey), tmp_path / "f.npy", device, None, as_json=True) == 0
+        evaluate(write_pictures(tmp_path / "r", grey), tmp_path / "f.npy", device, None, as_json=True) == 0
     )
     output = capsys.readouterr()
     assert json.loads(output.out)["metrics"] == by_hand["metrics"]
@@ -124,8 +144,8 @@ def test_grey_and_colour_are_judged_as_colour_with_a_word(
 
 def test_tiffs_and_sub_folders_are_judged_and_what_is_left_out_is_said(
         quarters: None, tmp_path: Path, device: runtime.Device, capsys: pytest.CaptureFixture[str]) -> None:
-    real, images = write(tmp_path / "r.npy", random(200)), random(100, seed=1)
-    folder = write(tmp_path / "f", images[:60])
+    real, images = write_pictures(tmp_path / "r.npy", random_pictures(200)), random_pictures(100, seed=1)
+    folder = write_pictures(tmp_path / "f", images[:60])
     (folder / "more").mkdir()
     for index, image in enumerate(images[60:]):
         Image.fromarray(image[0]).save(folder / "more" / f"{index:03}.tif")
@@ -158,7 +178,10 @@ def test_a_contact_sheet_of_aigc_generate_is_left_out_and_a_sheet_of_others_is_a
 
 def test_names_of_any_bytes_are_hashed_and_shown_in_one_line(
         quarters: None, tmp_path: Path, device: runtime.Device, capsys: pytest.CaptureFixture[str]) -> None:
-    real, fake = write(tmp_path / "r", random(100)), write(tmp_path / "f", random(50, seed=1))
+    real, fake = (
+        write_pictures(tmp_path / "r", random_pictures(100)),
+        write_pictures(tmp_path / "f", random_pictures(50, seed=1)),
+    )
     (fake / "000.png").rename(fake / os.fsdecode(b"\xff\n.png"))
     assert len(judged(real, fake, capsys, device)["protocol"]["fake"]["sha256"]) == 64
     (fake / os.fsdecode(b"\xff\n.png")).write_bytes(b"no picture")
@@ -171,7 +194,7 @@ def test_names_of_any_bytes_are_hashed_and_shown_in_one_line(
 
 def test_outside_of_a_project_the_missing_classifier_is_named(tmp_path: Path) -> None:
     for name in ("r", "f"):
-        write(tmp_path / f"{name}.npy", random(100))
+        write_pictures(tmp_path / f"{name}.npy", random_pictures(100))
     done = subprocess.run([sys.executable, "-m", "aigc", "evaluate", "--real", "r.npy", "--fake", "f.npy"],
                           cwd=tmp_path, check=False, capture_output=True, text=True,
                           env={"PYTHONPATH": str(Path(__file__).resolve().parents[2] / "src")})

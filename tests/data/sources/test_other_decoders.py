@@ -10,23 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aigc.data.config import PreprocessConfig
 from aigc.data.sources import decoding
-from tiffs import KINDS, PLAIN, PREMULTIPLIED, SIDE, layouts, samples
-
-GREY = PreprocessConfig(size=SIDE, channels=1, fit="crop", background=[0, 0, 0])
-COLOUR = PreprocessConfig(size=SIDE, channels=3, fit="crop", background=[200, 100, 50])
-
-
-def decoded(content: bytes, chosen: PreprocessConfig = COLOUR) -> np.ndarray:
-    """(H, W, C) as integers."""
-    return decoding.decode(content, chosen).image.transpose(1, 2, 0).astype(int)
-
-
-def reason(content: bytes) -> str:
-    with pytest.raises(decoding.Unusable) as caught:
-        decoding.decode(content, COLOUR)
-    return str(caught.value)
+from tiffs import KINDS, PLAIN, PREMULTIPLIED, decoded, layouts, samples
 
 
 def run(*command: str, folder: Path) -> bool:

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from aigc.data.config import PreprocessConfig
 from aigc.data.sources import decoding
 from tiffs import (
     BLACK_IS_ZERO,
     CMYK,
+    COLOUR,
+    GREY,
     KINDS,
     LAB,
     PALETTE,
@@ -17,25 +18,13 @@ from tiffs import (
     SIDE,
     WHITE_IS_ZERO,
     YCBCR,
+    decoded,
     layouts,
     page,
+    reason,
     samples,
     tiff,
 )
-
-GREY = PreprocessConfig(size=SIDE, channels=1, fit="crop", background=[0, 0, 0])
-COLOUR = PreprocessConfig(size=SIDE, channels=3, fit="crop", background=[200, 100, 50])
-
-
-def decoded(content: bytes, chosen: PreprocessConfig = COLOUR) -> np.ndarray:
-    """(H, W, C) as integers."""
-    return decoding.decode(content, chosen).image.transpose(1, 2, 0).astype(int)
-
-
-def reason(content: bytes) -> str:
-    with pytest.raises(decoding.Unusable) as caught:
-        decoding.decode(content, COLOUR)
-    return str(caught.value)
 
 
 def composited(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
