@@ -1,7 +1,6 @@
 """A source streamed to disk: nothing lost, the same bytes however many processes decode."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from aigc.core import files
 from aigc.core.errors import DataError, GateError
 from aigc.data import ingest, pictures, sources
 from aigc.data.config import DataConfig, PreprocessConfig, SplitConfig
-from aigc.data.sources import workers
 
 SHAPE = PreprocessConfig(size=16, channels=3, fit="crop", background=[255, 255, 255])
 
@@ -161,14 +159,3 @@ def test_rows_of_an_unknown_number_make_the_file_that_a_known_number_makes(tmp_p
         append(array[:5])
         append(array[5:])
     assert (tmp_path / "streamed.npy").read_bytes() == (tmp_path / "by_numpy.npy").read_bytes()
-
-
-def dies_at_seven(number: int) -> int:
-    if number == 7:
-        os._exit(1)
-    return number
-
-
-def test_a_worker_that_dies_is_an_error_that_says_where() -> None:
-    with pytest.raises(DataError, match="a worker process died at or soon after task"):
-        list(workers.in_order(dies_at_seven, range(20), 2, lambda number: f"task {number}"))

@@ -8,12 +8,14 @@ from tqdm import tqdm
 
 from aigc.core import config, files, paths
 from aigc.core.errors import DataError
-from aigc.data import geometry, pictures, splits
+from aigc.core.runtime import RuntimeConfig
+from aigc.data import pictures, resizing, splits
 from aigc.data.config import PreprocessConfig
 
 
 def run() -> None:
     settings = config.section("preprocess", PreprocessConfig)
+    processes = config.section("runtime", RuntimeConfig).threads
     raw = pictures.open_folder(paths.RAW)
     split = pd.read_parquet(paths.RAW / "manifest.parquet", columns=["split"])["split"].to_numpy()
     for name in splits.NAMES:
@@ -22,8 +24,11 @@ def run() -> None:
             raise DataError(f"{paths.RAW}: the split `{name}` is empty; raise its share under `data.split`")
         folder = paths.PROCESSED / name
         shape = (len(rows), settings.channels, settings.size, settings.size)
-        with files.npy_rows(folder / "images.npy", shape, np.uint8) as append:
-            for row in tqdm(rows, desc=f"preprocess {name}", unit="picture", disable=None, file=sys.stderr):
-                append(geometry.fit_array(raw.images[row], settings)[None])
+        with (files.npy_rows(folder / "images.npy", shape, np.uint8) as append,
+              tqdm(total=len(rows), desc=f"preprocess {name}", unit="picture", disable=None,
+                   file=sys.stderr) as bar):
+            for block in resizing.resized(paths.RAW / "images.npy", rows, settings, processes):
+                append(block)
+                bar.update(len(block))
         pictures.write_labels(folder, raw.labels[rows], raw.classes)
     pictures.write_origin(paths.PROCESSED / "train", pictures.read_origin(paths.RAW))

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from aigc.data import workers
 from aigc.data.config import DataConfig, PreprocessConfig
-from aigc.data.sources import arrays, listing, published, table, workers
+from aigc.data.sources import arrays, listing, published, table
 from aigc.data.sources.arrays import digits as digits
 from aigc.data.sources.contract import Block, Source
 from aigc.data.sources.decoding import Task, decode_files

@@ -1,6 +1,7 @@
 """Work spread over processes, results in the order of the work, whatever the number of processes."""
 
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +27,7 @@ def in_order(work: Callable[[T], R], tasks: Iterable[T], workers: int,
         yield from map(work, tasks)
         return
     # Spawned, because a fork of a process with threads may hang.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start, (os.getpid(),))
     waiting: deque[tuple[T, Future[R]]] = deque()
     try:
         for task in tasks:
@@ -44,6 +45,8 @@ def in_order(work: Callable[[T], R], tasks: Iterable[T], workers: int,
         pool.shutdown(cancel_futures=True)
 
 
-def _start() -> None:
+def _start(parent: int) -> None:
     process.die_with_parent()
+    if os.getppid() != parent:  # it ended while this process was starting
+        os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the pool
