@@ -200,7 +200,22 @@ def test_what_is_no_set_of_pictures_is_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_changes_after_the_check_is_named(tmp_path: Path) -> None:
+def test_pictures_are_decoded_once_while_they_fit_in_memory_and_others_a_second_time(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = fill(tmp_path / "f", 5)
+    monkeypatch.setattr(external, "KEPT", 3 * 64)
+    found, rows = opened(folder), np.array([4, 0, 2, 0])
+    np.testing.assert_array_equal(found.stack[rows][:, 0], random(5, 8, 8)[rows])
+    for path in folder.iterdir():
+        path.unlink()
+    np.testing.assert_array_equal(found.stack[0:3][:, 0], random(5, 8, 8)[:3])
+    with pytest.raises(DataError, match=r"003\.png: cannot be read .*; it was whole before: run again"):
+        found.stack[2:4]
+
+
+def test_a_file_that_changes_after_the_check_is_named(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(external, "KEPT", 0)
     found = opened(fill(tmp_path / "f", 3))
     Image.new("L", (9, 9)).save(tmp_path / "f/001.png")
     with pytest.raises(DataError, match=r"001\.png: changed its size while it was read"):

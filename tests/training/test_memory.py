@@ -16,6 +16,7 @@ from aigc.core.errors import ConfigError
 from aigc.core.runtime import Device
 from aigc.model.contract import MethodConfig, Player, Shape, Trainable
 from aigc.training import memory
+from aigc.training.checkpoint import Checkpoints
 from aigc.training.config import TrainConfig
 from aigc.training.feed import Feed
 from aigc.training.loop import Trainer
@@ -84,6 +85,20 @@ def test_a_gan_of_512_pixels_is_refused_before_its_weights_are_allocated(device:
     assert message.startswith(
         "gan: pictures of 512 x 512 pixels at batch_size 128 and width 256 need at least 15.0 GiB of memory, "
         "cpu has 4.0 free; lower `batch_size` or `width` under `gan`")
+
+
+def test_a_training_that_resumes_is_not_probed_a_second_time(tmp_path: Path) -> None:
+    small = Small(torch.device("cpu"), False, None, free=5 * 4 * WEIGHTS)  # too little for a batch
+    feed = Feed(np.zeros((2, 1, 16, 16), np.uint8), np.full(2, -1), 0, small)
+    train, checkpoints = TrainConfig(seed=0, intervals=1, checkpoints=1), Checkpoints(tmp_path)
+
+    def trainer() -> Trainer:
+        return Trainer("square", Square, feed, CONFIG, train, small, checkpoints)
+
+    with pytest.raises(ConfigError, match="square: pictures of 16 x 16 pixels"):
+        trainer()
+    checkpoints.save(1, {}, {})
+    trainer()
 
 
 def test_the_free_memory_of_the_cpu_is_no_more_than_the_machine_has(device: Device) -> None:

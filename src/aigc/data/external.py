@@ -1,7 +1,8 @@
 """Pictures at their own size, as `aigc evaluate` reads them: a folder of files or an array, by the rules of
 the sources.
 
-Nothing is loaded whole: the files of a folder are decoded once to check them all, and again when asked for.
+The files of a folder are all decoded once to check them. Pictures that fit in KEPT bytes stay in memory, the
+others are decoded a second time when they are asked for.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ import io
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,17 +28,21 @@ from aigc.data.sources.decoding import Unusable, decode, read_whole, shown
 from aigc.data.sources.kinds import READ
 
 NAMED = 3  # bad files that one line names
-COLOUR = 3  # channels
+KEPT = 1 << 28  # bytes of decoded pictures a folder that stay in memory
 
 
 @dataclass(frozen=True)
 class PictureFiles:
-    """The picture files of a folder, decoded when asked for. paths: relative to root. shape: (N, C, H, W)."""
+    """The picture files of a folder, decoded when asked for. paths: relative to root. shape: (N, C, H, W).
+
+    kept: pictures that are decoded already, by path.
+    """
 
     root: Path
     paths: list[str]
     shape: tuple[int, int, int, int]
     settings: PreprocessConfig
+    kept: Mapping[str, np.ndarray]
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -47,15 +52,20 @@ class PictureFiles:
         chunk = np.empty((len(indices), *self.shape[1:]), dtype=np.uint8)
         with _strict_decoding():
             for row, index in enumerate(indices):
-                place = os.path.join(self.root, self.paths[index])  # noqa: PTH118
-                try:
-                    image = decode(read_whole(place), self.settings).image
-                except Unusable as reason:
-                    raise DataError(f"{shown(place)}: {reason}; it was whole before: run again") from None
-                if image.shape[1:] != self.shape[2:]:
-                    raise DataError(f"{shown(place)}: changed its size while it was read; run again")
-                chunk[row] = image  # a grey picture of a folder that holds colour fills all three channels
+                kept = self.kept.get(self.paths[index])
+                # A grey picture of a folder that holds colour fills all three channels.
+                chunk[row] = self._decoded(self.paths[index]) if kept is None else kept
         return chunk
+
+    def _decoded(self, path: str) -> np.ndarray:
+        place = os.path.join(self.root, path)  # noqa: PTH118
+        try:
+            image = decode(read_whole(place), self.settings).image
+        except Unusable as reason:
+            raise DataError(f"{shown(place)}: {reason}; it was whole before: run again") from None
+        if image.shape[1:] != self.shape[2:]:
+            raise DataError(f"{shown(place)}: changed its size while it was read; run again")
+        return image
 
 
 @dataclass(frozen=True)
@@ -71,27 +81,6 @@ class Opened:
     sha256: str
     notes: list[str] = field(default_factory=list)
     protocol: dict[str, list[int]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Selected:
-    """Some rows of a stack in the order of `indices`, in `channels` channels. indices: int64 (n,)."""
-
-    stack: "PictureFiles | np.ndarray"
-    indices: np.ndarray
-    channels: int
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(n, C, H, W)"""
-        return len(self.indices), self.channels, *self.stack.shape[2:]
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, rows: slice, /) -> np.ndarray:
-        chunk = self.stack[self.indices[rows]]
-        return chunk if chunk.shape[1] == self.channels else np.repeat(chunk, self.channels, axis=1)
 
 
 def open_pictures(path: Path, background: list[int], is_sheet: Callable[[Path], bool]) -> Opened:
@@ -112,14 +101,15 @@ def open_pictures(path: Path, background: list[int], is_sheet: Callable[[Path], 
 
 
 class _Survey:
-    """What a first pass over the files of a folder finds. Memory holds no picture."""
+    """What a first pass over the files of a folder finds."""
 
     def __init__(self, root: Path, settings: PreprocessConfig) -> None:
         self.root, self.settings = root, settings
         self.sizes: dict[tuple[int, int], list[str]] = {}  # (height, width): paths
         self.channels: Counter[int] = Counter()
         self.bad: list[str] = []
-        self.transparent = self.several_frames = 0
+        self.transparent = self.several_frames = self.kept_bytes = 0
+        self.kept: dict[str, np.ndarray] = {}
         self.digest = hashlib.sha256()
 
     def read(self, path: str) -> None:
@@ -131,6 +121,9 @@ class _Survey:
             return
         self.sizes.setdefault((image.shape[1], image.shape[2]), []).append(path)
         self.channels[len(image)] += 1
+        if self.kept_bytes + image.nbytes <= KEPT:
+            self.kept[path] = image
+            self.kept_bytes += image.nbytes
         self.digest.update(os.fsencode(f"{hashlib.sha256(content).hexdigest()}  {path}\n"))
         # A frame after the first may be damaged, and a decoder then raises anything.
         with suppress(Exception), Image.open(io.BytesIO(content), formats=READ) as header:
@@ -174,7 +167,8 @@ def _open_files(path: Path, background: list[int], is_sheet: Callable[[Path], bo
     notes = []
     if found.left_out:
         notes = [f"{path}: {len(paths)} pictures are judged; left out: {listing.summary(found.left_out)}"]
-    stack = PictureFiles(found.root, paths, (len(paths), max(survey.channels), *common), survey.settings)
+    stack = PictureFiles(found.root, paths, (len(paths), max(survey.channels), *common), survey.settings,
+                         survey.kept)
     return Opened(stack, survey.digest.hexdigest(), [*notes, *survey.notes(path)],
                   {"background": background} if survey.transparent else {})
 

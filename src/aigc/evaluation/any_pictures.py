@@ -13,10 +13,10 @@ from aigc.core.errors import DataError
 from aigc.core.randomness import Purpose, stream_seed
 from aigc.data import external
 from aigc.data.config import PreprocessConfig
-from aigc.data.external import Opened, Selected
+from aigc.data.external import Opened
 from aigc.evaluation import fidelity
 from aigc.evaluation.config import EvaluateConfig
-from aigc.evaluation.fidelity import Extractors
+from aigc.evaluation.fidelity import Extractors, Selected
 from aigc.features.contract import PictureStack
 from aigc.features.extractor import open_extractor
 from aigc.metrics import table

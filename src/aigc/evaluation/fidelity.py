@@ -6,7 +6,7 @@ The floor, the ceiling, each method and `aigc evaluate` use the same function.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from tqdm import tqdm
@@ -153,3 +153,33 @@ class Noise:
         return np.stack([np.random.default_rng(stream_seed(self.seed, Purpose.CEILING, row))
                          .integers(0, 256, self.shape[1:], np.uint8)
                          for row in range(*rows.indices(len(self)))])
+
+
+class _Rows(Protocol):
+    """An array or the files of a folder, of which any rows can be taken."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Selected:
+    """Pictures of `stack` in the order of `rows` (int64 (n,)), in `channels` channels if that is not 0."""
+
+    stack: _Rows
+    rows: np.ndarray
+    channels: int = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, C, H, W)"""
+        return len(self.rows), self.channels or self.stack.shape[1], *self.stack.shape[2:]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: slice, /) -> np.ndarray:
+        chunk = np.asarray(self.stack[self.rows[rows]])
+        return chunk if chunk.shape[1] == self.shape[1] else np.repeat(chunk, self.channels, axis=1)

@@ -11,7 +11,7 @@ from aigc.core.errors import GateError
 from aigc.core.randomness import Purpose, stream_seed
 from aigc.data.pictures import Pictures
 from aigc.evaluation import fidelity
-from aigc.evaluation.fidelity import Extractors
+from aigc.evaluation.fidelity import Extractors, Selected
 from aigc.features.contract import Features, PictureStack
 from aigc.metrics import damages, ruler
 from aigc.metrics.intervals import Number
@@ -40,24 +40,6 @@ class Damaged:
         rngs = [np.random.default_rng(stream_seed(self.seed, Purpose.RULER, row, of=self.name))
                 for row in range(*rows.indices(len(self)))]
         return self.damage(np.asarray(self.images[rows]), rngs)
-
-
-@dataclass(frozen=True)
-class Selected:
-    """Rows of `images` in another order, some more than once. rows: int64 (N,)."""
-
-    images: np.ndarray
-    rows: np.ndarray
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self.rows), *self.images.shape[1:])
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, rows: slice, /) -> np.ndarray:
-        return np.asarray(self.images[self.rows[rows]])
 
 
 def damaged(holdout: Pictures, size: int, seed: int) -> Iterator[tuple[str, PictureStack]]:

@@ -53,6 +53,10 @@ class Checkpoints:
             path.unlink(missing_ok=True)
         return True
 
+    def is_empty(self) -> bool:
+        """Whether there is no checkpoint, whole or torn."""
+        return not self._newest_first()
+
     def save(self, step: int, tensors: dict[str, Tensor], metadata: Any) -> None:
         """Write the state at `step` and delete all but the newest two checkpoints."""
         content = files.pack_tensors(tensors, {"identity": self.identity, "state": metadata})

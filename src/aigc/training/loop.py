@@ -83,7 +83,8 @@ class Trainer:
         torch.manual_seed(randomness.stream_seed(train.seed, Purpose.INITIAL_WEIGHTS, of=stream))
         layout = torch.channels_last if device.channels_last else torch.contiguous_format
         self.model = build()
-        memory.check_batch(self.label, self.model, config, device)
+        if checkpoints is None or checkpoints.is_empty():  # a batch that was trained on fits
+            memory.check_batch(self.label, self.model, config, device)
         self.model.to(device.torch_device)
         self.model.to(memory_format=layout)
         self.ema = EMA(self.model, config.ema_halflife)

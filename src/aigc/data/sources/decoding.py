@@ -52,7 +52,7 @@ class Task(NamedTuple):
     paths: list[str]
     labels: list[int]
     first: int
-    chosen: PreprocessConfig
+    settings: PreprocessConfig
 
 
 def decode_files(task: Task) -> Block:
@@ -66,11 +66,11 @@ def decode_files(task: Task) -> Block:
         for place, path in enumerate(task.paths):
             try:
                 file = os.path.join(task.root, path)  # noqa: PTH118
-                used.append((place, decode(read_whole(file), task.chosen)))
+                used.append((place, decode(read_whole(file), task.settings)))
             except Unusable as reason:
                 rejected.append(Rejected(shown(path), str(reason), "decode"))
-    size = task.chosen.size
-    images = np.empty((len(used), task.chosen.channels, size, size), np.uint8)
+    size = task.settings.size
+    images = np.empty((len(used), task.settings.channels, size, size), np.uint8)
     for row, (_, decoded) in enumerate(used):
         images[row] = decoded.image
     places = [place for place, _ in used]
@@ -120,7 +120,7 @@ def read_whole(path: str) -> bytes:
     return content
 
 
-def decode(content: bytes, chosen: PreprocessConfig) -> Decoded:
+def decode(content: bytes, settings: PreprocessConfig) -> Decoded:
     """The bytes of a file -> a picture at the model's size. Raises Unusable with the reason."""
     kind = kinds.kind_of(content)
     if kind not in kinds.READ:
@@ -134,8 +134,8 @@ def decode(content: bytes, chosen: PreprocessConfig) -> Decoded:
             picture.load()
             turn(picture)
             width, height = picture.size
-            plain = opaque_in_strips(picture, chosen)
-        return Decoded(geometry.to_array(geometry.fitted(plain, chosen)), height, width, found)
+            plain = opaque_in_strips(picture, settings)
+        return Decoded(geometry.to_array(geometry.fitted(plain, settings)), height, width, found)
     except Unusable:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -154,25 +154,25 @@ def turn(picture: Image.Image) -> None:
         pass
 
 
-def opaque_in_strips(picture: Image.Image, chosen: PreprocessConfig) -> Image.Image:
+def opaque_in_strips(picture: Image.Image, settings: PreprocessConfig) -> Image.Image:
     """A loaded picture of any mode as "L" or "RGB", converted in strips. Raises Unusable as `opaque` does."""
     tags = getattr(picture, "tag_v2", {})
     bits = int(np.ravel(tags.get(tiff.BITS, DEEPEST_BITS))[0])
     inverted = tags.get(tiff.PHOTOMETRIC) == tiff.WHITE_IS_ZERO
     bits, rows = min(bits, DEEPEST_BITS), max(1, STRIP // picture.width)
     if rows >= picture.height:
-        return opaque(picture, chosen, bits, inverted)
+        return opaque(picture, settings, bits, inverted)
     whole = None
     for top in range(0, picture.height, rows):
         part = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
-        strip = opaque(part, chosen, bits, inverted)
+        strip = opaque(part, settings, bits, inverted)
         whole = whole or Image.new(strip.mode, picture.size)
         whole.paste(strip, (0, top))
     assert whole
     return whole
 
 
-def opaque(picture: Image.Image, chosen: PreprocessConfig, bits: int, inverted: bool) -> Image.Image:
+def opaque(picture: Image.Image, settings: PreprocessConfig, bits: int, inverted: bool) -> Image.Image:
     """The same for a whole picture. bits: of deep grey; inverted: whether its 0 is white.
 
     Raises Unusable for floats outside [0, 1] and integers outside 0 to 2**bits - 1.
@@ -194,7 +194,7 @@ def opaque(picture: Image.Image, chosen: PreprocessConfig, bits: int, inverted: 
         picture = grey
     if picture.has_transparency_data:
         pixels = picture.convert("RGBA")
-        sheet = Image.new("RGBA", pixels.size, (*chosen.background, 255))
+        sheet = Image.new("RGBA", pixels.size, (*settings.background, 255))
         return Image.alpha_composite(sheet, pixels).convert("RGB")
     return picture if picture.mode in ("L", "RGB") else picture.convert("L" if picture.mode == "1" else "RGB")
 
