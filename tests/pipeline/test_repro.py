@@ -3,12 +3,16 @@
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 from ruamel.yaml import YAML
 
+from aigc.core.errors import AigcError
+from aigc.stages import evaluate, evaluator, generate, reference, report, validate
+from aigc.training.observer import Observer
 from conftest import ROOT, run_in
 
 
@@ -21,6 +25,16 @@ def edit(path: Path, before: str, after: str) -> None:
     text = path.read_text()
     assert before in text
     path.write_text(text.replace(before, after, 1))
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, project: Path, stage: Callable[..., None],
+            *arguments: object) -> str:
+    """The message with which a stage stops, run in this process: starting one takes seconds."""
+    monkeypatch.chdir(project)
+    with pytest.raises(AigcError) as refused:
+        stage(*arguments)
+    assert refused.value.exit_code == 1
+    return str(refused.value)
 
 
 def test_a_second_repro_has_nothing_to_do(finished: Path) -> None:
@@ -72,16 +86,14 @@ def test_a_change_to_the_reports_template_reruns_the_report_alone(project: Path)
 
 
 def test_an_evaluation_through_another_extractor_than_the_floors_is_refused_and_leaves_the_metrics(
-    project: Path,
-) -> None:
+        project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reference, metrics = project / "reports/metrics/reference.json", project / "reports/metrics/vae.json"
     found, before = json.loads(reference.read_text()), metrics.read_bytes()
     found["protocol"]["extractor_sha256"] = "0" * 64
     reference.write_text(json.dumps(found))
-    done = run_in(project, "python", "-m", "aigc.stages", "evaluate", "vae", check=False, PYTHONPATH="src")
-    assert done.returncode == 1
-    assert "reports/metrics/reference.json: made with the extractor 0000000000000000" in done.stderr
-    assert "numbers of different extractors are not comparable" in done.stderr
+    said = refusal(monkeypatch, project, evaluate.run, "vae", Observer())
+    assert "reports/metrics/reference.json: made with the extractor 0000000000000000" in said
+    assert "numbers of different extractors are not comparable" in said
     assert metrics.read_bytes() == before
 
 
@@ -106,13 +118,13 @@ def test_a_damaged_source_stops_at_ingest_and_every_other_out_stays(project: Pat
 
 
 def test_a_method_that_fails_the_memorization_audit_is_told_so_in_red(
-    project: Path, browser: Browser
-) -> None:
+        project: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     metrics = project / "reports/metrics/vae.json"
     found = json.loads(metrics.read_text())
     found["memorization"]["passes"] = False
     metrics.write_text(json.dumps(found))
-    run_in(project, "python", "-m", "aigc.stages", "report", PYTHONPATH="src")
+    monkeypatch.chdir(project)
+    report.run()
     page = browser.new_page()
     page.goto((project / "reports/report.html").as_uri())
     said = page.get_by_text("vae: FAILS the memorization audit and cannot be promoted.")
@@ -144,7 +156,8 @@ def test_a_violated_expectation_stops_the_pipeline_and_says_which_rows(project: 
     assert "Running stage 'preprocess'" not in done.stdout
 
 
-def test_arrays_that_no_longer_agree_with_the_manifest_are_caught(project: Path) -> None:
+def test_arrays_that_no_longer_agree_with_the_manifest_are_caught(
+        project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import numpy as np
 
     raw = project / "data/raw"
@@ -156,32 +169,26 @@ def test_arrays_that_no_longer_agree_with_the_manifest_are_caught(project: Path)
     images = np.load(raw / "images.npy")
     images[7, 0, 14, 14] ^= 1
     np.save(raw / "images.npy", images)
-    done = run_in(project, "python", "-m", "aigc.stages", "validate", check=False, PYTHONPATH="src")
-    assert done.returncode == 1
-    assert "agrees_with_arrays" in done.stderr
-    assert "index=7" in done.stderr
+    said = refusal(monkeypatch, project, validate.run)
+    assert "agrees_with_arrays" in said and "index=7" in said
 
 
-def test_a_missing_dep_is_named(project: Path) -> None:
+def test_a_missing_dep_is_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.rmtree(project / "models/vae")
-    done = run_in(project, "python", "-m", "aigc.stages", "generate", "vae", check=False, PYTHONPATH="src")
-    assert done.returncode == 1
-    assert "models/vae/config.json: missing" in done.stderr
+    assert "models/vae/config.json: missing" in refusal(monkeypatch, project, generate.run, "vae")
 
 
-def test_a_test_split_smaller_than_the_metric_needs_is_named(project: Path) -> None:
+def test_a_test_split_smaller_than_the_metric_needs_is_named(
+        project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     edit(project / "params.yaml", "sample_size: 300", "sample_size: 1001")
-    done = run_in(project, "python", "-m", "aigc.stages", "reference", check=False, PYTHONPATH="src")
-    assert done.returncode == 1
-    assert "1000 pictures are fewer than evaluate.sample_size (1001)" in done.stderr
+    said = refusal(monkeypatch, project, reference.run)
+    assert "1000 pictures are fewer than evaluate.sample_size (1001)" in said
 
 
-def test_an_inaccurate_evaluator_stops_the_pipeline(project: Path) -> None:
+def test_an_inaccurate_evaluator_stops_the_pipeline(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     edit(project / "params.yaml", "min_accuracy: 0.5", "min_accuracy: 1.0")
     edit(project / "params.yaml", "images: 4000 ", "images: 640 ")
-    done = run_in(project, "python", "-m", "aigc.stages", "evaluator", check=False, PYTHONPATH="src")
-    assert done.returncode == 1
-    assert "below evaluator.min_accuracy" in done.stderr
+    assert "below evaluator.min_accuracy" in refusal(monkeypatch, project, evaluator.run)
 
 
 def test_code_from_outside_the_hashed_tree_is_refused(project: Path, finished: Path) -> None:

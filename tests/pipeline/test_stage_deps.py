@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from aigc import methods
+from aigc import cli, methods
 from aigc.commands.deps import ALL_METHODS, PER_METHOD
 from aigc.core import code
 from aigc.stages.__main__ import OBSERVED
@@ -105,13 +105,32 @@ def test_every_code_dep_of_a_stage_is_used(finished: Path, stage: str) -> None:
     assert not idle, f"{stage} lists what it does not use: {sorted(idle)}"
 
 
+# One process imports torch for all: each page is imported in a fork, which sees no other page.
+IMPORTED = """
+import importlib, json, os, sys
+import torch
+for method in sys.argv[1:]:
+    sys.stdout.flush()
+    if (child := os.fork()) == 0:
+        importlib.import_module(f"aigc.methods.{method}")
+        files = [module.__file__ for name, module in list(sys.modules.items()) if name.startswith("aigc.")]
+        print(json.dumps({method: files}), flush=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0, method
+"""
+
+
+@pytest.fixture(scope="module")
+def imported() -> dict[str, list[str]]:
+    """{method: every file of ours that the import of its page loads}"""
+    lines = run_in(ROOT, sys.executable, "-c", IMPORTED, *methods.available(), PYTHONPATH="src").stdout
+    return {method: files for line in lines.splitlines() for method, files in json.loads(line).items()}
+
+
 @pytest.mark.parametrize("method", methods.available())
-def test_what_the_page_of_every_method_imports_is_a_dep_of_the_stages_that_load_it(method: str) -> None:
-    script = ("import importlib, sys; importlib.import_module(f'aigc.methods.{sys.argv[1]}'); "
-              "print(*(module.__file__ for name, module in list(sys.modules.items()) "
-              "if name.partition('.')[0] == 'aigc'), sep='\\n')")
-    found = run_in(ROOT, sys.executable, "-c", script, method, PYTHONPATH="src").stdout.splitlines()
-    files = [str(Path(path).relative_to(ROOT)) for path in found
+def test_what_the_page_of_every_method_imports_is_a_dep_of_the_stages_that_load_it(
+        imported: dict[str, list[str]], method: str) -> None:
+    files = [str(Path(path).relative_to(ROOT)) for path in imported[method]
              if not (path.endswith("__init__.py") and is_only_docstring(Path(path)))]
     assert f"src/aigc/methods/{method}.py" in files
     stages = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
@@ -122,22 +141,24 @@ def test_what_the_page_of_every_method_imports_is_a_dep_of_the_stages_that_load_
         assert not missing, f"{stage}@{method} uses what dvc.yaml does not list: {missing}"
 
 
-def test_what_is_committed_is_what_aigc_deps_writes() -> None:
-    run_in(ROOT, sys.executable, "-m", "aigc", "deps", "--check", PYTHONPATH="src")
+def test_what_is_committed_is_what_aigc_deps_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert cli.main(["deps", "--check"]) == 0
 
 
 @pytest.mark.parametrize(("before", "after"), [
     ("      - src/aigc/training/loop.py\n", ""), ("      x: images\n", "      x: step\n"),
     ("      - src/aigc/training/loop.py\n", "      - src/aigc/training/loop.py\n      - src/aigc/cli.py\n")])
 def test_a_dvc_yaml_that_is_not_up_to_date_is_refused_and_written_anew(
-        tmp_path: Path, before: str, after: str) -> None:
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], before: str,
+        after: str) -> None:
+    monkeypatch.chdir(tmp_path)
     content = (ROOT / "dvc.yaml").read_text()
     assert before in content
     (tmp_path / "dvc.yaml").write_text(content.replace(before, after, 1))
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
-    command = (sys.executable, "-m", "aigc", "deps")
-    refused = run_in(tmp_path, *command, "--check", check=False, PYTHONPATH=str(ROOT / "src"))
-    assert refused.returncode == 1
-    assert refused.stderr == "error: dvc.yaml: its code deps or plots are not up to date; run `aigc deps`\n"
-    run_in(tmp_path, *command, PYTHONPATH=str(ROOT / "src"))
+    assert cli.main(["deps", "--check"]) == 1
+    assert capsys.readouterr().err == (
+        "error: dvc.yaml: its code deps or plots are not up to date; run `aigc deps`\n")
+    assert cli.main(["deps"]) == 0
     assert (tmp_path / "dvc.yaml").read_text() == content

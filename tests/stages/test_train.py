@@ -85,14 +85,16 @@ train.run("gan", Watch())
 """
 
 
-def test_a_training_killed_after_its_last_checkpoint_resumes_there(project: Path) -> None:
+def test_a_training_killed_after_its_last_checkpoint_resumes_there(
+        project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     weights = (project / WEIGHTS).read_bytes()
     shutil.rmtree(project / ".checkpoints")
     killed = run_in(project, sys.executable, "-c", KILLED_AT_THE_END, check=False, PYTHONPATH="src")
     assert killed.returncode == -signal.SIGKILL
     (project / WEIGHTS).unlink()
-    done = run_in(project, sys.executable, "-m", "aigc.stages", "train", "gan", PYTHONPATH="src")
-    resumed = re.search(r"gan: resumed at step (\d+) of (\d+)", done.stderr)
+    monkeypatch.chdir(project)
+    train.run("gan", Observer())
+    resumed = re.search(r"gan: resumed at step (\d+) of (\d+)", capsys.readouterr().err)
     assert resumed and resumed[1] == resumed[2]
     assert (project / WEIGHTS).read_bytes() == weights
 

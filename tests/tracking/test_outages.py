@@ -20,6 +20,7 @@ import mlflow
 import psutil
 import pytest
 
+from aigc import cli
 from aigc.tracking.journal import Entry, Journal
 from conftest import environment_of, run_in
 from stores import CODE
@@ -162,7 +163,9 @@ def warnings_in(text: str) -> list[str]:
 
 @pytest.mark.parametrize("fault", ["dead", pytest.param("hangs", marks=pytest.mark.slow),
                                    pytest.param("fails", marks=pytest.mark.slow)])
-def test_without_a_store_a_training_ends_well_and_sync_logs_it_later_once(project: Path, fault: str) -> None:
+def test_without_a_store_a_training_ends_well_and_sync_logs_it_later_once(
+        project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+        fault: str) -> None:
     weights = (project / "models/gan/model.safetensors").read_bytes()
     answer = {
         "hangs": None,
@@ -185,9 +188,11 @@ def test_without_a_store_a_training_ends_well_and_sync_logs_it_later_once(projec
     )
     assert PASSWORD not in said
     assert (project / "models/gan/model.safetensors").read_bytes() == weights
-    done = run_in(project, "python", "-m", "aigc", "sync", **CODE)
-    assert "entries that were kept while the store was away are logged" in done.stdout
-    assert "entries" not in run_in(project, "python", "-m", "aigc", "sync", **CODE).stdout
+    monkeypatch.chdir(project)
+    assert cli.main(["sync"]) == 0
+    assert "entries that were kept while the store was away are logged" in capsys.readouterr().out
+    assert cli.main(["sync"]) == 0
+    assert "entries" not in capsys.readouterr().out
     check(f"sqlite:///{project / 'mlflow.db'}", project)
 
 

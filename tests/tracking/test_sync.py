@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from mlflow.entities import Run
 
-from aigc.core.errors import StorageError
+from aigc import cli
+from aigc.core.errors import AigcError, StorageError
 from aigc.metrics.intervals import flat
+from aigc.stages import evaluate, report
 from aigc.tracking import store, sync
+from aigc.training.observer import Observer
 from conftest import ROOT, run_in
 from small import committed_params, small_model
 from stores import CODE, client_of, runs_of
@@ -25,31 +28,32 @@ def curves(project: Path, run: Run) -> dict[str, list[tuple[int, float]]]:
     }
 
 
-def test_a_new_model_does_not_get_the_numbers_of_the_old_one(project: Path) -> None:
+def test_a_new_model_does_not_get_the_numbers_of_the_old_one(
+        project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     params = (project / "params.yaml").read_text()
     gan = params.index("\ngan:")
     (project / "params.yaml").write_text(
         params[:gan] + params[gan:].replace("  images: 3000", "  images: 2000", 1)
     )
     run_in(project, "dvc", "repro", "train@gan")
-    done = run_in(project, "python", "-m", "aigc", "sync", **CODE)
-    assert "it has no evaluation (`dvc repro evaluate@gan` makes one)" in done.stdout
+    monkeypatch.chdir(project)
+    assert cli.main(["sync"]) == 0
+    assert "it has no evaluation (`dvc repro evaluate@gan` makes one)" in capsys.readouterr().out
     run = runs_of(project)["gan"]
     assert "fid" not in run.data.metrics and "aigc.memorization" not in run.data.tags
     assert client_of(project).list_artifacts(run.info.run_id, "evaluation") == []
-    for command, remedy in (
-        (("aigc", "promote", "gan"), "evaluate"),
-        (("aigc.stages", "report"), "evaluate"),
-        (("aigc.stages", "evaluate", "gan"), "generate"),
-    ):
-        refused = run_in(project, "python", "-m", *command, check=False, PYTHONPATH="src")
-        assert refused.returncode == 1
-        assert refused.stderr.splitlines()[-1].endswith(
-            f"of another model than models/gan; run `dvc repro {remedy}@gan`"
-        )
+    assert cli.main(["promote", "gan"]) == 1
+    of_another = "of another model than models/gan; run `dvc repro {}@gan`"
+    assert capsys.readouterr().err.splitlines()[-1].endswith(of_another.format("evaluate"))
+    with pytest.raises(AigcError) as refused:
+        report.run()
+    assert str(refused.value).endswith(of_another.format("evaluate"))
+    with pytest.raises(AigcError) as refused:
+        evaluate.run("gan", Observer())
+    assert str(refused.value).endswith(of_another.format("generate"))
 
     run_in(project, "dvc", "repro", "evaluate@gan")
-    run_in(project, "python", "-m", "aigc", "promote", "gan", **CODE)
+    assert cli.main(["promote", "gan"]) == 0
     assert client_of(project).get_model_version_by_alias("aigc", "champion").run_id == run.info.run_id
 
 

@@ -7,7 +7,7 @@ import ast
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,17 +71,19 @@ def _is_only_a_docstring(path: Path) -> bool:
     return not body or (len(body) == 1 and isinstance(body[0], ast.Expr))
 
 
-def _imports(path: Path) -> Iterator[str]:
+@functools.cache
+def _imports(path: Path) -> list[str]:
     """The names in the imports of one file, without those under TYPE_CHECKING."""
     waiting: list[ast.AST] = [_tree(path)]
+    found = []
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             waiting += node.orelse
         elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         else:
             waiting += ast.iter_child_nodes(node)
+    return found
