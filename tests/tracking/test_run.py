@@ -11,7 +11,7 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from aigc.tracking import store, writer
+from aigc.tracking import killed, store
 from aigc.tracking.run import StoreWriter, description
 from conftest import run_in
 from stores import runs_of
@@ -139,17 +139,17 @@ def test_a_killed_run_is_gone_on_with_where_it_was_begun_and_nowhere_else(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     client, experiment = store.open_store()
-    name = written_by.format(host=writer.host(), here=tmp_path)
-    tags = {writer.WRITER: name, "aigc.method": "gan", "aigc.fingerprint": "0123"}
-    killed = client.create_run(experiment, tags=tags).info.run_id
-    client.set_terminated(killed, "KILLED")
+    name = written_by.format(host=killed.host(), here=tmp_path)
+    tags = {killed.WRITER: name, "aigc.method": "gan", "aigc.fingerprint": "0123"}
+    left = client.create_run(experiment, tags=tags).info.run_id
+    client.set_terminated(left, "KILLED")
     content, files = description(tags, {}, tmp_path, "d" * 64, {})
     content |= {
-        "tags": {**tags, writer.WRITER: writer.writer_tag()},
+        "tags": {**tags, killed.WRITER: killed.writer_tag()},
         "is_repeat": False,
         "started": 1,
         "name": "gan",
     }
     continued = StoreWriter(client, experiment, {})
     continued.begin(content, files)
-    assert (continued.run_id == killed) == goes_on
+    assert (continued.run_id == left) == goes_on

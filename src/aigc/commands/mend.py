@@ -155,8 +155,8 @@ def _close_runs() -> list[str]:
     """Mark as KILLED the RUNNING runs of the local store whose writer is gone."""
     if os.environ.get("MLFLOW_TRACKING_URI") or not Path("mlflow.db").exists():
         return []
-    from aigc.tracking import store, writer
+    from aigc.tracking import killed, store
 
     client, experiment = store.open_store()
     return [f"run {run.info.run_id}: its process is gone; marked as KILLED"
-            for run in writer.close_abandoned(client, experiment)]
+            for run in killed.close_abandoned(client, experiment)]

@@ -16,16 +16,8 @@ from aigc.core import files, paths
 from aigc.core.errors import AigcError, GateError
 from aigc.metrics.intervals import flat
 from aigc.reproduction import checkout
-from aigc.reproduction.comparison import (
-    IDENTICAL,
-    TOLERANCES,
-    MetricVerdict,
-    ancestors,
-    compare,
-    compare_metrics,
-    first_to_differ,
-    table,
-)
+from aigc.reproduction.comparison import IDENTICAL, ancestors, compare, first_to_differ, table
+from aigc.reproduction.metric_comparison import TOLERANCES, MetricVerdict, compare_metrics
 from aigc.workspace import git, lockfile, machine
 
 if TYPE_CHECKING:

@@ -15,17 +15,15 @@ from aigc.core.errors import AigcError, ConfigError, GateError
 from aigc.reproduction import checkout, origin
 from aigc.reproduction.comparison import (
     IDENTICAL,
-    MetricVerdict,
     StageVerdict,
     compare,
-    compare_metrics,
     file_hashes,
     first_to_differ,
     markdown,
-    read_metrics,
     table,
     weighed,
 )
+from aigc.reproduction.metric_comparison import MetricVerdict, compare_metrics, read_metrics
 from aigc.workspace import lockfile, machine
 from aigc.workspace.paths import LOCK
 

@@ -22,8 +22,8 @@ from aigc.model.card import Card, parameter_count
 from aigc.model.contract import Method
 from aigc.reporting.grid import grid, png
 from aigc.tracking import run, store, views
+from aigc.tracking.killed import FINGERPRINT, METHOD, WRITER, writer_tag
 from aigc.tracking.sender import Sender, send_all, sender
-from aigc.tracking.writer import FINGERPRINT, METHOD, WRITER, writer_tag
 from aigc.training.observer import Observer, Row, Training, TrainingWatch
 from aigc.workspace import machine
 

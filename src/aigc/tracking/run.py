@@ -42,7 +42,7 @@ from aigc.core.code import SOURCE as CODE
 from aigc.core.errors import AigcError
 from aigc.tracking import finished, store, views
 from aigc.tracking.finished import CARD, SOURCE, WEIGHTS
-from aigc.tracking.writer import FINGERPRINT, METHOD, WRITER, close_abandoned, is_from_here, writer_tag
+from aigc.tracking.killed import FINGERPRINT, METHOD, WRITER, close_abandoned, is_from_here, writer_tag
 from aigc.workspace import git
 from aigc.workspace.paths import LOCK
 

@@ -23,7 +23,7 @@ from aigc.metrics.intervals import flat
 from aigc.model.card import WEIGHTS, Card, parameter_count, read_card
 from aigc.params import SECTIONS
 from aigc.reproduction.origin import machine_of
-from aigc.tracking import finished, sender, store, views, writer
+from aigc.tracking import finished, killed, sender, store, views
 from aigc.tracking.run import restored_run
 from aigc.workspace import lockfile
 from aigc.workspace.paths import LOCK
@@ -41,7 +41,7 @@ def run() -> int:
     client, experiment = store.open_store(writes=True)
     for line in sender.send_all():
         print(line)
-    for left in writer.close_abandoned(client, experiment):
+    for left in killed.close_abandoned(client, experiment):
         print(
             f"run {left.info.run_id} ({left.data.tags.get('aigc.method', '?')}): was left RUNNING by "
             "a kill, is KILLED now"
@@ -79,7 +79,7 @@ def _sync_model(
         tensors, _ = files.read_tensors(paths.model(method) / WEIGHTS)
         metrics["parameters"] = float(parameter_count(tensors))
     missing = "" if content else f"; it has no evaluation (`dvc repro evaluate@{method}` makes one)"
-    with process.only_writer(paths.training_lock(method, writer.RESTORED)):
+    with process.only_writer(paths.training_lock(method, killed.RESTORED)):
         run = next(iter(finished.of_weights(client, experiment, card.weights_sha256, card.sha256)), None)
         if run is None:
             done = (

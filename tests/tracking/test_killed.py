@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from aigc.core import paths, process
-from aigc.tracking import store, writer
+from aigc.tracking import killed, store
 
 
 def test_a_run_that_a_kill_left_running_becomes_killed_and_one_whose_writer_lives_does_not(
@@ -24,15 +24,15 @@ def test_a_run_that_a_kill_left_running_becomes_killed_and_one_whose_writer_live
         "namesake": f"machine-0123:{tmp_path}",
         "container": f"1f2e3d:{tmp_path}",
     }
-    writers = {name: others.get(name, writer.writer_tag()) for name in names}
+    writers = {name: others.get(name, killed.writer_tag()) for name in names}
     made = {
         name: client.create_run(
-            experiment, tags={writer.WRITER: writers[name], "aigc.method": name, "aigc.fingerprint": "0123"}
+            experiment, tags={killed.WRITER: writers[name], "aigc.method": name, "aigc.fingerprint": "0123"}
         ).info.run_id
         for name in names
     }
     with process.only_writer(locks["alive"]):
-        closed = {run.info.run_id for run in writer.close_abandoned(client, experiment)}
+        closed = {run.info.run_id for run in killed.close_abandoned(client, experiment)}
         assert closed == {made["dead"], made["gone"], made["container"]}
         assert {name: client.get_run(made[name]).info.status for name in made} == {
             "dead": "KILLED",
@@ -42,4 +42,4 @@ def test_a_run_that_a_kill_left_running_becomes_killed_and_one_whose_writer_live
             "foreign": "RUNNING",
             "namesake": "RUNNING",
         }
-        assert writer.close_abandoned(client, experiment) == []
+        assert killed.close_abandoned(client, experiment) == []

@@ -1,6 +1,4 @@
-"""Who writes a run: the machine and folder that hold its lock, so that a run that a kill left RUNNING is
-recognised.
-"""
+"""Marks runs KILLED that a kill left RUNNING. Each run names its writer: the machine and folder of its lock."""
 
 import fcntl
 import platform
