@@ -1,4 +1,4 @@
-"""Marks runs KILLED that a kill left RUNNING. Each run names its writer: the machine and folder of its lock."""
+"""Marks runs KILLED that a kill left RUNNING. A run names its writer: the machine and folder of its lock."""
 
 import fcntl
 import platform
