@@ -25,9 +25,8 @@ PLANTS = {
     "an unseeded draw": (
         (
             "src/aigc/stages/preprocess.py",
-            "append(geometry.fit_array(raw.images[row], settings)[None])",
-            "append(geometry.fit_array(raw.images[row], settings)[None]"
-            " ^ np.random.default_rng().integers(2, dtype=np.uint8))",
+            "append(block)",
+            "append(block ^ np.random.default_rng().integers(2, dtype=np.uint8))",
         ),
         "preprocess",
         "data/processed/holdout",

@@ -2,16 +2,14 @@
 
 import re
 import shutil
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from aigc import cli
 from aigc.core import config
 from conftest import ROOT, run_in
-from stores import CODE
-
-PARAMS = (sys.executable, "-m", "aigc", "params")
 
 
 @pytest.fixture
@@ -25,9 +23,21 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def rows_of(folder: Path, *section: str) -> dict[str, list[str]]:
+Rows = Callable[..., dict[str, list[str]]]
+
+
+@pytest.fixture
+def rows_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rows:
+    def rows(folder: Path, *section: str) -> dict[str, list[str]]:
+        monkeypatch.chdir(folder)
+        assert cli.main(["params", *section]) == 0
+        return parsed(capsys.readouterr().out.splitlines())
+
+    return rows
+
+
+def parsed(lines: list[str]) -> dict[str, list[str]]:
     """{key: [value, default, range, meaning]} of what is printed; columns are two spaces apart."""
-    lines = run_in(folder, *PARAMS, *section, **CODE).stdout.splitlines()
     starts = [lines[0].index(name) for name in ("key", "value", "default", "range", "meaning")]
     cut = [
         [line[start:end].strip() for start, end in zip(starts, [*starts[1:], None], strict=True)]
@@ -36,7 +46,8 @@ def rows_of(folder: Path, *section: str) -> dict[str, list[str]]:
     return {key: rest for key, *rest in cut}
 
 
-def test_every_key_of_params_yaml_has_its_value_its_range_and_its_meaning(project: Path) -> None:
+def test_every_key_of_params_yaml_has_its_value_its_range_and_its_meaning(
+        project: Path, rows_of: Rows) -> None:
     found = rows_of(project)
     content = config.read(ROOT / "params.yaml")
     expected = config.flatten({name: part for name, part in content.items() if name not in config.UNPARSED})
@@ -55,14 +66,16 @@ def test_every_key_of_params_yaml_has_its_value_its_range_and_its_meaning(projec
     assert found["validate.warn"][2].startswith("list of rows | ")
 
 
-def test_a_method_has_what_it_shares_and_its_own_value_stands_before_the_shared_one(project: Path) -> None:
+def test_a_method_has_what_it_shares_and_its_own_value_stands_before_the_shared_one(
+        project: Path, rows_of: Rows) -> None:
     found = rows_of(project, "wgan_gp")
     assert all(key.startswith("wgan_gp.") for key in found)
     assert found["wgan_gp.beta1"][0] == "0.0" and found["wgan_gp.beta2"][0] == "0.9"
     assert found["wgan_gp.cutout"][3].startswith("side of the square that is blanked")
 
 
-def test_a_value_that_is_not_the_committed_one_is_marked(project: Path) -> None:
+def test_a_value_that_is_not_the_committed_one_is_marked(
+        project: Path, rows_of: Rows) -> None:
     params = project / "params.yaml"
     params.write_text(re.sub(r"  cutout: 0\.0 ", "  cutout: 0.2 ", params.read_text()))
     found = rows_of(project)
@@ -71,7 +84,8 @@ def test_a_value_that_is_not_the_committed_one_is_marked(project: Path) -> None:
     assert found["gan.cutout"][:2] == ["0.2 *", "0.0"]
 
 
-def test_without_a_repository_nothing_has_a_default(project: Path) -> None:
+def test_without_a_repository_nothing_has_a_default(
+        project: Path, rows_of: Rows) -> None:
     shutil.rmtree(project / ".git")
     assert {default for _, default, *_ in rows_of(project, "gan").values()} == {""}
 
@@ -83,6 +97,10 @@ def test_without_a_repository_nothing_has_a_default(project: Path) -> None:
         ("shared", "error: no section `shared` in"),
     ],
 )
-def test_a_section_that_is_none_is_one_line(project: Path, section: str, said: str) -> None:
-    done = run_in(project, *PARAMS, section, check=False, **CODE)
-    assert done.returncode == 1 and done.stderr.startswith(said) and done.stderr.count("\n") == 1
+def test_a_section_that_is_none_is_one_line(
+        project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], section: str,
+        said: str) -> None:
+    monkeypatch.chdir(project)
+    assert cli.main(["params", section]) == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(said) and printed.count("\n") == 1

@@ -7,10 +7,9 @@ import mlflow
 import pytest
 from mlflow.entities import LoggedModelOutput
 
+from aigc import cli
 from aigc.core.errors import AigcError, GateError
 from aigc.tracking import finished, registry, store, views
-from conftest import run_in
-from stores import CODE
 
 WEIGHTS = "a" * 64
 
@@ -77,19 +76,20 @@ def test_a_deleted_experiment_is_told_with_the_command_that_restores_it() -> Non
         store.open_store()
 
 
-def test_a_model_is_promoted_and_one_that_failed_its_audit_is_not(finished: Path, tmp_path: Path) -> None:
-    store = {"MLFLOW_TRACKING_URI": f"sqlite:///{shutil.copy(finished / 'mlflow.db', tmp_path)}", **CODE}
-    done = run_in(finished, "python", "-m", "aigc", "promote", "gan", **store)
-    assert "models:/aigc@champion is version 1: gan of run" in done.stdout
-    client = mlflow.MlflowClient(store["MLFLOW_TRACKING_URI"])
+def test_a_model_is_promoted_and_one_that_failed_its_audit_is_not(
+        finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str]) -> None:
+    uri = f"sqlite:///{shutil.copy(finished / 'mlflow.db', tmp_path)}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.chdir(finished)
+    assert cli.main(["promote", "gan"]) == 0
+    assert "models:/aigc@champion is version 1: gan of run" in capsys.readouterr().out
+    client = mlflow.MlflowClient(uri)
     experiment = client.get_experiment_by_name("aigc")
     assert experiment is not None
     (run,) = client.search_runs([experiment.experiment_id], "tags.`aigc.method` = 'vae'")
     client.set_tag(run.info.run_id, "aigc.memorization", "failed")
-    refused = run_in(finished, "python", "-m", "aigc", "promote", "vae", check=False, **store)
-    assert refused.returncode == 1
-    assert (
-        refused.stderr.strip().splitlines()[-1]
-        == f"error: run {run.info.run_id}: its memorization audit is failed; not promoted"
-    )
+    assert cli.main(["promote", "vae"]) == 1
+    assert capsys.readouterr().err.strip().splitlines()[-1] == (
+        f"error: run {run.info.run_id}: its memorization audit is failed; not promoted")
     assert client.get_model_version_by_alias("aigc", "champion").run_id != run.info.run_id

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aigc import cli
 from conftest import ROOT, run_in
 from small import random_pictures, small_model, write_pictures
 from stores import CODE
@@ -130,13 +131,15 @@ def test_in_a_folder_of_another_dvc_project_nothing_is_made(
 
 
 def test_a_project_inside_of_another_dvc_project_is_the_nearest_one_and_one_inside_of_ours_is_not_ours(
-    project: Path,
-) -> None:
+        project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (project.parent / "dvc.yaml").write_text(FOREIGN)
-    assert "gan.images" in run_in(project / "notes", *AIGC, "params", "gan", **CODE).stdout
+    monkeypatch.chdir(project / "notes")
+    assert cli.main(["params", "gan"]) == 0
+    assert "gan.images" in capsys.readouterr().out
     (project / "notes/dvc.yaml").write_text(FOREIGN)
-    done = run_in(project / "notes", *AIGC, "params", "gan", check=False, **CODE)
-    assert done.returncode == 1 and "notes: has dvc.yaml and no params.yaml" in done.stderr
+    monkeypatch.chdir(project / "notes")
+    assert cli.main(["params", "gan"]) == 1
+    assert "notes: has dvc.yaml and no params.yaml" in capsys.readouterr().err
 
 
 def test_a_command_that_needs_no_project_works_beside_another_one(project: Path) -> None:
