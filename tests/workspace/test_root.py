@@ -8,24 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aigc import cli
-from conftest import ROOT, run_in
+from conftest import ROOT, Run, run_in
 from small import random_pictures, small_model, write_pictures
 from stores import CODE
 
 
 def test_a_command_from_a_sub_folder_acts_on_the_project_and_paths_start_where_the_user_is(
-        tmp_path: Path) -> None:
+        tmp_path: Path, aigc: Run) -> None:
     small_model(tmp_path / "models", "gan")
     for name in ("dvc.yaml", "params.yaml"):
         (tmp_path / name).write_text((ROOT / name).read_text())
     below = tmp_path / "notes/2026"
     below.mkdir(parents=True)
-    command = (sys.executable, "-m", "aigc")
-    run_in(below, *command, "generate", "gan", "--n", 1, "--out", "made", **CODE)
+    aigc(below, "generate", "gan", "--n", 1, "--out", "made")
     assert [path.name for path in (below / "made").iterdir()] == ["gan-seed0-000000.png"]
     assert not (tmp_path / "made").exists()
-    done = run_in(below, *command, "whence", "made/gan-seed0-000000.png", **CODE)
+    done = aigc(below, "whence", "made/gan-seed0-000000.png")
     assert ": identical" in done.stdout and "models/gan" in done.stdout
     assert not list(below.glob("*.db")) and {path.name for path in below.iterdir()} == {"made"}
 
@@ -56,15 +54,14 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_model_may_be_named_by_its_path_from_where_the_user_is_or_by_a_name(project: Path) -> None:
+def test_a_model_may_be_named_by_its_path_from_where_the_user_is_or_by_a_name(
+        project: Path, aigc: Run) -> None:
     shutil.move(project / "models/gan", project / "notes/mine")
-    run_in(project / "notes", *AIGC, "generate", "--model", "mine", "--n", 1, "--out", "made", **CODE)
+    aigc(project / "notes", "generate", "--model", "mine", "--n", 1, "--out", "made")
     picture = project / "notes/made/gan-seed0-000000.png"
-    done = run_in(
-        project / "notes", *AIGC, "whence", "--model", "mine/config.json", "made/gan-seed0-000000.png", **CODE
-    )
+    done = aigc(project / "notes", "whence", "--model", "mine/config.json", "made/gan-seed0-000000.png")
     assert f"{picture}: identical" in done.stdout and done.stderr == f"in {project}:\n"
-    wrong = run_in(project / "notes", *AIGC, "whence", "--model", "absent", picture, check=False, **CODE)
+    wrong = aigc(project / "notes", "whence", "--model", "absent", picture, check=False)
     assert (
         wrong.returncode == 1
         and "error: absent: missing; --model takes the folder of a model" in wrong.stderr
@@ -72,28 +69,17 @@ def test_a_model_may_be_named_by_its_path_from_where_the_user_is_or_by_a_name(pr
     assert {path.name for path in (project / "notes").iterdir()} == {"made", "mine"}
 
 
-def test_from_the_root_a_path_is_shown_as_it_was_typed(project: Path) -> None:
-    done = run_in(project, *AIGC, "generate", "gan", "--n", 1, "--out", "notes/made", **CODE)
+def test_from_the_root_a_path_is_shown_as_it_was_typed(project: Path, aigc: Run) -> None:
+    done = aigc(project, "generate", "gan", "--n", 1, "--out", "notes/made")
     assert done.stdout.startswith("notes/made: 1 picture of gan") and done.stderr == ""
 
 
-def test_evaluate_looks_for_weights_and_pictures_where_the_user_is(project: Path) -> None:
+def test_evaluate_looks_for_weights_and_pictures_where_the_user_is(project: Path, aigc: Run) -> None:
     (project / "notes/weights.pth").write_bytes(b"other bytes")
     for name in ("real", "fake"):
         write_pictures(project / "notes" / name, np.repeat(random_pictures(80), 3, axis=1))
-    done = run_in(
-        project / "notes",
-        *AIGC,
-        "evaluate",
-        "--real",
-        "real",
-        "--fake",
-        "fake",
-        "--weights",
-        "weights.pth",
-        check=False,
-        **CODE,
-    )
+    done = aigc(project / "notes", "evaluate", "--real", "real", "--fake", "fake", "--weights", "weights.pth",
+                check=False)
     assert done.returncode == 1 and f"error: {project}/notes/weights.pth: " in done.stderr
 
 
@@ -131,27 +117,22 @@ def test_in_a_folder_of_another_dvc_project_nothing_is_made(
 
 
 def test_a_project_inside_of_another_dvc_project_is_the_nearest_one_and_one_inside_of_ours_is_not_ours(
-        project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        project: Path, aigc: Run) -> None:
     (project.parent / "dvc.yaml").write_text(FOREIGN)
-    monkeypatch.chdir(project / "notes")
-    assert cli.main(["params", "gan"]) == 0
-    assert "gan.images" in capsys.readouterr().out
+    assert "gan.images" in aigc(project / "notes", "params", "gan").stdout
     (project / "notes/dvc.yaml").write_text(FOREIGN)
-    monkeypatch.chdir(project / "notes")
-    assert cli.main(["params", "gan"]) == 1
-    assert "notes: has dvc.yaml and no params.yaml" in capsys.readouterr().err
+    done = aigc(project / "notes", "params", "gan", check=False)
+    assert done.returncode == 1 and "notes: has dvc.yaml and no params.yaml" in done.stderr
 
 
-def test_a_command_that_needs_no_project_works_beside_another_one(project: Path) -> None:
-    run_in(project, *AIGC, "generate", "gan", "--n", 1, "--out", "notes/made", **CODE)
+def test_a_command_that_needs_no_project_works_beside_another_one(project: Path, aigc: Run) -> None:
+    aigc(project, "generate", "gan", "--n", 1, "--out", "notes/made")
     (project / "dvc.yaml").write_text(FOREIGN)
-    done = run_in(
-        project / "notes", *AIGC, "whence", "--model", "../models/gan", "made/gan-seed0-000000.png", **CODE
-    )
+    done = aigc(project / "notes", "whence", "--model", "../models/gan", "made/gan-seed0-000000.png")
     assert done.stdout.startswith("made/gan-seed0-000000.png: identical") and done.stderr == ""
     (project / "params.yaml").write_text("evaluate: {epochs: 1}\n")
     write_pictures(project / "real", random_pictures(80))
-    done = run_in(project, *AIGC, "evaluate", "--real", "real", "--fake", "real", check=False, **CODE)
+    done = aigc(project, "evaluate", "--real", "real", "--fake", "real", check=False)
     assert (
         "models/evaluator" in done.stderr and "params.yaml" not in done.stderr
     )  # which it has none of; not the other's params
