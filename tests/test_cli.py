@@ -110,15 +110,9 @@ def test_a_command_prints_in_any_locale(command: list[str], environment: dict[st
 
 @pytest.mark.parametrize("closing", [">&-", "<&- >&- 2>&-", "| head -n 1", "2>&1 | true", "> /dev/full"])
 def test_no_traceback_where_a_stream_is_closed_full_or_read_no_further(home: Path, closing: str) -> None:
-    done = run_in(
-        home,
-        "bash",
-        "-c",
-        f'set -o pipefail; "$0" -m aigc params {closing}',
-        sys.executable,
-        check=False,
-        **CODE,
-    )
+    # A line for each of many files: more than a buffer holds, from a command that starts at once.
+    program = f'set -o pipefail; "$0" -m aigc deps $(yes params.yaml | head -n 500) {closing}'
+    done = run_in(home, "bash", "-c", program, sys.executable, check=False, **CODE)
     full = "error: No space left on device; make room and run again\n"
     assert done.stderr == (full if closing == "> /dev/full" else "")
     assert done.returncode in ((1,) if closing == "> /dev/full" else (0, 128 + signal.SIGPIPE))

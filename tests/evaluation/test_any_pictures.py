@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ from aigc.evaluation.config import EvaluateConfig
 from aigc.metrics.table import METRICS
 from aigc.provenance import drawing
 from aigc.provenance.texts import is_contact_sheet
+from conftest import Run
 from small import Quarters, random_pictures, small_model, write_pictures
 
 
@@ -192,12 +191,10 @@ def test_names_of_any_bytes_are_hashed_and_shown_in_one_line(
     )
 
 
-def test_outside_of_a_project_the_missing_classifier_is_named(tmp_path: Path) -> None:
+def test_outside_of_a_project_the_missing_classifier_is_named(tmp_path: Path, aigc: Run) -> None:
     for name in ("r", "f"):
         write_pictures(tmp_path / f"{name}.npy", random_pictures(100))
-    done = subprocess.run([sys.executable, "-m", "aigc", "evaluate", "--real", "r.npy", "--fake", "f.npy"],
-                          cwd=tmp_path, check=False, capture_output=True, text=True,
-                          env={"PYTHONPATH": str(Path(__file__).resolve().parents[2] / "src")})
+    done = aigc(tmp_path, "evaluate", "--real", "r.npy", "--fake", "f.npy", check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error: models/evaluator/config.json: missing")
     assert done.stderr.count("\n") == 1 and done.stdout == ""
