@@ -69,15 +69,20 @@ def apply(recipe: Recipe) -> tuple[str, list[Change]]:
 
     Raises ConfigError where params.yaml lacks a key of the recipe, or where the result does not pass `check`.
     """
-    expected, text, changes = config.read(), paths.PARAMS.read_bytes().decode(), []
+    expected, text = config.read(), paths.PARAMS.read_bytes().decode()
+    root = YAML(typ="safe", pure=True).compose(text)
+    changes, edits = [], []
     for step in recipe.steps:
         for key, value in step.set.items():
             section, name = _section_of(expected, key)
             if section[name] != value:
                 changes.append(Change(key, _yaml(section[name]), _yaml(value), step.reason))
                 section[name] = value
-                text = _with_value(text, key, value)
-    found = _parse(text)
+                edits.append(_edit(text, root, key, value))
+    edits.sort(key=lambda edit: edit[0])
+    for start, end, part in edits[::-1]:  # the last one first, so that the places of the others stay
+        text = text[:start] + part + text[end:]
+    found = YAML(typ="safe", pure=True).load(text)
     if found != expected:
         wanted = config.flatten(expected)
         others = [key for key, value in config.flatten(found).items() if wanted.get(key) != value]
@@ -99,38 +104,38 @@ def _section_of(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str]
     return place, name
 
 
-def _with_value(text: str, key: str, value: Any) -> str:
-    """`text` with `value` at `key`.
+def _edit(text: str, root: Any, key: str, value: Any) -> tuple[int, int, str]:
+    """The part of `text` (start, end, new text) that puts `value` at `key`. root: the nodes of `text`.
 
     A key that a section only merges is written into the section itself.
     """
     *sections, name = key.split(".")
-    node: Any = YAML(typ="safe", pure=True).compose(text)
+    node = root
     for section in sections:
         node = next(inner for outer, inner in node.value if outer.value == section)
     own = next((pair for pair in node.value if pair[0].value == name), None)
     if own is None:
-        return _inserted(text, node, f"{name}: {_yaml(value)}")
+        return _insertion(text, node, f"{name}: {_yaml(value)}")
     start, end = own[1].start_mark.index, _end(own[1])
     if not isinstance(own[1].value, str) and not own[1].flow_style:  # a list with a line for each item
-        return f"{text[:own[0].end_mark.index]}: {_yaml(value)}{text[end:]}"
+        return own[0].end_mark.index, end, f": {_yaml(value)}"
     line_end = _line_end(text, end)
     behind = text[end:line_end]
     comment = behind.lstrip(" ")
     if comment.startswith("#"):  # it stays in its column where there is room
         column = end - start + len(behind) - len(comment)
-        return text[:start] + f"{_yaml(value):<{column - 1}} " + comment + text[line_end:]
-    return text[:start] + _yaml(value) + text[end:]
+        return start, line_end, f"{_yaml(value):<{column - 1}} {comment}"
+    return start, end, _yaml(value)
 
 
-def _inserted(text: str, section: Any, line: str) -> str:
-    """`text` with one more key behind the last one of a section."""
+def _insertion(text: str, section: Any, line: str) -> tuple[int, int, str]:
+    """The part that adds a key behind the last one of a section."""
     last_key, last_value = section.value[-1]
     end = max(last_key.end_mark.index, _end(last_value))  # a merged block ends before the key that merges it
     if section.flow_style:
-        return f"{text[:end]}, {line}{text[end:]}"
+        return end, end, f", {line}"
     end = _line_end(text, end)
-    return f"{text[:end]}\n{' ' * last_key.start_mark.column}{line}{text[end:]}"
+    return end, end, f"\n{' ' * last_key.start_mark.column}{line}"
 
 
 def _end(node: Any) -> int:
@@ -145,10 +150,6 @@ def _line_end(text: str, index: int) -> int:
     """The index of the newline at or behind `index`, or the end of the text."""
     found = text.find("\n", index)
     return len(text) if found < 0 else found
-
-
-def _parse(text: str) -> Any:
-    return YAML(typ="safe", pure=True).load(text)
 
 
 def _yaml(value: Any) -> str:

@@ -42,7 +42,8 @@ def test_two_processes_write_the_bytes_of_one(tmp_path: Path, monkeypatch: pytes
     assert len(written[0]) == 6 and written[0] == written[1]
 
 
-@pytest.mark.parametrize("written", [0, 1 << 20])  # bytes: while the workers start, and while they work
+# Bytes: while the workers start, and while they work.
+@pytest.mark.parametrize("written", [0, pytest.param(1 << 20, marks=pytest.mark.slow)])
 def test_no_process_is_left_behind_by_a_sigterm(tmp_path: Path, written: int) -> None:
     raw(tmp_path, 12_000, 256, 2)
     command = [sys.executable, "-m", "aigc.stages", "preprocess"]
