@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import resource
+import sys
 import time
 from functools import partial
 from typing import Any
@@ -22,7 +23,6 @@ from aigc.core import runtime
 runtime.cap_environment("portable", 1)
 
 import numpy as np
-from tqdm import tqdm
 
 from aigc import methods
 from aigc.model.contract import Shape
@@ -94,8 +94,11 @@ def main() -> None:
     parser.add_argument("--whole", type=float, default=2.0, metavar="GIB",
                         help="whole batches up to this much memory (default 2)")
     chosen = parser.parse_args()
-    cells = [(method, size) for method in chosen.methods for size in chosen.sizes]
-    found = {cell: in_a_fork(*cell, chosen.seconds, chosen.whole) for cell in tqdm(cells, disable=None)}
+    found = {}
+    for size in chosen.sizes:
+        for method in chosen.methods:
+            found[method, size] = in_a_fork(method, size, chosen.seconds, chosen.whole)
+            print(method, size, found[method, size], file=sys.stderr, flush=True)
     texts = {"GiB: estimate (measured peak)": memory_text,
              "pictures per CPU second": lambda cell: f"{cell['pace']:,.0f}" if "pace" in cell else "–"}
     for title, text in texts.items():

@@ -1,6 +1,4 @@
-"""The whole of params.yaml: its sections, and the check that each key of it is known, valid and has an
-effect.
-"""
+"""The whole of params.yaml: its sections, and the check that each key is known, valid and has an effect."""
 
 from typing import Any
 
@@ -16,12 +14,10 @@ from aigc.model.sampling import GenerateConfig
 from aigc.training.config import TrainConfig
 
 # Besides these, each method has a section.
-SECTIONS: dict[str, type[Section]] = {
-    "runtime": RuntimeConfig, "data": DataConfig, "validate": GateConfig, "preprocess": PreprocessConfig,
-    "evaluator": EvaluatorConfig, "train": TrainConfig, "generate": GenerateConfig,
-    "evaluate": EvaluateConfig,
-    "audit": AuditConfig,
-}
+SECTIONS: dict[str, type[Section]] = {"runtime": RuntimeConfig, "data": DataConfig, "validate": GateConfig,
+                                      "preprocess": PreprocessConfig, "evaluator": EvaluatorConfig,
+                                      "train": TrainConfig, "generate": GenerateConfig,
+                                      "evaluate": EvaluateConfig, "audit": AuditConfig}
 
 
 def check(content: dict[str, Any]) -> None:

@@ -17,9 +17,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
                     "expectations fail or warn. Nothing in the project changes. Exit 0: ready to train "
                     "(warnings allowed); 1: not.")
     check.add_argument("path", type=Path, metavar="PATH",
-                       help="a folder of pictures (a sub-folder a class), a .csv table of paths and "
-                            "labels, a .npy array, or a folder with IDX files, images.npy or CIFAR-10's "
-                            "archive")
+                       help="a folder of pictures (a sub-folder a class), a .csv table of paths and labels, "
+                            "a .npy array, or a folder with IDX files, images.npy or CIFAR-10's archive")
     check.set_defaults(run=run)
 
 

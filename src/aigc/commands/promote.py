@@ -8,10 +8,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "promote",
         help="name a trained model as the one to use, in MLflow's registry",
         description="Register the model of METHOD (models/METHOD) and point models:/NAME@ALIAS at "
-        "it, so that whoever "
-        "serves that address serves this model. Refused where the model failed its memorization "
-        "audit, or the "
-        "audit on record is of another model. Doing it twice changes nothing.",
+        "it, so that whoever serves that address serves this model. Refused where the model failed its "
+        "memorization audit, or the audit on record is of another model. Doing it twice changes nothing.",
     )
     promote.add_argument("method", metavar="METHOD", help="a method that was trained and evaluated")
     promote.add_argument("--name", default="aigc", help="of the registered model (default aigc)")

@@ -9,19 +9,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "relocate",
         help="mend MLflow's store after its folder was moved",
         description="mlflow.db and the MLmodel files in mlruns/ hold absolute paths. In the folder "
-        "where both lie now, this "
-        "replaces the place where they lay by the one where they lie, so that the UI and models:/… "
-        "find their "
-        "artifacts again.",
+        "where both lie now, this replaces the place where they lay by the one where they lie, so that the "
+        "UI and models:/… find their artifacts again.",
     )
-    relocate.add_argument(
-        "folder",
-        nargs="?",
-        type=Path,
-        default=Path(),
-        metavar="DIR",
-        help="where mlflow.db lies (default: here)",
-    )
+    relocate.add_argument("folder", nargs="?", type=Path, default=Path(), metavar="DIR",
+                          help="where mlflow.db lies (default: here)")
     relocate.set_defaults(run=run, needs_project=False)
 
 

@@ -5,12 +5,8 @@ It shows durations, so it is no DVC out.
 
 import argparse
 
-COSTS = (
-    ("training_seconds", "training, s"),
-    ("images", "images seen"),
-    ("parameters", "parameters"),
-    ("sampling_images_per_second", "sampled a second"),
-)
+COSTS = (("training_seconds", "training, s"), ("images", "images seen"), ("parameters", "parameters"),
+         ("sampling_images_per_second", "sampled a second"))
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -18,9 +14,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "runs",
         help="draw all runs of the MLflow experiment on reports/runs.html",
         description="Write reports/runs.html: FID against training time for all evaluated runs of "
-        "the MLflow experiment, "
-        "and mean and spread over the seeds of runs that differ in train.seed alone. It holds durations and "
-        "is no part of the lock.",
+        "the MLflow experiment, and mean and spread over the seeds of runs that differ in train.seed alone. "
+        "It holds durations and is no part of the lock.",
     )
     runs.set_defaults(run=run)
 
@@ -40,12 +35,8 @@ def run(_: argparse.Namespace) -> int:
             "runs": len(members),
             "figure": figures.cost(
                 [
-                    (
-                        run.method,
-                        run.metrics["training_seconds"],
-                        run.metrics["fid"],
-                        views.colour(run.method),
-                    )
+                    (run.method, run.metrics["training_seconds"], run.metrics["fid"],
+                     views.colour(run.method))
                     for run in members
                     if "training_seconds" in run.metrics
                 ]

@@ -58,9 +58,7 @@ def run(path: Path, processes: int, needing_classes: Callable[[], list[str]] = l
 
 
 def recognise(path: Path, stated: DataConfig) -> DataConfig:
-    """The data section with the source and the place that `path` looks like. Raises ConfigError when it looks
-    like none.
-    """
+    """The data section for what lies at `path`. Raises ConfigError when it looks like no source."""
     if not path.exists():
         raise ConfigError(f"{path}: no such file or folder; name a folder of pictures, a .csv, a .npy or a "
                           ".npz")
@@ -95,8 +93,7 @@ def summary(path: Path, data: DataConfig, counts: Counts, table: pd.DataFrame,
     return "\n".join([
         f"{path}: {data.source}",
         f"  pictures   {counts.found} found: {counts.used} used, {counts.quarantined} quarantined; "
-        f"{counts.ignored} other "
-        "files ignored",
+        f"{counts.ignored} other files ignored",
         f"  classes    {len(classes)}: {shown}{', …' if len(classes) > LISTED else ''}",
         f"  sizes      {low.iloc[0]} to {high.iloc[0]} wide, {low.iloc[1]} to {high.iloc[1]} high",
         f"  modes      {', '.join(f'{mode} {count}' for mode, count in modes.items())}",
@@ -115,8 +112,7 @@ def obstacles(counts: Counts, verdict: dict[str, Any], table: pd.DataFrame, data
     share = counts.quarantined / counts.found
     if share > data.max_quarantined:
         found.append(f"{share:.1%} of the pictures cannot be used, over data.max_quarantined "
-                     f"({data.max_quarantined:.1%}); "
-                     "mend or remove them, or raise it")
+                     f"({data.max_quarantined:.1%}); mend or remove them, or raise it")
     failed = expectations.failed(verdict["results"], "critical")
     if failed:
         names = ", ".join(dict.fromkeys(result["name"] or "structure" for result in failed))
@@ -125,9 +121,8 @@ def obstacles(counts: Counts, verdict: dict[str, Any], table: pd.DataFrame, data
     smallest = min((table["split"] == name).sum() for name in ("holdout", "test"))
     size = evaluate.sample_size
     if size < SMALLEST_SAMPLE:
-        found.append(f"evaluate.sample_size ({size}) is below {SMALLEST_SAMPLE}, which the audit's "
-                     "controls need; "
-                     "raise it")
+        found.append(f"evaluate.sample_size ({size}) is below {SMALLEST_SAMPLE}, which the audit's controls "
+                     "need; raise it")
     if smallest < size:
         found.append(f"evaluate.sample_size ({size}) is over the {smallest} pictures that the metrics would "
                      "have; lower it")

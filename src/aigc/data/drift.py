@@ -20,9 +20,7 @@ def psi(reference: np.ndarray, found: np.ndarray) -> float:
 
 
 def of_values(reference: np.ndarray, found: np.ndarray) -> float:
-    """The index between two sets of numbers, over the deciles of the first. A value that fills a decile has a
-    bin of its own.
-    """
+    """The index between two sets of numbers, over the deciles of the first; equal deciles are one bin."""
     quantiles = np.quantile(reference, np.linspace(0, 1, BINS + 1), method="lower").astype(float)
     edges, repeats = np.unique(quantiles, return_counts=True)
     inner = edges[1:-1] if len(edges) > 1 else edges

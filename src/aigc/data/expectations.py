@@ -19,13 +19,11 @@ from aigc.data.config import GateConfig
 
 EXAMPLES, PRINTED = 8, 3
 PARTNERS = ("copy_of", "looks_like")  # columns that hold another row, which is shown beside
-TYPES = {
-    "index": "int64", "source_index": "int64", "path": "str", "label": "int64", "class_name": "str",
-    "source_height": "int64", "source_width": "int64", "source_mode": "str", "aspect": "float64",
-    "sha256": "str", "mean": "float64", "std": "float64", "minimum": "int64", "maximum": "int64",
-    "ink_fraction": "float64", "height": "int64", "width": "int64", "mode": "str", "phash": "str",
-    "split": "str",
-}
+TYPES = {"index": "int64", "source_index": "int64", "path": "str", "label": "int64", "class_name": "str",
+         "source_height": "int64", "source_width": "int64", "source_mode": "str", "aspect": "float64",
+         "sha256": "str", "mean": "float64", "std": "float64", "minimum": "int64", "maximum": "int64",
+         "ink_fraction": "float64", "height": "int64", "width": "int64", "mode": "str", "phash": "str",
+         "split": "str"}
 
 
 def computed_columns(manifest: pd.DataFrame, disagrees: np.ndarray, validate: GateConfig,
@@ -51,9 +49,7 @@ def computed_columns(manifest: pd.DataFrame, disagrees: np.ndarray, validate: Ga
 
 def suite(validate: GateConfig, classes: int, shape: tuple[int, ...],
           drifts: list[str] | None = None) -> list[Any]:
-    """The expectations, thresholds filled in. shape: (C, H, W) of the arrays. drifts: columns that hold an
-    index of drift.
-    """
+    """The expectations, thresholds filled in. shape: (C, H, W). drifts: columns of drift indices."""
     import great_expectations.expectations as gxe
 
     channels, height, width = shape
@@ -137,18 +133,11 @@ def _canonical(result: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
     found = result.get("result", {})
     rows = [row["index"] for row in found.get("unexpected_index_list") or [] if "index" in row]
     column, examples = kwargs.pop("column", None), sorted(rows)[:EXAMPLES]
-    return {
-        "expectation": about["type"],
-        "name": (about.get("meta") or {}).get("name", ""),
-        "severity": about.get("severity") or "critical",
-        "column": column,
-        "kwargs": kwargs,
-        "success": bool(result["success"]),
-        "unexpected_count": int(found.get("unexpected_count") or 0),
-        "observed": found.get("observed_value"),
-        "example_rows": examples,
-        "partners": table[column].to_numpy()[examples].tolist() if column in PARTNERS else [],
-    }
+    return {"expectation": about["type"], "name": (about.get("meta") or {}).get("name", ""),
+            "severity": about.get("severity") or "critical", "column": column, "kwargs": kwargs,
+            "success": bool(result["success"]), "unexpected_count": int(found.get("unexpected_count") or 0),
+            "observed": found.get("observed_value"), "example_rows": examples,
+            "partners": table[column].to_numpy()[examples].tolist() if column in PARTNERS else []}
 
 
 def failures_table(verdict: dict[str, Any], table: pd.DataFrame) -> str:

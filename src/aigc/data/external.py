@@ -135,8 +135,7 @@ class _Survey:
             yield f"{where}: {self.several_frames} files hold several pictures; the first of each is judged"
         if self.transparent:
             yield (f"{where}: {self.transparent} pictures have transparency; they are judged on the "
-                   "background "
-                   f"{self.settings.background}")
+                   f"background {self.settings.background}")
         if len(self.channels) > 1:
             yield (f"{where}: {self.channels[1]} of {self.channels.total()} pictures are grey; "
                    "all are judged as colour")

@@ -56,9 +56,7 @@ class Counts:
 
 
 class Ledger:
-    """What is known of the pictures so far: the quarantine, and the manifest's rows, on disk until splits are
-    known.
-    """
+    """What is known of the pictures so far: quarantine and manifest rows, on disk until splits are known."""
 
     def __init__(self, folder: Path) -> None:
         self.rows = folder / f".rows.{os.getpid()}.tmp"
@@ -135,14 +133,12 @@ def _check(data: DataConfig, source: Source, ledger: Ledger, counts: Counts, fol
     """Raises when pictures were lost, when too many are unusable, or when a class has none left."""
     if counts.used + counts.quarantined != counts.found:
         raise DataError(f"{data.path}: {counts.found} pictures were found, {counts.used} used and "
-                        f"{counts.quarantined} "
-                        "quarantined; the source changed while it was read: run again")
+                        f"{counts.quarantined} quarantined; the source changed while it was read: run again")
     share = counts.quarantined / counts.found
     first = f", the first {ledger.rejected[0].path}: {ledger.rejected[0].reason}" if ledger.rejected else ""
     if not counts.used:
         raise DataError(f"{data.path}: none of {counts.found} pictures can be used{first}; mend them, or "
-                        "name another "
-                        "`data.path`")
+                        "name another `data.path`")
     if share > data.max_quarantined:
         raise GateError(f"{counts.quarantined} of {counts.found} pictures ({share:.1%}) cannot be used, over "
                         f"data.max_quarantined ({data.max_quarantined:.1%}){first}; "
@@ -161,9 +157,7 @@ def _write_quarantine(path: Path, rejected: list[Rejected]) -> None:
 
 def _write_manifest(path: Path, ledger: Ledger, labels: np.ndarray, split: SplitConfig,
                     origin: dict[str, str]) -> None:
-    """The rows with their splits; licence and origin of the pictures are in the file's metadata, under
-    "origin".
-    """
+    """The rows with their splits. The file's metadata holds licence and origin, under "origin"."""
     hashes = (name for batch in ledger.batches() for name in batch["sha256"].to_pylist())
     places = splits.assign(hashes, labels, split)
     with files.replacing(path) as temporary, contextlib.ExitStack() as stack:

@@ -20,26 +20,18 @@ def mode_of(channels: int) -> str:
 
 
 def measure(images: np.ndarray) -> dict[str, Any]:
-    """The measured columns of uint8 (n, C, H, W), a list or an array each. In memory: give it a block at a
-    time.
-    """
+    """The measured columns of uint8 (n, C, H, W), a list or an array each. Give it a block at a time."""
     count, channels, height, width = images.shape
     pixels = images.reshape(count, -1)
     # Integer sums are exact, so that no summation order can change a manifest.
     total, squares = pixels.sum(1, dtype=np.int64), np.square(pixels, dtype=np.int64).sum(1)
     size = pixels.shape[1]
-    return {
-        "sha256": [hashlib.sha256(f"{row.shape}".encode() + row.tobytes()).hexdigest() for row in images],
-        "mean": total / size,
-        "std": np.sqrt(size * squares - total**2) / size,
-        "minimum": pixels.min(1).astype(np.int64),
-        "maximum": pixels.max(1).astype(np.int64),
-        "ink_fraction": (pixels >= INK).mean(1),
-        "height": np.full(count, height),
-        "width": np.full(count, width),
-        "mode": [mode_of(channels)] * count,
-        "phash": similarity.phash(images),
-    }
+    return {"sha256": [hashlib.sha256(f"{row.shape}".encode() + row.tobytes()).hexdigest() for row in images],
+            "mean": total / size, "std": np.sqrt(size * squares - total**2) / size,
+            "minimum": pixels.min(1).astype(np.int64), "maximum": pixels.max(1).astype(np.int64),
+            "ink_fraction": (pixels >= INK).mean(1), "height": np.full(count, height),
+            "width": np.full(count, width), "mode": [mode_of(channels)] * count,
+            "phash": similarity.phash(images)}
 
 
 def class_names(labels: np.ndarray, classes: list[str]) -> list[str]:

@@ -1,6 +1,4 @@
-"""A set of pictures on disk: images.npy, labels.npy and classes.json in one folder. Memory-mapped, never
-loaded whole.
-"""
+"""Pictures on disk: images.npy (memory-mapped, never loaded whole), labels.npy, classes.json in a folder."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,6 +1,4 @@
-"""Which picture is for training, which for the floor, which for the test: seeded, stratified, equal pictures
-together.
-"""
+"""The split of each picture (train, holdout or test): seeded, stratified, equal pictures together."""
 
 import hashlib
 from collections.abc import Iterable

@@ -18,9 +18,7 @@ SETTINGS = TrainConfig(seed=0, intervals=1, checkpoints=1)  # short: it need not
 
 
 def correct_on_real(train: Pictures, test: Pictures, config: ClassifierConfig, device: Device) -> np.ndarray:
-    """Whether a new classifier, trained on labelled `train` alone, is right on each real test picture: bool
-    (len(test),).
-    """
+    """Whether a classifier trained on `train` alone is right on each test picture: bool (len(test),)."""
     shape = Shape.of(train)
     trainer = Trainer.on(train, STREAM, lambda: Classifier(config, shape), config, SETTINGS, device,
                          label=LABEL)

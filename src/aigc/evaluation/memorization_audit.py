@@ -119,9 +119,7 @@ def measure_controls(audit: Audit, copies: dict[str, tuple[np.ndarray, np.ndarra
 
 
 def check_controls(measured: dict[str, Any], limit: float) -> None:
-    """Raises GateError unless every copycat fails the audit and the real holdout passes it: else the audit is
-    unreliable.
-    """
+    """Raises GateError unless every copycat fails the audit and the real holdout passes it."""
     for name, numbers in measured.items():
         is_real = name == "holdout"
         if numbers["passes"] == is_real:

@@ -47,9 +47,7 @@ class ClassifierConfig(MethodConfig):
 
 
 class Classifier(Trainable):
-    """image -> features -> logits: of the classes, or of the four quarter turns if there are fewer than two
-    classes.
-    """
+    """image -> features -> logits: of the classes, or of the quarter turns if there are fewer than two."""
 
     def __init__(self, config: ClassifierConfig, shape: Shape) -> None:
         super().__init__(shape)

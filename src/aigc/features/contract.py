@@ -25,9 +25,7 @@ class PictureStack(Protocol):
 
 @dataclass(frozen=True)
 class Features:
-    """features: float32 (N, d). logits: float32 (N, classes), or (N, 0) if the extractor does not predict
-    classes.
-    """
+    """features: float32 (N, d). logits: float32 (N, classes); (N, 0) if classes are not predicted."""
 
     features: np.ndarray
     logits: np.ndarray
@@ -42,9 +40,7 @@ class FeatureExtractor(Protocol):
         """The entries of the protocol that describe this extractor."""
 
     def extract(self, images: PictureStack) -> Features:
-        """uint8 (N, C, H, W), memory-mapped or not, in chunks. Raises DataError if their shape does not fit
-        the extractor.
-        """
+        """uint8 (N, C, H, W), mapped or not, in chunks. Raises DataError if the shape does not fit."""
 
 
 @torch.inference_mode()

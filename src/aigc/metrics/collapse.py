@@ -9,17 +9,13 @@ COVERED = 0.1  # of an even share: a class with less may be there only by the cl
 
 
 def classes_covered(predicted: np.ndarray, classes: int) -> int:
-    """The number of classes that have at least COVERED of an even share among `predicted`, int (n,) in [0,
-    classes).
-    """
+    """The number of classes that have at least COVERED of an even share among `predicted`, int (n,)."""
     counts = _counts(predicted, classes)
     return int((counts >= COVERED * len(predicted) / classes).sum())
 
 
 def class_entropy(predicted: np.ndarray, classes: int) -> float:
-    """Entropy of the predicted classes, int (n,), divided by its maximum: 1 if all are equally frequent, 0 if
-    there is one.
-    """
+    """Entropy of the predicted classes, int (n,), over its maximum: 1 if even, 0 if there is one."""
     shares = _counts(predicted, classes) / len(predicted)
     return max(0.0, float(-xlogy(shares, shares).sum() / np.log(classes)))
 

@@ -1,6 +1,4 @@
-"""The Inception Score (Salimans et al. 2016): exp E_x KL(p(y|x) || p(y)), between 1 and the number of
-classes.
-"""
+"""The Inception Score (Salimans et al. 2016): exp E_x KL(p(y|x) || p(y)), from 1 to the classes' number."""
 
 from itertools import pairwise
 

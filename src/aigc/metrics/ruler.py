@@ -20,12 +20,10 @@ NOISES = {"noise_5": 5.0, "noise_10": 10.0, "noise_25": 25.0}  # damage -> stand
 SHUFFLED, CLASS_MEANS, CLASSES_DROPPED = "patches_shuffled", "class_means", "classes_dropped"
 DROPPED_CLASSES = 2
 
-TITLES = {
-    UNDAMAGED: "real pictures",
-    **{name: f"blur of sigma {sigma:g}" for name, sigma in BLURS.items() if sigma},
-    **{name: f"noise of {deviation:g} grey levels" for name, deviation in NOISES.items()},
-    SHUFFLED: "patches shuffled", CLASS_MEANS: "class means", CLASSES_DROPPED: "two classes dropped",
-}
+TITLES = {UNDAMAGED: "real pictures",
+          **{name: f"blur of sigma {sigma:g}" for name, sigma in BLURS.items() if sigma},
+          **{name: f"noise of {deviation:g} grey levels" for name, deviation in NOISES.items()},
+          SHUFFLED: "patches shuffled", CLASS_MEANS: "class means", CLASSES_DROPPED: "two classes dropped"}
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,7 @@ from aigc.model.card import CONFIG, read_card
 
 @contextmanager
 def named(name: str) -> Iterator[Path]:
-    """The folder of the model that a path, a run id or a URI of MLflow's names; a copy from MLflow lasts as
-    long as the block.
-    """
+    """The model's folder for a path, a run id or an MLflow URI; a copy lasts as long as the block."""
     path = Path(name)
     if path.exists():
         folder = path.parent if path.is_file() else path
@@ -38,9 +36,7 @@ def named(name: str) -> Iterator[Path]:
 
 @contextmanager
 def trained(method: str | None, name: str | None) -> Iterator[Path]:
-    """The folder of the model that `generate METHOD --model NAME` means. Raises ConfigError or StorageError
-    with the remedy.
-    """
+    """The folder that `generate METHOD --model NAME` means. Raises ConfigError or StorageError."""
     if method is not None and method not in methods.available():
         raise ConfigError(f"unknown method `{method}`{config.did_you_mean(method, methods.available())}")
     if name is not None:
@@ -62,9 +58,7 @@ def trained(method: str | None, name: str | None) -> Iterator[Path]:
 
 @contextmanager
 def holding(weights_sha256: str, model_sha256: str, name: str | None) -> Iterator[tuple[Path, str] | None]:
-    """The model with these hashes: the named one, else one of models/, else one of MLflow's: (folder, what to
-    call it), or None.
-    """
+    """The model with these hashes: the named one, else of models/, else of MLflow: (folder, name) or None."""
     if name is not None:
         with named(name) as folder:
             yield (folder, name) if read_card(folder).sha256 == model_sha256 else None
@@ -85,9 +79,7 @@ def holding(weights_sha256: str, model_sha256: str, name: str | None) -> Iterato
 
 
 def _is(folder: Path, model_sha256: str) -> bool:
-    """Whether the model in `folder` has this hash; one whose card cannot be read, such as an older version's,
-    has not.
-    """
+    """Whether the model in `folder` has this hash; one whose card cannot be read has not."""
     try:
         return read_card(folder).sha256 == model_sha256
     except StorageError:

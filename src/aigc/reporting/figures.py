@@ -16,12 +16,10 @@ from aigc.reporting.grid import GAP, grid
 INK, GRID, BAD, MARK = "#1d2730", "#d8dee4", "#b3261e", "#6b7680"
 MAX_CLASSES = 12  # with more, the confusion matrix is drawn without numbers
 COLOURS = ["#2c6e9b", "#d1495b", "#3a7d44", "#edae49", "#7b4fa3", "#00798c", "#8d5524"]
-STYLE: dict[str, Any] = {
-    "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": INK,
-    "text.color": INK,
-    "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.grid": True, "grid.color": GRID,
-    "axes.axisbelow": True, "axes.prop_cycle": cycler(color=COLOURS), "figure.constrained_layout.use": True,
-}
+STYLE: dict[str, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
+                         "axes.edgecolor": INK, "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK,
+                         "ytick.color": INK, "axes.grid": True, "grid.color": GRID, "axes.axisbelow": True,
+                         "axes.prop_cycle": cycler(color=COLOURS), "figure.constrained_layout.use": True}
 
 SETTINGS: Any = {**mpl.rcParamsDefault, **STYLE}
 NAMES: Any = {**SETTINGS, "text.parse_math": False}  # the name of a class may contain dollar signs

@@ -116,19 +116,15 @@ def method_facts(name: str) -> dict[str, Any]:
     weights, _ = files.read_tensors(paths.model(name) / WEIGHTS)
     by_class = pd.read_csv(paths.classes(name), converters={"class": str})
     nearest = pairs(name)
-    return {
-        "name": name, "summary": methods.summary(name), "metrics": metrics,
-        "images": int(history["images"].iloc[-1]),
-        "parameters": parameter_count(weights), "config": card.config,
-        "weights_sha256": card.weights_sha256, "grid": paths.grid(name).read_bytes(),
-        "latents": paths.latents(name).read_bytes(),
-        "latents_caption": latents_caption(name),
-        "losses": figures.losses(history),
-        "classes": figures.class_shares(by_class) if len(by_class) > 1 else None,
-        "by_class": by_class.astype(object).where(by_class.notna(), None).to_dict("records"),
-        "confusion": figures.confusion(by_class) if "support" in by_class else None,
-        "nearest": nearest, "nearest_height": png_height(nearest) * 1008 // png_width(nearest),
-    }
+    return {"name": name, "summary": methods.summary(name), "metrics": metrics,
+            "images": int(history["images"].iloc[-1]), "parameters": parameter_count(weights),
+            "config": card.config, "weights_sha256": card.weights_sha256,
+            "grid": paths.grid(name).read_bytes(), "latents": paths.latents(name).read_bytes(),
+            "latents_caption": latents_caption(name), "losses": figures.losses(history),
+            "classes": figures.class_shares(by_class) if len(by_class) > 1 else None,
+            "by_class": by_class.astype(object).where(by_class.notna(), None).to_dict("records"),
+            "confusion": figures.confusion(by_class) if "support" in by_class else None, "nearest": nearest,
+            "nearest_height": png_height(nearest) * 1008 // png_width(nearest)}
 
 
 def latents_caption(name: str) -> str:

@@ -1,6 +1,4 @@
-"""The DAG: one stage of dvc.yaml is one file here. A stage reads its deps, calls the rooms, and writes its
-outs.
-"""
+"""The DAG: one stage of dvc.yaml is one file here, which reads deps, calls the rooms and writes outs."""
 
 import sys
 

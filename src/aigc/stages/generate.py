@@ -37,9 +37,7 @@ def run(method: str) -> None:
 
 
 def latent_rows(generator: Method, seed: int) -> np.ndarray:
-    """Rows of pictures, uint8: interpolations if the method interpolates, real pictures over their
-    reconstructions if it reconstructs, samples if it does neither.
-    """
+    """uint8 pictures in rows: interpolations, and real ones over their reconstructions; else samples."""
     rows, columns = INTERPOLATIONS
     parts = []
     if generator.interpolates:

@@ -1,6 +1,4 @@
-"""Runs that have ended: found by id or by the weights that they trained, read back, and completed with their
-evaluation.
-"""
+"""Runs that have ended: found by id or by their weights, read, and completed with their evaluation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,19 +48,13 @@ def sources(client: mlflow.MlflowClient, run: Run, scratch: Path) -> Path:
         return Path(client.download_artifacts(run_id, SOURCE, str(scratch)))
     except (MlflowException, OSError):
         raise AigcError(
-            f"run {run_id}: its artifacts are not at {store.shown(run.info.artifact_uri)} nor beside "
-            "the database; "
-            "copy mlruns/ from where it was made"
+            f"run {run_id}: its artifacts are not at {store.shown(run.info.artifact_uri)} nor beside the "
+            "database; copy mlruns/ from where it was made"
         ) from None
 
 
-def of_weights(
-    client: mlflow.MlflowClient,
-    experiment: str,
-    weights_sha256: str,
-    card_sha256: str = "",
-    status: str = "FINISHED",
-) -> list[Run]:
+def of_weights(client: mlflow.MlflowClient, experiment: str, weights_sha256: str, card_sha256: str = "",
+               status: str = "FINISHED") -> list[Run]:
     """The runs with this status that trained these weights, newest first.
 
     card_sha256: leaves out runs of a model with another card, which samples otherwise from equal weights.
@@ -72,16 +64,9 @@ def of_weights(
     return [run for run in found if not card_sha256 or run.data.tags.get(CARD, card_sha256) == card_sha256]
 
 
-def add_metrics(
-    client: mlflow.MlflowClient,
-    experiment: str,
-    weights_sha256: str,
-    card_sha256: str,
-    metrics: Mapping[str, float],
-    artifacts: list[Path],
-    tags: Mapping[str, str],
-    stamp: int,
-) -> bool:
+def add_metrics(client: mlflow.MlflowClient, experiment: str, weights_sha256: str, card_sha256: str,
+                metrics: Mapping[str, float], artifacts: list[Path], tags: Mapping[str, str],
+                stamp: int) -> bool:
     """Add final numbers (flat), files and tags to the run that trained this model; False when there is none.
 
     The tags come last, so that a run that has them has all.
@@ -91,19 +76,15 @@ def add_metrics(
         return False
     for path in artifacts:
         client.log_artifact(run.info.run_id, str(path), "evaluation")
-    client.log_batch(
-        run.info.run_id,
-        metrics=[Metric(name, value, stamp, 0) for name, value in metrics.items()],
-        tags=[RunTag(key, value) for key, value in tags.items()],
-    )
+    client.log_batch(run.info.run_id,
+                     metrics=[Metric(name, value, stamp, 0) for name, value in metrics.items()],
+                     tags=[RunTag(key, value) for key, value in tags.items()])
     return True
 
 
 @dataclass(frozen=True)
 class Finished:
-    """One finished run. recipe: what it shares with runs that differ in the seed alone. started: milliseconds
-    since 1970.
-    """
+    """One finished run. recipe: what it shares with other seeds. started: milliseconds since 1970."""
 
     run_id: str
     method: str
@@ -116,21 +97,13 @@ class Finished:
 
 @store.errors()
 def every() -> list[Finished]:
-    """All finished runs of our experiment, without those whose numbers are of other weights than they
-    trained.
-    """
+    """All finished runs of our experiment whose numbers are of the weights that they trained."""
     client, experiment = store.open_store()
     found = store.runs(client, experiment, "attributes.status = 'FINISHED'")
     return [
-        Finished(
-            run.info.run_id,
-            run.data.tags.get("aigc.method", "?"),
-            run.data.tags.get("aigc.recipe", run.info.run_id),
-            run.data.tags.get("aigc.protocol", ""),
-            run.info.start_time,
-            run.data.params,
-            run.data.metrics,
-        )
+        Finished(run.info.run_id, run.data.tags.get("aigc.method", "?"),
+                 run.data.tags.get("aigc.recipe", run.info.run_id), run.data.tags.get("aigc.protocol", ""),
+                 run.info.start_time, run.data.params, run.data.metrics)
         for run in found
         if run.data.tags.get(views.EVALUATED) in (None, run.data.tags.get(WEIGHTS))
     ]

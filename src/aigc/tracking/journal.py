@@ -23,9 +23,7 @@ LOCK = "lock"
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing to log. kind: a method of run.StoreWriter. content: its arguments, as JSON. files: name ->
-    file or folder.
-    """
+    """One thing to log. kind: a method of run.StoreWriter. content: JSON. files: name -> file or folder."""
 
     kind: str
     content: dict[str, Any]
@@ -72,9 +70,7 @@ class Journal:
             )
 
     def keep(self, entry: Entry, state: dict[str, Any]) -> None:
-        """Add an entry, with copies of its files. Raises StorageError or OSError where the disk does not take
-        it.
-        """
+        """Add an entry with copies of its files. Raises StorageError or OSError where the disk is full."""
         number = self._last + 1
         places = {name: f"{number}/{name}" for name in entry.files}
         for name, place in places.items():
@@ -85,9 +81,8 @@ class Journal:
         self._last = number
         if not self.waiting:
             self.state = state
-        self.waiting[number] = Entry(
-            entry.kind, entry.content, {name: self.folder / place for name, place in places.items()}
-        )
+        self.waiting[number] = Entry(entry.kind, entry.content,
+                                     {name: self.folder / place for name, place in places.items()})
 
     def sent(self, state: dict[str, Any]) -> None:
         """Note that the oldest entry was sent."""

@@ -27,9 +27,7 @@ def close_abandoned(client: mlflow.MlflowClient, experiment: str) -> list[Run]:
 
 
 def _has_writer(run: Run) -> bool:
-    """Whether the writer of `run` holds its lock. A run of another machine counts as having one: nobody can
-    tell from here.
-    """
+    """Whether the writer of `run` holds its lock. A run of another machine counts as having one."""
     written_by, folder = _writer_of(run)
     lock = paths.training_lock(run.data.tags.get(METHOD, ""), run.data.tags.get(FINGERPRINT, RESTORED))
     if written_by == host():
@@ -38,9 +36,7 @@ def _has_writer(run: Run) -> bool:
 
 
 def is_from_here(run: Run) -> bool:
-    """Whether `run` may come from this folder: a container without a machine-id has another name at each
-    start.
-    """
+    """Whether `run` may come from here. Without a machine-id a container has a new name at each start."""
     written_by, folder = _writer_of(run)
     return folder in ("", str(Path.cwd())) and (written_by == host() or not written_by.startswith(MACHINE))
 

@@ -1,6 +1,4 @@
-"""Models that MLflow keeps: found by their weights, or by the name that a user gives; read as files, never
-executed.
-"""
+"""Models that MLflow keeps: found by weights or by name, read as files, never executed."""
 
 import re
 from pathlib import Path
@@ -22,9 +20,7 @@ def is_name(text: str) -> bool:
 
 
 def download(name: str, into: Path) -> Path:
-    """The folder (weights and card) of the model that a run id or URI names, copied below `into`. Raises
-    AigcError.
-    """
+    """The folder (weights, card) that a run id or URI names, copied below `into`. Raises AigcError."""
     client, _ = store.open_store()
     try:
         uri = f"models:/{model_of(client, name)}" if RUN_ID.fullmatch(name) else name
@@ -52,9 +48,7 @@ def model_of(client: mlflow.MlflowClient, run_id: str) -> str:
 
 @store.errors()
 def runs_with(weights_sha256: str) -> list[str]:
-    """Ids of the finished runs that trained these weights, newest first; none when there is no store, and
-    none is made.
-    """
+    """Ids of the finished runs of these weights, newest first; none without a store. Makes no store."""
     database = store.sqlite_path(store.store_uri())
     if database is not None and not database.exists():
         return []

@@ -18,9 +18,7 @@ SEED = "train.seed"
 
 @dataclass(frozen=True)
 class Recipe:
-    """Runs that differ in their seed alone: the newest of each seed. differs: params in which the method's
-    recipes differ.
-    """
+    """Runs that differ in seed alone, the newest of each. differs: params that the recipes differ in."""
 
     method: str
     runs: list[Finished]
@@ -34,9 +32,7 @@ class Recipe:
         )
 
     def over_seeds(self, metric: str) -> dict[str, float]:
-        """Mean over seeds; with two or more, Student's 95% interval for the expectation over seeds. {} where
-        no run has it.
-        """
+        """Mean over seeds; for two or more, Student's 95% interval of it. {} where no run has the number."""
         values = [run.metrics[metric] for run in self.runs if metric in run.metrics]
         return of_mean(values) if values else {}
 
@@ -57,9 +53,7 @@ def recipes(found: Iterable[Finished]) -> list[Recipe]:
 
 
 def by_protocol() -> dict[str, list[Finished]]:
-    """The evaluated runs of the store, newest first, by the protocol of their numbers. Raises DataError when
-    there are none.
-    """
+    """The evaluated runs, newest first, by protocol. Raises DataError when there are none."""
     evaluated = [run for run in finished.every() if "fid" in run.metrics and run.protocol]
     if not evaluated:
         # Where dvc.lock is up to date `dvc repro` runs nothing, and nothing reaches the store.

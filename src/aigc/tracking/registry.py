@@ -1,6 +1,4 @@
-"""MLflow's model registry: which trained model is the one to use. A model that fails its memorization audit
-never is.
-"""
+"""MLflow's model registry: the model to use. One that fails its memorization audit never is."""
 
 import mlflow
 from mlflow.entities.model_registry import ModelVersion
@@ -13,9 +11,8 @@ UNFINISHED = ("RUNNING", "KILLED", "FAILED")
 
 
 @store.errors()
-def promote(
-    method: str, weights_sha256: str, name: str, alias: str, card_sha256: str = ""
-) -> tuple[str, str]:
+def promote(method: str, weights_sha256: str, name: str, alias: str,
+            card_sha256: str = "") -> tuple[str, str]:
     """Point models:/NAME@ALIAS at the model with these weights, registered once whatever number of runs made
     them.
 
@@ -41,8 +38,7 @@ def promote(
     if views.AUDIT not in tags or tags.get(views.EVALUATED) != weights_sha256:
         raise GateError(
             f"run {run.info.run_id}: no memorization audit of these weights is logged; `dvc repro "
-            f"evaluate@{method}`, "
-            "then `aigc sync`; not promoted"
+            f"evaluate@{method}`, then `aigc sync`; not promoted"
         )
     if tags[views.AUDIT] != views.PASSED:
         raise GateError(f"run {run.info.run_id}: its memorization audit is {tags[views.AUDIT]}; not promoted")

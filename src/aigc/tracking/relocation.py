@@ -18,12 +18,8 @@ from aigc.core import files
 from aigc.core.errors import StorageError
 
 DATABASE, ARTIFACTS = "mlflow.db", "mlruns"
-COLUMNS = (
-    ("experiments", "artifact_location"),
-    ("runs", "artifact_uri"),
-    ("logged_models", "artifact_location"),
-    ("model_versions", "storage_location"),
-)
+COLUMNS = (("experiments", "artifact_location"), ("runs", "artifact_uri"),
+           ("logged_models", "artifact_location"), ("model_versions", "storage_location"))
 # What comes before /mlruns in a local path or file URI. A server's own locations (s3://,
 # mlflow-artifacts:/) do not move.
 ROOT = re.compile(rf"^(?:file://)?(/.*)/{ARTIFACTS}(?=/|$)", re.DOTALL)
@@ -72,9 +68,7 @@ def run(folder: Path) -> int:
 
 
 def relocated(location: str, here: Path) -> str:
-    """A path or file URI under some mlruns/, as it is under the one in `here`. Unchanged where only the old
-    place exists.
-    """
+    """A path or file URI under some mlruns/, moved to `here`; unchanged if only the old place exists."""
     match = ROOT.match(location)
     if not match:
         return location

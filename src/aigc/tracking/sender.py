@@ -1,6 +1,4 @@
-"""Sends entries to the store in order, and keeps on disk what it does not take: no failure of the store
-reaches the caller.
-"""
+"""Sends entries to the store in order; keeps on disk what it does not take, and raises nothing for it."""
 
 import os
 import sys
@@ -39,9 +37,8 @@ class Sender:
         """Whether everything so far was sent."""
         return self.writer is not None and not self._is_away
 
-    def send(
-        self, kind: str, content: dict[str, Any], files: Mapping[str, Path] | None = None, last: bool = False
-    ) -> None:
+    def send(self, kind: str, content: dict[str, Any], files: Mapping[str, Path] | None = None,
+             last: bool = False) -> None:
         """Send one entry after those that wait, or keep it. last: try even if the store was away a moment
         ago.
 
@@ -81,10 +78,8 @@ class Sender:
             self._write(self.journal.waiting[min(self.journal.waiting)])
             self.journal.sent(self._state)
         if self._is_away:
-            self._say(
-                f"the MLflow store answers again; what was kept for it ({count} entries) is logged",
-                warning=False,
-            )
+            self._say(f"the MLflow store answers again; what was kept for it ({count} entries) is logged",
+                      warning=False)
         self._is_away, self._pause, self._next_try = False, FIRST_PAUSE, 0.0
 
     def _write(self, entry: Entry) -> None:
@@ -118,9 +113,8 @@ class Sender:
             )
             text = store.shown(cause) if isinstance(error, AigcError) else f"{cause} ({store.shown(error)})"
             self._say(
-                f"{text}. The work goes on; what it has to log is kept in {self.journal.folder} and "
-                "sent later, "
-                "by this training or by `aigc sync`"
+                f"{text}. The work goes on; what it has to log is kept in {self.journal.folder} and sent "
+                "later, by this training or by `aigc sync`"
             )
         self._is_away = True
 
@@ -144,13 +138,10 @@ def sender(label: str, name: str) -> Iterator[Sender]:
 
 
 def send_all() -> list[str]:
-    """Send what waits on disk, trainings first, and say what was sent. Raises AigcError when the store does
-    not answer.
-    """
+    """Send what waits on disk, trainings first, and say what. Raises AigcError if the store is away."""
     done = []
-    for lines in sorted(
-        root().glob(f"*/{LINES}"), key=lambda path: (path.parent.name.startswith("evaluate-"), path)
-    ):
+    for lines in sorted(root().glob(f"*/{LINES}"),
+                        key=lambda path: (path.parent.name.startswith("evaluate-"), path)):
         folder = lines.parent
         with ExitStack() as held:
             try:

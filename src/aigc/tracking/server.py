@@ -41,19 +41,12 @@ def serve(port: int) -> int:
     environment = {name: value for name, value in os.environ.items() if name not in _options_of_the_server()}
     environment |= {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with tempfile.TemporaryFile("w+") as log:  # a pipe that nobody reads would fill, and stop the server
-        ui = subprocess.Popen(
-            command,
-            env=environment,
-            cwd=store.home(),
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-            start_new_session=True,
-        )
+        ui = subprocess.Popen(command, env=environment, cwd=store.home(), stdout=subprocess.DEVNULL,
+                              stderr=log, start_new_session=True)
         try:
             _wait_until_it_answers(server, ui, log)
-            print(
-                f"compare the methods at\n  {views.address(server, experiment)}\nCtrl-C ends it.", flush=True
-            )
+            print(f"compare the methods at\n  {views.address(server, experiment)}\nCtrl-C ends it.",
+                  flush=True)
             return ui.wait()
         except KeyboardInterrupt:
             return 0
@@ -62,9 +55,7 @@ def serve(port: int) -> int:
 
 
 def _options_of_the_server() -> set[str]:
-    """Variables that are options of `mlflow ui`, such as another store or a prefix of every path: not meant
-    for this server.
-    """
+    """Variables that are options of `mlflow ui`, such as another store: not meant for this server."""
     from mlflow import cli
 
     return {option.envvar for option in cli.server.params if isinstance(option.envvar, str)}

@@ -29,12 +29,9 @@ class Sampler(PythonModel):
     def load_context(self, context: Any) -> None:
         self.method, self.card = methods.load(Path(os.fspath(context.artifacts["model"])))
 
-    def predict(
-        self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None
-    ) -> pd.DataFrame:
-        """A row asks for `n` pictures of class `label` (default: every class in turn) drawn from `seed`
-        (default 0).
-        """
+    def predict(self, context: Any, model_input: pd.DataFrame,
+                params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """A row asks for `n` pictures of class `label` (default: all in turn) from `seed` (default 0)."""
         answers = []
         for request in model_input.to_dict("records"):
             count, label, seed = (

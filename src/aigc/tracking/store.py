@@ -45,9 +45,7 @@ def home() -> Path:
 
 
 def store_uri() -> str:
-    """MLFLOW_TRACKING_URI, or mlflow.db at home. A relative path of SQLite's starts at home, whatever
-    checkout asks.
-    """
+    """MLFLOW_TRACKING_URI, or mlflow.db at home. A relative path of SQLite's starts at home."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}mlflow.db"
     path = sqlite_path(uri)
     if path is None:
@@ -75,9 +73,7 @@ def sqlite_uri(path: Path) -> str:
 
 
 def artifact_root(uri: str) -> str | None:
-    """mlruns/ beside a SQLite database, where a plain `mlflow ui` looks; a server keeps artifacts where it
-    likes.
-    """
+    """mlruns/ beside a SQLite database, where `mlflow ui` looks; None for a server, which decides itself."""
     path = sqlite_path(uri)
     return (path.resolve().parent / "mlruns").as_uri() if path else None
 
@@ -153,9 +149,7 @@ def open_store(writes: bool = False) -> tuple[mlflow.MlflowClient, str]:
 
 
 def _experiment(uri: str) -> tuple[mlflow.MlflowClient, Experiment]:
-    """Our experiment, made where it is missing. Two processes that both make it, or the tables of the
-    database, would race.
-    """
+    """Our experiment, made where it is missing, under a lock: two processes that make it would race."""
     place = sqlite_path(uri)
     if place is None or place.exists():
         client = mlflow.MlflowClient(uri)
@@ -166,9 +160,8 @@ def _experiment(uri: str) -> tuple[mlflow.MlflowClient, Experiment]:
         client = mlflow.MlflowClient(uri)
         found = client.get_experiment_by_name(EXPERIMENT)
         if found is None:
-            made = client.create_experiment(
-                EXPERIMENT, artifact_location=artifact_root(uri), tags=views.experiment_tags()
-            )
+            made = client.create_experiment(EXPERIMENT, artifact_location=artifact_root(uri),
+                                            tags=views.experiment_tags())
             found = client.get_experiment(made)
         return client, found
 
@@ -206,9 +199,7 @@ def _short_patience() -> Iterator[None]:
 
 
 def _make_database(uri: str) -> None:
-    """Make the SQLite file of `uri` where it is missing, whole or not at all: MLflow cannot go on with half
-    of its tables.
-    """
+    """Make the SQLite file of `uri` where it is missing, whole: MLflow cannot go on with half its tables."""
     place = sqlite_path(uri)
     if place is not None and not place.exists():
         from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -217,18 +208,14 @@ def _make_database(uri: str) -> None:
             SqlAlchemyStore(sqlite_uri(unfinished.absolute()), artifact_root(uri)).engine.dispose()
 
 
-def runs(
-    client: mlflow.MlflowClient, experiment: str, condition: str, order: Sequence[str] = ()
-) -> list[Run]:
-    """Every run that meets the condition, newest first unless `order` says otherwise. MLflow gives them page
-    by page.
-    """
+def runs(client: mlflow.MlflowClient, experiment: str, condition: str,
+         order: Sequence[str] = ()) -> list[Run]:
+    """Every run that meets the condition, newest first unless `order` says otherwise, page by page."""
     found: list[Run] = []
     token = None
     while True:
-        page = client.search_runs(
-            [experiment], condition, max_results=PAGE, order_by=list(order) or None, page_token=token
-        )
+        page = client.search_runs([experiment], condition, max_results=PAGE, order_by=list(order) or None,
+                                  page_token=token)
         found += page
         token = page.token
         if not token:

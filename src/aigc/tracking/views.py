@@ -12,14 +12,8 @@ from aigc.core import hashes
 from aigc.metrics import table
 
 NAME = "aigc-comparison"
-COLUMNS = (
-    *(f"metrics.`{metric.name}`" for metric in table.on_page("mlflow")),
-    "params.`images`",
-    "params.`batch_size`",
-    "params.`train.seed`",
-    "params.`runtime.arithmetic`",
-    "attributes.`Models`",
-)
+COLUMNS = (*(f"metrics.`{metric.name}`" for metric in table.on_page("mlflow")), "params.`images`",
+           "params.`batch_size`", "params.`train.seed`", "params.`runtime.arithmetic`", "attributes.`Models`")
 # A method takes the colour at its name's hash, so that nobody lists methods here. Another order gives other
 # colours.
 PALETTE = (
@@ -28,11 +22,8 @@ PALETTE = (
     "#ff7f50", "#606c38", "#edae49", "#3f37c9", "#264653", "#00798c", "#7b4fa3", "#8338ec",
     "#a44a3f", "#588157", "#023e8a", "#3a7d44", "#9b2226",
 )
-OF_ONE_MODEL = (
-    "samples",
-    "weights_sha256",
-    "card_sha256",
-)  # how the keys begin that differ between models of one protocol
+OF_ONE_MODEL = ("samples", "weights_sha256",
+                "card_sha256")  # how the keys begin that differ between models of one protocol
 AUDIT, PASSED = "aigc.memorization", "passed"
 EVALUATED = "aigc.evaluated_sha256"  # the weights that a run's numbers and its audit are of
 NOTE = """\
@@ -50,21 +41,10 @@ def colour(method: str) -> str:
 def experiment_tags() -> dict[str, str]:
     """The tags of the experiment: its note and the saved view."""
     columns = ["tags.`aigc.method`", *COLUMNS]
-    state = {
-        "searchFilter": "",
-        "orderByKey": "metrics.`fid`",
-        "orderByAsc": True,
-        "startTime": "ALL",
-        "lifecycleFilter": "Active",
-        "datasetsFilter": [],
-        "modelVersionFilter": "All Runs",
-        "selectedColumns": columns,
-        "columnOrder": columns,
-        "columnWidths": {},
-        "runsHiddenMode": "SHOW_ALL",
-        "groupBy": None,
-        "runsPinned": [],
-    }
+    state = {"searchFilter": "", "orderByKey": "metrics.`fid`", "orderByAsc": True, "startTime": "ALL",
+             "lifecycleFilter": "Active", "datasetsFilter": [], "modelVersionFilter": "All Runs",
+             "selectedColumns": columns, "columnOrder": columns, "columnWidths": {},
+             "runsHiddenMode": "SHOW_ALL", "groupBy": None, "runsPinned": []}
     view = {"name": NAME, "createdAt": 0, "updatedAt": 0, "state": json.dumps(state)}
     return {"mlflow.note.content": NOTE, f"mlflow.sharedViewState.{NAME}": json.dumps(view)}
 
@@ -85,9 +65,8 @@ def verdict_tags(content: Mapping[str, Any]) -> dict[str, str]:
     if "memorization" in content:
         tags[AUDIT] = PASSED if content["memorization"]["passes"] else "failed"
     if "protocol" in content:
-        protocol = {
-            key: value for key, value in content["protocol"].items() if not key.startswith(OF_ONE_MODEL)
-        }
+        protocol = {key: value for key,
+                    value in content["protocol"].items() if not key.startswith(OF_ONE_MODEL)}
         tags["aigc.protocol"] = hashes.short_digest(protocol)
         tags[EVALUATED] = content["protocol"].get("weights_sha256", "")
     return tags

@@ -41,9 +41,7 @@ class TrainingWatch:
     """Is told of one training. This one ignores all."""
 
     def progress(self, history: list[Row], average: Method) -> None:
-        """A checkpoint was written. history: one row an interval so far. average: the averaged model, in eval
-        mode.
-        """
+        """A checkpoint was written. history: a row an interval. average: the averaged model in eval mode."""
 
     def trained(self, average: Method, folder: Path, card: Card) -> None:
         """The model lies in `folder`."""

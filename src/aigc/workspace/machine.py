@@ -10,14 +10,9 @@ LIBRARIES = ("torch", "numpy", "scipy", "dvc", "mlflow")
 
 def describe() -> dict[str, str]:
     """Processor, C library, Python and the versions of the libraries that compute."""
-    return {
-        "cpu": cpu_model(),
-        "cpu_count": str(os.cpu_count()),
-        "glibc": " ".join(platform.libc_ver()),
-        "platform": platform.platform(terse=True),
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in LIBRARIES},
-    }
+    return {"cpu": cpu_model(), "cpu_count": str(os.cpu_count()), "glibc": " ".join(platform.libc_ver()),
+            "platform": platform.platform(terse=True), "python": platform.python_version(),
+            **{name: metadata.version(name) for name in LIBRARIES}}
 
 
 def cpu_model() -> str:

@@ -74,9 +74,7 @@ def is_idx_images(name: str) -> bool:
 
 
 def idx_pairs(folder: Path) -> list[Pair]:
-    """Every NAME-images-idx3-ubyte of a folder with its NAME-labels-idx1-ubyte (see idx_file); `train` first,
-    then by name.
-    """
+    """Every NAME-images-idx3-ubyte with its NAME-labels-idx1-ubyte (see idx_file); `train` first."""
     found = {place.name.removesuffix(".gz") for place in folder.glob("*") if is_idx_images(place.name)}
     stems = {name[:-len(IMAGES[0])] for name in found}
     pairs: list[Pair] = []
@@ -91,8 +89,7 @@ def idx_pairs(folder: Path) -> list[Pair]:
         pairs.append(Pair(images, labels))
     if not pairs:
         raise DataError(f"{folder}: no pair NAME{IMAGES[0]}, NAME{LABELS[0]} (or .gz) there; `data.path` in "
-                        "params.yaml "
-                        "says where")
+                        "params.yaml says where")
     return pairs
 
 
@@ -117,16 +114,14 @@ def idx(pairs: list[Pair], classes: list[str] | None = None) -> Source:
                             f"of {shapes[0][1:]}; put sets of one size there")
         if shape[1] * shape[2] > MAX_PIXELS:
             raise DataError(f"{pair.images}: its header announces pictures of {shape[1]} x {shape[2]} "
-                            "pixels, over "
-                            f"{MAX_PIXELS:,}; fetch it again")
+                            f"pixels, over {MAX_PIXELS:,}; fetch it again")
     every = np.concatenate(labels)
     if not len(every) or not all(shapes[0]):
         raise DataError(f"{pairs[0].images}: holds no picture; fetch it again")
     known = classes or [str(number) for number in range(int(every.max()) + 1)]
     if every.max() >= len(known):
         raise DataError(f"{pairs[0].labels}: label {every.max()} is out of range: there are {len(known)} "
-                        "classes; fetch it "
-                        "again")
+                        "classes; fetch it again")
     names.check_filled(every, known, pairs[0].labels)
 
     def blocks() -> Iterator[Block]:
@@ -182,9 +177,7 @@ def _idx_rows(path: Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
 
 
 def cifar10(archive: Path, classes: list[str]) -> Source:
-    """The records of CIFAR-10's binary archive (Krizhevsky 2009), train batches first. Never extracted to
-    disk.
-    """
+    """CIFAR-10's binary archive (Krizhevsky 2009), train batches first. Never extracted to disk."""
     insist_on_a_file(archive)
     try:
         with tarfile.open(archive) as opened:
@@ -208,8 +201,7 @@ def cifar10(archive: Path, classes: list[str]) -> Source:
                     records = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
                     if records[:, 0].max() >= len(classes):
                         raise DataError(f"{archive}: {name}: label {records[:, 0].max()} is out of range: "
-                                        "there are "
-                                        f"{len(classes)} classes; fetch it again")
+                                        f"there are {len(classes)} classes; fetch it again")
                     yield block_of_arrays(records[:, 1:].reshape(-1, *SHAPE), records[:, 0], first, name)
                     first += len(records)
 
@@ -254,6 +246,5 @@ def _class_names(place: Path, greatest: int, count: int) -> list[str]:
         return listed
     if greatest >= count:
         raise DataError(f"{place.with_name('labels.npy')}: label {greatest}, though there are only {count} "
-                        "pictures; "
-                        f"number the classes from 0, or name them in {place.name}")
+                        f"pictures; number the classes from 0, or name them in {place.name}")
     return [str(number) for number in range(greatest + 1)]

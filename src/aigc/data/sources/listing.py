@@ -78,8 +78,7 @@ def in_folder(root: Path) -> Listing:
             listing.add(path, label, reason)
         if len(listing) == before:
             raise DataError(f"{root / shown(name)}: no picture in this class folder; fill it, remove it, or "
-                            "start its "
-                            "name with a dot")
+                            "start its name with a dot")
     return _filled(listing, root)
 
 
@@ -181,9 +180,7 @@ def _kind(place: str, opens: bool) -> tuple[bool, str]:
 
 
 def other_kind(root: Path, path: str) -> str:
-    """Which kind of picture that is not decoded a file is, with what to do; "" for all others. Reads its
-    first bytes.
-    """
+    """The kind of a picture that is not decoded, with what to do; "" for others. Reads its first bytes."""
     return _kind(os.path.join(root, path), opens=True)[1]  # noqa: PTH118
 
 
@@ -216,8 +213,7 @@ def against(root: Path, path: str) -> str:
         if not Path(target).is_relative_to(root):
             if stat.S_ISDIR(kind):
                 raise DataError(f"{shown(place)}: a symbolic link to a folder outside of {root}; copy the "
-                                "folder there "
-                                "instead")
+                                "folder there instead")
             return _against_kind(kind) or LINK_OUT
     except FileNotFoundError:
         return "a symbolic link to nothing" if os.path.islink(place) else NO_FILE  # noqa: PTH114

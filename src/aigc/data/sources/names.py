@@ -54,11 +54,9 @@ def check_filled(labels: np.ndarray, classes: list[str], place: object, named: o
                         "pictures of it, or take its name out and number the labels from 0 without gaps")
     if len(empty) == int(labels[labels >= 0].min()):
         raise DataError(f"{place}: the labels start at {len(empty)}, so that no picture has label 0; "
-                        "subtract "
-                        f"{len(empty)} from each label")
+                        f"subtract {len(empty)} from each label")
     raise DataError(f"{place}: no picture has label {first}, though labels go up to {greatest}; number the "
-                    "classes from "
-                    "0 without gaps")
+                    "classes from 0 without gaps")
 
 
 def _pairs(names: list[str], key: Callable[[str], str]) -> list[tuple[str, str]]:

@@ -25,10 +25,8 @@ def opened(content: bytes) -> Image.Image:
     kinds.refuse_a_bomb(width, height)
     if not width or not height or not 0 < most < 65536:
         raise Unusable(f"PPM of {width} x {height} pixels with {most} as the largest value")
-    sample, count = (
-        np.dtype(np.uint8 if most < 256 else ">u2"),
-        width * height * (3 if head[1] == b"6" else 1),
-    )
+    sample, count = (np.dtype(np.uint8 if most < 256 else ">u2"),
+                     width * height * (3 if head[1] == b"6" else 1))
     if len(content) < head.end() + count * sample.itemsize:
         raise Unusable("cannot be decoded (PPM that is cut off)")
     values, scaled = np.frombuffer(content, sample, count, head.end()), np.empty(count, np.uint8)

@@ -70,8 +70,7 @@ def _from_archive(place: Path) -> Opened:
             name = ARRAY if ARRAY in held else held[0] if len(held) == 1 else ""
             if not name:
                 raise DataError(f"{place}: holds {', '.join(held) or 'no array'}; name the array of pictures "
-                                f"{ARRAY}, or "
-                                "save it alone by numpy.save")
+                                f"{ARRAY}, or save it alone by numpy.save")
             member = archive.getinfo(f"{name}.npy")
             others = [other for other in held if other != name]
             if member.compress_type == zipfile.ZIP_STORED:

@@ -61,9 +61,7 @@ def cifar10(folder: Path) -> Source:
 
 
 def _locate(name: str, about: Published, data_path: Path) -> Path:
-    """The file `name`, its content checked: in `data.path`, where systems install it, or downloaded. Raises
-    DataError.
-    """
+    """The file `name`, checked: from `data.path`, the system, or a download. Raises DataError."""
     for folder in (data_path, *about.places, paths.DOWNLOADS / (about.torchvision or "CIFAR10")):
         place = arrays.idx_file(folder, name) if "-idx" in name else folder / name
         if place and place.is_file():
@@ -73,9 +71,7 @@ def _locate(name: str, about: Published, data_path: Path) -> Path:
 
 
 def _checked(place: Path, sha256: str) -> Path:
-    """`place`, when the sha256 of its content (of a gzipped IDX file: unzipped) is the published one. Raises
-    DataError.
-    """
+    """`place`, if its content (unzipped, where it is IDX) has the published sha256. Raises DataError."""
     try:
         if place.name.endswith("-ubyte.gz"):
             with gzip.open(place) as stream:
@@ -86,8 +82,7 @@ def _checked(place: Path, sha256: str) -> Path:
         raise DataError(f"{place}: cannot be read ({error}); delete it and run again") from None
     if found != sha256:
         raise DataError(f"{place}: the sha256 of its content is {found[:16]}, the published one is "
-                        f"{sha256[:16]}; "
-                        "delete it and run again, or use it as `data.source: idx`")
+                        f"{sha256[:16]}; delete it and run again, or use it as `data.source: idx`")
     return place
 
 
@@ -102,9 +97,7 @@ def _address(name: str, about: Published) -> tuple[list[str], str]:
 
 
 def download(mirrors: list[str], name: str, folder: Path) -> Path:
-    """Fetch `name` from the first mirror that has it, whole or not at all. Raises DataError with what to do
-    without a network.
-    """
+    """Fetch `name` from the first mirror that has it, whole or not at all. Raises DataError."""
     from urllib.error import URLError
 
     from torchvision.datasets.utils import download_url

@@ -56,8 +56,7 @@ def _read(place: Path, data: DataConfig) -> pd.DataFrame:
     columns = ", ".join(map(str, table.columns))
     if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for names of the rows
         raise DataError(f"{place}: its rows have more fields than the header has columns ({columns}); quote "
-                        "what holds "
-                        "a comma, and let no row end in one")
+                        "what holds a comma, and let no row end in one")
     wanted = [data.path_column] + ([data.label_column] if data.label_column else [])
     missing = [column for column in wanted if column not in table]
     if missing:

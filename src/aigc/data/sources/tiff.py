@@ -23,10 +23,9 @@ MAKE, SAMPLES, PLANAR, COLOUR_MAP, SUB_IFDS, INK_SET = 271, 277, 284, 320, 330, 
 EXTRA_SAMPLES, SAMPLE_FORMAT, SUBSAMPLING, DNG_VERSION = 338, 339, 530, 50706
 REDUCED, MASK = 1, 4  # bits of NewSubfileType
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
-PHOTOMETRICS = {
-    WHITE_IS_ZERO: "grey", BLACK_IS_ZERO: "grey", RGB: "RGB", PALETTE: "palette", 4: "mask", CMYK: "CMYK",
-    YCBCR: "YCbCr", LAB: "CIELab", 9: "ICCLab", 10: "ITULab", 32844: "LogL", 32845: "LogLuv",
-}
+PHOTOMETRICS = {WHITE_IS_ZERO: "grey", BLACK_IS_ZERO: "grey", RGB: "RGB", PALETTE: "palette", 4: "mask",
+                CMYK: "CMYK", YCBCR: "YCbCr", LAB: "CIELab", 9: "ICCLab", 10: "ITULab", 32844: "LogL",
+                32845: "LogLuv"}
 SENSOR = (32803, 34892)  # photometrics of camera raw: colour filter array, LinearRaw
 CHANNELS = {RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3, LAB: 3}
 UNSIGNED, SIGNED, FLOAT = 1, 2, 3  # SampleFormat
