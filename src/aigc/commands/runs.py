@@ -28,22 +28,11 @@ def run(_: argparse.Namespace) -> int:
     from aigc.workspace.paths import RUNS_PAGE
 
     found = recipes.by_protocol()
-    sections = [
-        {
-            "protocol": protocol,
-            "recipes": recipes.recipes(members),
-            "runs": len(members),
-            "figure": figures.cost(
-                [
-                    (run.method, run.metrics["training_seconds"], run.metrics["fid"],
-                     views.colour(run.method))
-                    for run in members
-                    if "training_seconds" in run.metrics
-                ]
-            ),
-        }
-        for protocol, members in found.items()
-    ]
+    sections = [{"protocol": protocol, "recipes": recipes.recipes(members), "runs": len(members),
+                 "figure": figures.cost([(run.method, run.metrics["training_seconds"], run.metrics["fid"],
+                                          views.colour(run.method))
+                                         for run in members if "training_seconds" in run.metrics])}
+                for protocol, members in found.items()]
     shown = tuple((metric.name, metric.heading) for metric in table.on_page("runs"))
     files.write_bytes(RUNS_PAGE, page.render("runs.html", sections=sections, shown=shown, costs=COSTS))
     print(f"{sum(map(len, found.values()))} runs: {RUNS_PAGE}")

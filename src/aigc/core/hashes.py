@@ -1,15 +1,12 @@
 """Hashes of arrays, values and code: what a training is identified by."""
 
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigc.core import files
 
 if TYPE_CHECKING:
     import numpy as np
-
-PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def array_sha256(array: "np.ndarray") -> str:
