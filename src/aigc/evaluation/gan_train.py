@@ -22,7 +22,8 @@ def correct_on_real(train: Pictures, test: Pictures, config: ClassifierConfig, d
     (len(test),).
     """
     shape = Shape.of(train)
-    trainer = Trainer.on(train, STREAM, lambda: Classifier(config, shape), config, SETTINGS, device,
+    settings = SETTINGS.model_copy(update={"mirror": config.mirror, "shift": config.shift})
+    trainer = Trainer.on(train, STREAM, lambda: Classifier(config, shape), config, settings, device,
                          label=LABEL)
     network = trainer.fit()
     assert isinstance(network, Classifier)
