@@ -65,7 +65,7 @@ def section(name: str, kind: type[S], content: dict[str, Any] | None = None) -> 
 
 
 def _explain(name: str, kind: type[Section], error: ValidationError) -> list[str]:
-    """One text for each key with a problem. A key that is a number or `auto` has one problem for each type."""
+    """One text for each key with a problem. A key of several types has a problem for each of them."""
     texts, problems = [], {}
     for problem in error.errors():
         key = ".".join([name, *_without_types(kind, problem["loc"])])
