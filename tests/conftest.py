@@ -98,10 +98,10 @@ def aigc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 TRACER = Path(__file__).with_name("pipeline") / "tracer.py"
 SMALL = {
     "methods: [autoencoder, vae, gan, wgan_gp, dcgan, cgan, flow]": "methods: [vae, gan]",
-    "images: 40000 ": "images: 4000 ",
+    "images: auto ": "images: 4000 ",
     "count: 5000": "count: 600",
     "sample_size: 1000": "sample_size: 300",
-    "min_accuracy: 0.95": "min_accuracy: 0.5",
+    "min_accuracy: auto": "min_accuracy: 0.5",
     "intervals: 100": "intervals: 10",
     "threads: 2 ": "threads: 1 ",
     "checkpoints: 10": "checkpoints: 5",

@@ -48,6 +48,22 @@ def test_a_wrong_section_is_one_line_that_names_the_key(content: dict[str, objec
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("images", "many", "Input should be a valid integer, or: Input should be 'auto' (found 'many')"),
+        ("features", 1, "Input should be greater than or equal to 2, or: Input should be 'auto' (found 1)"),
+    ],
+)
+def test_a_key_that_is_a_number_or_auto_is_named_once_and_as_the_user_wrote_it(
+    key: str, value: object, says: str
+) -> None:
+    content = {"seed": 0, "batch_size": 64, "learning_rate": 0.004, "outlier": 0.01, key: value}
+    with pytest.raises(ConfigError) as caught:
+        config.section("evaluator", SECTIONS["evaluator"], {"evaluator": content})
+    assert str(caught.value) == f"params.yaml: `evaluator.{key}`: {says}"
+
+
 def test_numbers_are_read_as_dvc_reads_them(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("a: 1e-3\nb: 010\nc: on\n")  # YAML 1.1 would make of these a string, 8 and true

@@ -2,6 +2,9 @@
 
 import argparse
 from pathlib import Path
+from typing import get_args
+
+from aigc.features.names import ExtractorName
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -16,11 +19,13 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     evaluate.add_argument("--real", type=Path, required=True, metavar="PATH", help="real pictures")
     evaluate.add_argument("--fake", type=Path, required=True, metavar="PATH",
                           help="generated pictures, of the same size")
-    evaluate.add_argument("--extractor", choices=["classifier", "inception"],
+    evaluate.add_argument("--extractor", choices=get_args(ExtractorName), metavar="NAME",
                           help="classifier: this project's models/evaluator | inception: InceptionV3 of "
-                               "the published protocol")
+                               "the published protocol | "
+                               f"{' | '.join(get_args(ExtractorName)[2:])}: published networks")
     evaluate.add_argument("--weights", type=Path, metavar="FILE",
-                          help="InceptionV3's weights (default: torch's cache, else a download)")
+                          help="the weights of a published network, by default of inception (default: "
+                               "torch's cache, else a download)")
     evaluate.add_argument("--n", type=int, metavar="N",
                           help="sample size, 40 or more (default: half of the real pictures, the rest is "
                                "the floor, or all fake ones if these are fewer)")
@@ -43,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     settings = config.section("evaluate", EvaluateConfig, content) if content else EvaluateConfig()
     changes = {"extractor": arguments.extractor or ("inception" if arguments.weights else None),
-               "inception_weights": str(arguments.weights) if arguments.weights else None}
+               "extractor_weights": str(arguments.weights) if arguments.weights else None}
     settings = settings.model_copy(update={key: value for key, value in changes.items() if value is not None})
     return any_pictures.run(arguments.real, arguments.fake, settings,
                             runtime.start_torch(switches.arithmetic, switches.threads), arguments.n,

@@ -61,18 +61,33 @@ def section(name: str, kind: type[S], content: dict[str, Any] | None = None) -> 
     try:
         return kind.model_validate(content[name])
     except ValidationError as error:
-        raise ConfigError("; ".join(_explain(name, kind, problem) for problem in error.errors())) from None
+        raise ConfigError("; ".join(_explain(name, kind, error))) from None
 
 
-def _explain(name: str, kind: type[Section], problem: Any) -> str:
-    key = ".".join([name, *map(str, problem["loc"])])
-    if problem["type"] == "extra_forbidden":
-        known = _keys_at(kind, problem["loc"][:-1])
-        return f"{paths.PARAMS}: unknown key `{key}`{did_you_mean(str(problem['loc'][-1]), known)}"
-    if problem["type"] == "missing":
-        return f"{paths.PARAMS}: key `{key}` is missing"
-    value = f" (found {problem['input']!r})" if not isinstance(problem["input"], dict) else ""
-    return f"{paths.PARAMS}: `{key}`: {problem['msg'].removeprefix('Value error, ')}{value}"
+def _explain(name: str, kind: type[Section], error: ValidationError) -> list[str]:
+    """One text for each key with a problem. A key of several types has a problem for each of them."""
+    texts, problems = [], {}
+    for problem in error.errors():
+        key = ".".join([name, *_without_types(kind, problem["loc"])])
+        if problem["type"] == "extra_forbidden":
+            known = _keys_at(kind, problem["loc"][:-1])
+            texts.append(f"unknown key `{key}`{did_you_mean(str(problem['loc'][-1]), known)}")
+        elif problem["type"] == "missing":
+            texts.append(f"key `{key}` is missing")
+        else:
+            found = f" (found {problem['input']!r})" if not isinstance(problem["input"], dict) else ""
+            problems.setdefault((key, found), []).append(problem["msg"].removeprefix("Value error, "))
+    texts += [f"`{key}`: {', or: '.join(messages)}{found}" for (key, found), messages in problems.items()]
+    return [f"{paths.PARAMS}: {text}" for text in texts]
+
+
+def _without_types(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The keys of a location. pydantic appends the type that it tried, such as `constrained-int`."""
+    first, *rest = location or ("",)
+    inner = kind.model_fields[first].annotation if first in kind.model_fields else None
+    if isinstance(inner, type) and issubclass(inner, BaseModel):
+        return [str(first), *_without_types(inner, tuple(rest))] if rest else [str(first)]
+    return [str(part) for index, part in enumerate(location) if index == 0 or isinstance(part, int)]
 
 
 def first_problem(error: ValidationError) -> str:

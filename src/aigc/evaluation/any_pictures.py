@@ -86,7 +86,7 @@ def measure(places: dict[str, Path], sides: dict[str, Opened], settings: Evaluat
 
     Pictures are taken in a seeded random order, because files may be sorted by class.
     """
-    main = open_extractor(settings.extractor, device, settings.inception_weights)
+    main = open_extractor(settings.extractor, device, settings.extractor_weights)
     extractors, n = Extractors(main, settings, device), settings.sample_size
     channels = max(side.stack.shape[1] for side in sides.values())
     order = {name: np.random.default_rng(stream_seed(settings.seed, Purpose.SIDE,

@@ -1,6 +1,7 @@
 """The audit: what is measured beyond fidelity, for real pictures and for the samples of each method.
 
-The result is nested: section (memorization, collapse, labels, own) -> metric -> value, low, high, floor. One
+The result is nested: section (memorization, collapse, labels, own, published) -> metric -> value, low, high,
+floor. One
 function computes one section. AuditContext is what they share.
 """
 
@@ -18,7 +19,14 @@ from aigc.core.runtime import Device
 from aigc.data import pictures
 from aigc.data.pictures import Pictures
 from aigc.data.splits import NAMES
-from aigc.evaluation import diversity, fidelity, labels, memorization_audit, own_measures
+from aigc.evaluation import (
+    diversity,
+    fidelity,
+    labels,
+    memorization_audit,
+    own_measures,
+    published_protocol,
+)
 from aigc.evaluation.config import AuditConfig, EvaluateConfig
 from aigc.evaluation.fidelity import Extractors
 from aigc.evaluation.gan_train import correct_on_real
@@ -71,7 +79,7 @@ class AuditContext:
         """With the classifier of models/evaluator and the extractor that `evaluate.extractor` names."""
         classifier = ClassifierExtractor(device)
         main = (classifier if config.extractor == "classifier"
-                else open_extractor(config.extractor, device, config.inception_weights))
+                else open_extractor(config.extractor, device, config.extractor_weights))
         return cls(config, limits, Splits.open(config.sample_size), Extractors(main, config, device),
                    classifier, device)
 
@@ -112,7 +120,8 @@ def measure_real(context: AuditContext, test_features: np.ndarray, holdout: Feat
     size, splits = context.size, context.splits
     extract = context.extractors.main.extract
     real = splits.holdout.images[:size]
-    audit = memorization_audit.prepare_audit(splits.train.images, extract(splits.train.images).features,
+    train_features = extract(splits.train.images).features
+    audit = memorization_audit.prepare_audit(splits.train.images, train_features,
                                              splits.test.images[:size], test_features, context.limits)
     memorization_audit.write(folder, audit)
     copies = {alteration: (images, extract(images).features)
@@ -123,6 +132,9 @@ def measure_real(context: AuditContext, test_features: np.ndarray, holdout: Feat
     sections: Sections = {"controls": controls, "memorization": controls["holdout"],
                           "collapse": {**diversity.measure(real, predicted, context.classes, radius),
                                        "within": radius}}
+    if context.config.protocol == published_protocol.SECTION:
+        sections[published_protocol.SECTION] = published_protocol.measure_real(train_features,
+                                                                               holdout.features, folder)
     if context.classes >= FEWEST_CLASSES:
         actual = splits.holdout.labels[:size]
         sections["labels"], _ = labels.measure(actual, predicted, context.gan_train(splits.train),
@@ -172,6 +184,9 @@ def measure_method(context: AuditContext, samples: Samples, test_features: np.nd
         "own": own_measures.measure(samples.method, context.splits.test, context.splits.train, context.size,
                                     samples.batch_size, context.device),
     }
+    if context.config.protocol == published_protocol.SECTION:
+        sections[published_protocol.SECTION] = published_protocol.measure(
+            samples.features, real[published_protocol.SECTION], folder)
     names, classes = np.array(samples.pictures.classes), len(samples.pictures.classes)
     counts = np.bincount(np.maximum(samples.predicted, 0), minlength=classes)[:classes]
     table = pd.DataFrame({"class": samples.pictures.classes, "count": counts})

@@ -5,12 +5,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from aigc.core.config import Count, Section, Seed, Share
+from aigc.features.names import ExtractorName
 
 SMALLEST_SAMPLE = 100  # pictures: C_T of the audit needs five cells of twenty
 
 
 class EvaluateConfig(Section):
-    """inception_weights: a file, or "" for the cache of torch.
+    """extractor_weights: the file of a published network, or "" for the cache of torch.
+    protocol: whether the published protocol's FID is measured too (see evaluation/published_protocol.py).
 
     The defaults are the published settings. `aigc evaluate` uses them outside of a project.
     """
@@ -19,8 +21,9 @@ class EvaluateConfig(Section):
     seed: Seed = 0
     precision_neighbours: Annotated[int, Field(ge=1, le=30)] = 3
     coverage_neighbours: Annotated[int, Field(ge=1, le=30)] = 5
-    extractor: Literal["classifier", "inception"] = "classifier"
-    inception_weights: str = ""
+    extractor: ExtractorName = "classifier"
+    extractor_weights: str = ""
+    protocol: Literal["holdout-test", "published"] = "holdout-test"
 
 
 class AuditConfig(Section):

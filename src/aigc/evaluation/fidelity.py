@@ -56,7 +56,7 @@ class Extractors:
 
     def _open(self, name: str) -> FeatureExtractor:
         if name not in self._opened:
-            self._opened[name] = open_extractor(name, self._device, self._config.inception_weights)
+            self._opened[name] = open_extractor(name, self._device)
         return self._opened[name]
 
 

@@ -20,7 +20,8 @@ SETTINGS = TrainConfig(seed=0, intervals=1, checkpoints=1)  # short: it need not
 def correct_on_real(train: Pictures, test: Pictures, config: ClassifierConfig, device: Device) -> np.ndarray:
     """Whether a classifier trained on `train` alone is right on each test picture: bool (len(test),)."""
     shape = Shape.of(train)
-    trainer = Trainer.on(train, STREAM, lambda: Classifier(config, shape), config, SETTINGS, device,
+    settings = SETTINGS.model_copy(update={"mirror": config.mirror, "shift": config.shift})
+    trainer = Trainer.on(train, STREAM, lambda: Classifier(config, shape), config, settings, device,
                          label=LABEL)
     network = trainer.fit()
     assert isinstance(network, Classifier)

@@ -1,4 +1,4 @@
-"""The feature extractor of a run: the pipeline's own classifier, or InceptionV3."""
+"""The feature extractor of a run: the pipeline's own classifier, or a published network."""
 
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,17 @@ from aigc.model.card import read_card, read_weights
 from aigc.model.contract import Shape
 
 
-def open_extractor(name: str, device: Device, inception_weights: str = "") -> FeatureExtractor:
-    """The extractor `classifier` or `inception`. Raises StorageError if its weights are missing or changed.
+def open_extractor(name: str, device: Device, weights: str = "") -> FeatureExtractor:
+    """The extractor `classifier`, or a published network.
+
+    weights: the file of a published network, "" = the cache of torch. Raises StorageError if they are
+    missing or changed.
     """
     if name == "classifier":
         return ClassifierExtractor(device)
-    from aigc.features.inception import Inception
+    from aigc.features.published import PublishedExtractor
 
-    return Inception(device, inception_weights)
+    return PublishedExtractor(name, device, weights)
 
 
 class ClassifierExtractor:

@@ -58,6 +58,7 @@ def reference_facts(reference: dict[str, Any]) -> dict[str, Any]:
             "columns": [(metric.name, metric.heading) for metric in shown],
             "meanings": [(metric.heading, metric.meaning.format_map(reference["protocol"]))
                          for metric in shown],
+            "published": reference["audit"].get("published"),
             "controls": reference["audit"]["controls"], "real_labels": reference["audit"].get("labels")}
 
 

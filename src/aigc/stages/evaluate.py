@@ -10,7 +10,7 @@ from aigc.core import config, files, paths, runtime
 from aigc.core.errors import StorageError
 from aigc.core.runtime import RuntimeConfig
 from aigc.data import pictures
-from aigc.evaluation import audit, fidelity, model_identity
+from aigc.evaluation import audit, fidelity, model_identity, published_protocol
 from aigc.evaluation.audit import AuditContext, Samples
 from aigc.evaluation.config import AuditConfig, EvaluateConfig
 from aigc.model.card import read_card
@@ -40,7 +40,9 @@ def run(method: str, observer: Observer) -> None:
     files.write_csv(paths.confusion(method), audited.confusion)
     content = {**measured, **audited.sections, "protocol": {
         **reference["protocol"], **model_identity.identity(card), "samples": len(samples),
-        "samples_sha256": files.sha256(paths.generated(method) / "images.npy")}}
+        "samples_sha256": files.sha256(paths.generated(method) / "images.npy"),
+        **published_protocol.entry(settings, len(samples), len(context.splits.train),
+                                   len(context.splits.holdout))}}
     files.write_json(paths.metrics(method), content)
     if not content["memorization"]["passes"]:
         print(f"{method}: fails the memorization audit and cannot be promoted; see "
