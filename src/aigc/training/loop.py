@@ -13,7 +13,6 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from aigc.core import paths, randomness
 from aigc.core.errors import AigcError, DivergedError, Interrupted
@@ -22,7 +21,7 @@ from aigc.core.randomness import Purpose
 from aigc.core.runtime import Device
 from aigc.data.pictures import Pictures
 from aigc.model.contract import Method, MethodConfig, Player, Trainable
-from aigc.training import checkpoint, memory
+from aigc.training import checkpoint, memory, progress
 from aigc.training.config import TrainConfig
 from aigc.training.ema import EMA, refresh_batch_statistics
 from aigc.training.feed import Feed
@@ -120,12 +119,11 @@ class Trainer:
 
     def run_steps(self, after_checkpoint: AfterCheckpoint | None) -> None:
         """All steps that are left, with history, checkpoints and progress bar."""
-        progress = tqdm(total=self.schedule.steps, initial=self.step, desc=f"train {self.label}", unit="step",
-                        disable=None, file=sys.stderr)
-        with StopRequest() as stop, progress:
+        told = progress.bar(self.label, self.step, self.schedule.steps, self.schedule.batch)
+        with StopRequest() as stop, told as bar:
             while self.step < self.schedule.steps:
                 self.pending += self.train_step()
-                progress.update()
+                bar.update()
                 if self.schedule.is_due(self.step, self.schedule.interval):
                     self.history.append(self.history_row())
                     self.pending.clear()
