@@ -13,8 +13,8 @@ from aigc.core import process
 from aigc.core.version import VERSION
 from aigc.workspace import root
 
-COMMANDS = ("repro", "ui", "verify", "evaluate", "reproduce", "mend", "runs", "params", "use", "data_check", "record",
-            "generate", "whence", "sync", "promote", "relocate", "deps")
+COMMANDS = ("repro", "ui", "verify", "evaluate", "reproduce", "mend", "runs", "params", "use", "data_check",
+            "record", "generate", "whence", "sync", "promote", "relocate", "deps")
 DESCRIPTION = ("Image generation as a reproducible pipeline. `dvc repro` makes everything; "
                "these commands look after it.")
 EXAMPLES = """\

@@ -19,7 +19,6 @@ from aigc.workspace import lockfile
 def write_entries() -> None:
     """Have DVC in this process write dvc.lock as described above. A lock of another form is left to DVC."""
     from dvc import dvcfile
-    from dvc.log import logger
     from dvc.stage import serialize
     from dvc.utils.serialize import dumps_yaml
 
@@ -37,8 +36,6 @@ def write_entries() -> None:
             entries |= lockfile.entries(dumps_yaml({"schema": "2.0", "stages": entry}))
         after = lockfile.HEAD + "".join(entries.values())
         if after != before:
-            logger.getChild(__name__).info("%s lock file '%s'", "Updating" if before else "Generating",
-                                           self.relpath)
             files.write_bytes(path, after.encode())
             self.repo.scm_context.track_file(self.relpath)
 

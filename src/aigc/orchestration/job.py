@@ -19,17 +19,19 @@ LOGS = paths.CHECKPOINTS / "logs"
 DVC = [sys.executable, "-P", str(Path(__file__).with_name("dvc_chain.py")), "--wait-for-lock", "repro", "-s"]
 SAID = re.compile(r"(Running stage|Stage) '(?P<stage>[^']+)'(?P<rest>.*)")  # lines of DVC's
 FAILED = re.compile(r"failed to reproduce(?: stages:)? '(?P<stage>[^']+)'")
+SPEAKERS = ("fast", "warning")  # begin a line of a stage, as its name and its method do
 TAIL = 60  # lines that are kept in memory
 CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
 class Event:
-    """stage: its name. kind: running, unchanged or restored; step: a report of a training's progress."""
+    """stage: its name. kind: running, unchanged or restored; step, of a training; says, a line of its own."""
 
     stage: str
     kind: str
     step: progress.Step | None = None
+    text: str = ""
 
 
 class Job:
@@ -94,6 +96,8 @@ class Job:
             yield Event(self.current, "running" if found[1] == "Running stage" else skipped)
         elif failed := FAILED.search(text):
             self.failed_stage = failed["stage"]
+        elif text.partition(":")[0] in (*self.current.split("@"), *SPEAKERS):
+            yield Event(self.current, "says", text=text)
 
     def close(self) -> int:
         """After its end: the exit code."""

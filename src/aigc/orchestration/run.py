@@ -100,6 +100,9 @@ class Runner:
         if event.step:
             self.display.note(event.stage, event.step)
             return
+        if event.kind == "says":
+            self.display.say(event.text)
+            return
         self.end_stages_before(job, event.stage)
         if event.kind == "running":
             self.began[event.stage] = time.monotonic()

@@ -20,7 +20,7 @@ HEAD = "schema: '2.0'\nstages:\n"
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Keep DVC from writing within the block, which must be short: a DVC that does not wait gives up after 3 s.
+    """Keep DVC from writing within the block. It must be short: a DVC that does not wait gives up after 3 s.
 
     After PATIENCE seconds, and where DVC has not run yet, the block is entered all the same.
     """
