@@ -4,6 +4,7 @@ Its result is a function of the method, the data, the config and the seed. Inter
 observers do not change it.
 """
 
+import inspect
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -261,6 +262,16 @@ def _numbers(outcomes: list[Outcome]) -> Tensor:
     return torch.stack([torch.stack([loss, norm]).float() for *_, loss, norm in outcomes]).cpu().double()
 
 
+class Adam(torch.optim.Adam):
+    """torch's, without the wrappers of its methods: they import torch's compiler, which takes seconds."""
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
+    add_param_group = inspect.unwrap(torch.optim.Adam.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Adam.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.Adam.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Adam.load_state_dict)
+
+
 def _adam(player: Player, device: Device) -> torch.optim.Optimizer:
-    return torch.optim.Adam(player.parameters, lr=player.learning_rate, betas=player.betas,
-                            fused=device.torch_device.type in ("cpu", "cuda"))
+    return Adam(player.parameters, lr=player.learning_rate, betas=player.betas,
+                fused=device.torch_device.type in ("cpu", "cuda"))
