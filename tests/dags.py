@@ -21,7 +21,8 @@ with Path("ran").open("a") as ran:
 time.sleep(float(Path("slow").read_text()) if Path("slow").exists() else 0)
 if Path("fail").exists() and name in Path("fail").read_text().split():
     sys.exit(f"error: {name}: has no luck; remove the file `fail`")
-found = [path for dep in deps for path in sorted(Path(dep).rglob("[a-z]*") if Path(dep).is_dir() else [Path(dep)])]
+found = [path for dep in map(Path, deps)
+         for path in (sorted(dep.rglob("[a-z]*")) if dep.is_dir() else [dep])]
 digest = hashlib.md5(b"".join(path.read_bytes() for path in found if path.is_file()))
 size = int(Path("size").read_text()) if Path("size").exists() else 1
 Path(out).parent.mkdir(parents=True, exist_ok=True)
@@ -82,9 +83,9 @@ def dag(folder: Path, methods: Sequence[str] = METHODS) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in content.items():
         (folder / name).write_text(text)
-    for command in (("git", "init", "-q"), ("dvc", "init", "-q"), ("cp", ROOT / ".dvcignore", "."), ("git", "config", "user.name", "t"),
-                    ("git", "config", "user.email", "t@example.org"), ("git", "add", "-A"),
-                    ("git", "commit", "-qm", "start")):
+    for command in (("git", "init", "-q"), ("dvc", "init", "-q"), ("cp", ROOT / ".dvcignore", "."),
+                    ("git", "config", "user.name", "t"), ("git", "config", "user.email", "t@example.org"),
+                    ("git", "add", "-A"), ("git", "commit", "-qm", "start")):
         run_in(folder, *command)
     return folder
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 VARIABLE = "AIGC_PROGRESS"  # set by `aigc repro`, which reads the lines
-MARK = "\x1eaigc-progress "
+MARK = "::aigc-progress "
 INTERVAL_SECONDS = 0.5
 
 
