@@ -17,7 +17,7 @@ endif
 
 repro: $(VENV)/runtime
 	python -m aigc mend
-	dvc repro
+	python -m aigc repro
 	python -m aigc record
 	python -m aigc sync
 	python -m aigc runs

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -50,11 +51,11 @@ def environment(clone: Path) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONPATH": str(clone / "src")}
 
 
-def watch(clone: Path) -> tuple[float, dict[str, tuple[float, int]]]:
+def watch(clone: Path, command: Sequence[str] = ("dvc", "repro", "--force"),
+          ) -> tuple[float, dict[str, tuple[float, int]]]:
     """Run the pipeline. Returns (wall seconds, {stage: (seconds, peak resident bytes)})."""
     started = time.monotonic()
-    run = psutil.Popen(["dvc", "repro", "--force"], cwd=clone, env=environment(clone),
-                       stdout=subprocess.DEVNULL)
+    run = psutil.Popen(command, cwd=clone, env=environment(clone), stdout=subprocess.DEVNULL)
     seen: dict[str, tuple[float, float, int]] = {}
     while run.poll() is None:
         for child in run.children(recursive=True):
@@ -69,7 +70,7 @@ def watch(clone: Path) -> tuple[float, dict[str, tuple[float, int]]]:
                 seen[name] = (first, now, max(peak, memory))
         time.sleep(INTERVAL_SECONDS)
     if run.returncode:
-        sys.exit(f"dvc repro failed with exit code {run.returncode}")
+        sys.exit(f"{' '.join(command)} failed with exit code {run.returncode}")
     stages = {name: (last - first, peak) for name, (first, last, peak) in seen.items()}
     return time.monotonic() - started, stages
 

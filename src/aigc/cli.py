@@ -1,6 +1,6 @@
 """The command line: a list of commands, each a file of `aigc.commands` with `add_parser` and `run`.
 
-The pipeline itself is `dvc repro`; the commands do what DVC and MLflow do not. Nothing heavy is imported
+The pipeline itself is DVC's; the commands do what DVC and MLflow do not. Nothing heavy is imported
 here, nor by the files of the commands before they run.
 """
 
@@ -13,13 +13,14 @@ from aigc.core import process
 from aigc.core.version import VERSION
 from aigc.workspace import root
 
-COMMANDS = ("ui", "verify", "evaluate", "reproduce", "mend", "runs", "params", "use", "data_check", "record",
-            "generate", "whence", "sync", "promote", "relocate", "deps")
+COMMANDS = ("repro", "ui", "verify", "evaluate", "reproduce", "mend", "runs", "params", "use", "data_check",
+            "record", "generate", "whence", "sync", "promote", "relocate", "deps")
 DESCRIPTION = ("Image generation as a reproducible pipeline. `dvc repro` makes everything; "
                "these commands look after it.")
 EXAMPLES = """\
 examples:
   dvc repro                                    make what changed, from the data to reports/report.html
+  aigc repro                                   the same with several stages at a time, as the cores allow
   dvc exp run -S train.seed=1                  try another seed; compare with `dvc exp show`
   dvc exp run -S runtime.arithmetic=fast       use the GPU
   aigc ui                                      MLflow's UI, opened on the comparison of methods

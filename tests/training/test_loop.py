@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -185,3 +187,27 @@ def test_out_of_memory_is_one_line_that_names_batch_size(device: Device, tmp_pat
 def test_another_error_of_torch_is_not_taken_for_a_lack_of_memory(device: Device, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="shapes"):
         trainer(tmp_path, device, lambda: OutOfMemory(RuntimeError("shapes cannot be multiplied"))).fit()
+
+
+def test_a_step_of_adam_is_torchs_own_and_imports_no_compiler() -> None:
+    code = """
+import sys, torch
+from aigc.training.loop import Adam
+found = []
+for kind in (Adam, torch.optim.Adam):
+    weight = torch.nn.Parameter(torch.linspace(-1, 1, 7))
+    optimizer = kind([weight], lr=0.1, betas=(0.5, 0.9), fused=True)
+    for step in range(4):
+        optimizer.zero_grad()
+        (weight ** 3).sum().backward()
+        optimizer.step()
+        if step == 1:
+            optimizer.load_state_dict(optimizer.state_dict())
+    found.append((weight.detach().clone(), optimizer.state_dict()["state"][0]["exp_avg_sq"]))
+    if kind is Adam:
+        print("torch._dynamo" in sys.modules)
+print(all(map(torch.equal, *found)))
+"""
+    said = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "src"}, capture_output=True,
+                          text=True, check=True).stdout
+    assert said == "False\nTrue\n"

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aigc.core import files, paths
+from aigc.core import files, paths, process
 from aigc.core.errors import AigcError
 from aigc.workspace import git, lockfile
 from aigc.workspace.paths import LOCK
@@ -50,12 +50,14 @@ def _alone() -> Iterator[None]:
     """Hold DVC's own lock of the repository. Raises AigcError when a dvc holds it, or runs a stage."""
     from dvc.lock import Lock, LockError
 
+    from aigc.orchestration.run import ONLY_ONE
+
     for pid, command in _entries(_read_rwlock() or {}):
         if _is_dvc(pid):
             raise AigcError(f"process {pid} (`{command}`) is at work here; wait for it or stop it, then mend")
     RWLOCK.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with Lock(str(RWLOCK.with_name("lock"))):
+        with process.only_writer(ONLY_ONE, patience=0), Lock(str(RWLOCK.with_name("lock"))):
             yield
     except LockError:
         raise AigcError("another dvc is at work here (it holds .dvc/tmp/lock); "

@@ -4,7 +4,9 @@ It knows no method: a method's config class is in the method's file. It holds no
 a user may set is in params.yaml, with its unit and range.
 """
 
+import copy
 import difflib
+import functools
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -36,10 +38,10 @@ S = TypeVar("S", bound=Section)
 
 def read(path: Path = paths.PARAMS) -> dict[str, Any]:
     """The whole of params.yaml, read as DVC reads it (YAML 1.2: 1e-3 is a number). Raises ConfigError."""
-    from ruamel.yaml import YAML, YAMLError
+    from ruamel.yaml import YAMLError
 
     try:
-        content = YAML(typ="safe", pure=True).load(path)
+        content = copy.deepcopy(_load(path, path.read_bytes()))
     except FileNotFoundError:
         raise ConfigError(f"{path}: missing; run in the folder that holds it, or "
                           f"`git checkout {path}`") from None
@@ -48,6 +50,14 @@ def read(path: Path = paths.PARAMS) -> dict[str, Any]:
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
         raise ConfigError(f"{path}: expected a mapping of named sections, found {content!r:.60}")
     return content
+
+
+@functools.lru_cache(maxsize=1)
+def _load(path: Path, _: bytes) -> Any:
+    """What the file holds. Kept until its bytes are others: a stage reads several sections, slowly."""
+    from ruamel.yaml import YAML
+
+    return YAML(typ="safe", pure=True).load(path)
 
 
 def section(name: str, kind: type[S], content: dict[str, Any] | None = None) -> S:

@@ -194,20 +194,27 @@ def call(command: Sequence[str], stdin: bytes | None = None,
                 raise Terminated(came[0])
             out, err = child.communicate(stdin)
         except BaseException:
-            _end_session(child)
+            end_sessions([child])
             raise
     return subprocess.CompletedProcess(command, child.returncode, out, err)
 
 
-def _end_session(child: "subprocess.Popen[bytes]") -> None:
-    """End a child's process group: by SIGINT, then SIGTERM, then SIGKILL. Returns when it is gone."""
+def end_sessions(children: "Sequence[subprocess.Popen[bytes]]") -> None:
+    """End the process groups of children that lead one: by SIGINT, then SIGTERM, then SIGKILL.
+
+    Returns when they are gone. All get a signal before any is waited for.
+    """
+    left = list(children)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, number)
+        for child in left:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
         deadline = time.monotonic() + GRACE_SECONDS
         while time.monotonic() < deadline:
-            child.poll()
-            if not _is_alive(child.pid):
+            for child in left:
+                child.poll()
+            left = [child for child in left if _is_alive(child.pid)]
+            if not left:
                 return
             time.sleep(0.02)
 

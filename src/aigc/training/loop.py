@@ -4,6 +4,7 @@ Its result is a function of the method, the data, the config and the seed. Inter
 observers do not change it.
 """
 
+import inspect
 import math
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,6 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from aigc.core import paths, randomness
 from aigc.core.errors import AigcError, DivergedError, Interrupted
@@ -22,7 +22,7 @@ from aigc.core.randomness import Purpose
 from aigc.core.runtime import Device
 from aigc.data.pictures import Pictures
 from aigc.model.contract import Method, MethodConfig, Player, Trainable
-from aigc.training import checkpoint, memory
+from aigc.training import checkpoint, memory, progress
 from aigc.training.config import TrainConfig
 from aigc.training.ema import EMA, refresh_batch_statistics
 from aigc.training.feed import Feed
@@ -121,12 +121,11 @@ class Trainer:
 
     def run_steps(self, after_checkpoint: AfterCheckpoint | None) -> None:
         """All steps that are left, with history, checkpoints and progress bar."""
-        progress = tqdm(total=self.schedule.steps, initial=self.step, desc=f"train {self.label}", unit="step",
-                        disable=None, file=sys.stderr)
-        with StopRequest() as stop, progress:
+        told = progress.bar(self.label, self.step, self.schedule.steps, self.schedule.batch)
+        with StopRequest() as stop, told as bar:
             while self.step < self.schedule.steps:
                 self.pending += self.train_step()
-                progress.update()
+                bar.update()
                 if self.schedule.is_due(self.step, self.schedule.interval):
                     self.history.append(self.history_row())
                     self.pending.clear()
@@ -264,6 +263,16 @@ def _numbers(outcomes: list[Outcome]) -> Tensor:
     return torch.stack([torch.stack([loss, norm]).float() for *_, loss, norm in outcomes]).cpu().double()
 
 
+class Adam(torch.optim.Adam):
+    """torch's, without the wrappers of its methods: they import torch's compiler, which takes seconds."""
+
+    step = torch.no_grad()(inspect.unwrap(torch.optim.Adam.step))
+    add_param_group = inspect.unwrap(torch.optim.Adam.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.Adam.zero_grad)
+    state_dict = inspect.unwrap(torch.optim.Adam.state_dict)
+    load_state_dict = inspect.unwrap(torch.optim.Adam.load_state_dict)
+
+
 def _adam(player: Player, device: Device) -> torch.optim.Optimizer:
-    return torch.optim.Adam(player.parameters, lr=player.learning_rate, betas=player.betas,
-                            fused=device.torch_device.type in ("cpu", "cuda"))
+    return Adam(player.parameters, lr=player.learning_rate, betas=player.betas,
+                fused=device.torch_device.type in ("cpu", "cuda"))

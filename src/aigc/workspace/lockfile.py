@@ -1,10 +1,68 @@
 """dvc.lock: read as DVC reads it, and checked to be whole, since DVC does not write it atomically."""
 
+import fcntl
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from aigc.core import files
 from aigc.core.errors import StorageError
 from aigc.workspace.paths import LOCK
+
+DVC_LOCK = Path(".dvc/tmp/lock")  # DVC holds it, by flock, while it writes
+PATIENCE = 30.0  # seconds in which DVC ends what it writes
+ENTRY = re.compile(r"^(?=  \S)", re.MULTILINE)
+HEAD = "schema: '2.0'\nstages:\n"
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keep DVC from writing within the block. It must be short: a DVC that does not wait gives up after 3 s.
+
+    After PATIENCE seconds, and where DVC has not run yet, the block is entered all the same.
+    """
+    if not DVC_LOCK.parent.is_dir():
+        yield
+        return
+    with DVC_LOCK.open("a") as stream:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.02)
+        yield
+
+
+def entries(text: str) -> dict[str, str]:
+    """{stage: its lines} of the text of a dvc.lock; {} where it holds anything else."""
+    if not text.startswith(HEAD) or not text.endswith("\n"):
+        return {}
+    blocks = ENTRY.split(text.removeprefix(HEAD))
+    found = {block.partition(":\n")[0].strip(): block for block in blocks if block}
+    return {} if re.search(r"^\S", text.removeprefix(HEAD), re.MULTILINE) else found
+
+
+def outs_of(entry: str) -> str:
+    """The lines of a stage's outs."""
+    return entry.partition("    outs:\n")[2]
+
+
+def arrange(first: Sequence[str], then: Sequence[str]) -> None:
+    """Write the stages of dvc.lock in the order in which one `dvc repro` would have added them.
+
+    first: those that it had; then: the order of the others. Any further ones come last, as they are.
+    """
+    with undisturbed():
+        text = LOCK.read_text(encoding="utf-8") if LOCK.exists() else ""
+        found = entries(text)
+        wanted = [name for name in dict.fromkeys([*first, *then, *found]) if name in found]
+        if wanted != list(found):
+            files.write_bytes(LOCK, (HEAD + "".join(found[name] for name in wanted)).encode())
 
 
 def read_lock(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""`aigc repro`: DVC's stages side by side. No stage depends on it."""
