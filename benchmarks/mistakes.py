@@ -40,7 +40,7 @@ from pictures import COLUMNS, FOLDER, save, side_by_side
 
 # Small enough for two minutes per pair. All other settings are those of params.yaml.
 SETTINGS: dict[str, dict[str, int]] = {
-    "vae": {"images": 60_000, "max_width": 256},
+    "vae": {"images": 60_000, "max_width": 256, "components": 0},
     "gan": {"images": 48_000, "batch_size": 32, "width": 128},
     "wgan_gp": {"images": 24_000, "batch_size": 16},
     "dcgan": {"images": 6_400, "batch_size": 16},

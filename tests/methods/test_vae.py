@@ -23,6 +23,7 @@ CONFIG = {
     "beta": 1.0,
     "kl_warmup": 0.0,
     "free_bits": 0.0,
+    "components": 0,
 }
 
 
@@ -64,3 +65,42 @@ def test_reconstruction_decodes_the_mean_code() -> None:
     built, real = build(), torch.randn(2, 1, 16, 16)
     expected = built.decode(built.posterior(real)[0], torch.tensor([-1, -1]))
     torch.testing.assert_close(built.reconstruct(real), expected)
+
+
+def elbo(built: vae.VAE, real: torch.Tensor) -> float:
+    measures = built.own_measures(real, torch.full((len(real),), -1), torch.Generator().manual_seed(0))
+    return measures["elbo"].mean().item()
+
+
+def test_without_components_latents_are_standard_normal() -> None:
+    built = build()
+    built.fit_after_training([torch.zeros(4, 1, 16, 16)], seed=0)
+    drawn = built.latents(5, torch.Generator().manual_seed(0), temperature=0.5)
+    torch.testing.assert_close(drawn, 0.5 * torch.randn(5, 3, generator=torch.Generator().manual_seed(0)))
+
+
+def test_the_fitted_prior_follows_the_codes_and_raises_the_elbo() -> None:
+    rng = torch.Generator().manual_seed(0)
+    real = torch.rand(400, 1, 16, 16, generator=rng) * 2 - 1
+    standard, fitted = build(), build(components=2)
+    for built in (standard, fitted):  # codes far from N(0, I)
+        torch.nn.init.constant_(built.encoder[-1][-1].bias, 1.5)
+    with torch.no_grad():
+        fitted.fit_after_training(real.split(100), seed=0)
+        codes = vae.draw(*fitted.posterior(real), rng)
+        drawn = fitted.latents(4000, rng)
+        torch.testing.assert_close(drawn.mean(0), codes.mean(0), rtol=0, atol=0.3)
+        assert elbo(fitted, real) > elbo(standard, real) + 1
+
+
+def test_the_elbo_is_a_bound_with_either_prior() -> None:
+    """With one latent of a decoder that ignores it, log p(x) is the decoder's own."""
+    real = torch.rand(50, 1, 16, 16) * 2 - 1
+    for components in (0, 2):
+        built = build(components=components)
+        with torch.no_grad():
+            built.decoder[0][-1].weight.zero_()
+            built.fit_after_training([real], seed=0)
+            exact = -built.reconstruction_loss(built.decoder(torch.zeros(50, 3)), real).mean().item()
+            many = torch.tensor([elbo(built, real) for _ in range(3)]).mean().item()
+        assert many <= exact + 0.5

@@ -10,11 +10,12 @@ The training loss does not make the codes follow a known distribution. The mixtu
 from collections.abc import Iterable, Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from aigc.core.config import Count, NonNegative
 from aigc.methods.families.encoding import Encoding, EncodingConfig
 from aigc.model.contract import Shape
+from aigc.networks.mixture import GaussianMixture
 
 
 class AutoencoderConfig(EncodingConfig):
@@ -47,42 +48,3 @@ class Autoencoder(Encoding):
     def interpolate(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
         """A straight line: the codes are not near a sphere."""
         return torch.lerp(start, end, share[:, None])
-
-
-class GaussianMixture(nn.Module):
-    """sum_k weights_k N(means_k, roots_k roots_k^T), fitted by scikit-learn and kept as buffers.
-
-    weights (K,), means (K, d), roots (K, d, d), lower triangular.
-    """
-
-    weights: Tensor
-    means: Tensor
-    roots: Tensor
-
-    def __init__(self, components: int, dimensions: int) -> None:
-        super().__init__()
-        self.register_buffer("weights", torch.full((components,), 1 / components))
-        self.register_buffer("means", torch.zeros(components, dimensions))
-        self.register_buffer("roots", torch.eye(dimensions).repeat(components, 1, 1))
-
-    def fit(self, points: Tensor, seed: int) -> None:
-        """Maximum likelihood by EM on points (n, d), with n components where n is less than K.
-
-        On one thread, so that the same points give the same bytes.
-        """
-        from sklearn import mixture
-        from threadpoolctl import threadpool_limits
-
-        with threadpool_limits(limits=1):
-            components = min(len(self.weights), len(points))
-            fitted = mixture.GaussianMixture(components, reg_covar=1e-4, random_state=seed).fit(
-                points.cpu().double().numpy())
-        self.weights.zero_()[:components] = torch.from_numpy(fitted.weights_)
-        self.means[:components] = torch.from_numpy(fitted.means_)
-        self.roots[:components] = torch.linalg.cholesky(torch.from_numpy(fitted.covariances_))
-
-    def sample(self, count: int, rng: torch.Generator, temperature: float = 1.0) -> Tensor:
-        """Draw points: float32 (count, d)."""
-        component = torch.multinomial(self.weights, count, replacement=True, generator=rng)
-        noise = torch.randn(count, self.means.shape[1], 1, generator=rng, device=rng.device)
-        return self.means[component] + temperature * (self.roots[component] @ noise).squeeze(2)
