@@ -103,7 +103,6 @@ SMALL = {
     "sample_size: 1000": "sample_size: 300",
     "min_accuracy: auto": "min_accuracy: 0.5",
     "intervals: 100": "intervals: 10",
-    "threads: 2 ": "threads: 1 ",
     "checkpoints: 10": "checkpoints: 5",
     "classifier_images: 10000": "classifier_images: 1280",
 }

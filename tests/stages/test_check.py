@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(("before", "after", "says"), [
-    ("  threads: 2", "  threds: 2", "unknown key `runtime.threds`; did you mean `threads`?"),
-    ("  threads: 2", "  threads: two", "`runtime.threads`: Input should be a valid integer"),
+    ("  threads: 1", "  threds: 1", "unknown key `runtime.threds`; did you mean `threads`?"),
+    ("  threads: 1", "  threads: two", "`runtime.threads`: Input should be a valid integer"),
     ("methods: [autoencoder, vae", "methods: [autoencoder, vaee", "unknown method `vaee`"),
     ("methods: [autoencoder, vae", "methods: [autoencoder, vae, vae", "`methods` names one twice"),
     ("  likelihood:", "  liklihood:", "unknown key `autoencoder.liklihood`; did you mean `likelihood`?"),

@@ -21,7 +21,7 @@ def raw(root: Path, count: int, side: int, threads: int) -> None:
     folder = root / paths.RAW
     folder.mkdir(parents=True)
     text = (ROOT / "params.yaml").read_text()
-    (root / "params.yaml").write_text(text.replace("threads: 2 ", f"threads: {threads} "))
+    (root / "params.yaml").write_text(text.replace("threads: 1 ", f"threads: {threads} "))
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, (count, 1, side, side))
     images[:60] = np.random.default_rng(0).integers(0, 256, images[:60].shape, dtype=np.uint8)
     pictures.write_labels(folder, np.zeros(count), ["a"])

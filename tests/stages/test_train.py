@@ -107,7 +107,7 @@ def test_a_checkpoint_of_fast_arithmetic_names_its_device(tmp_path: Path, monkey
     monkeypatch.setattr(runtime, "_problem_with_cuda", lambda: "not in this test")
     params = (ROOT / "params.yaml").read_text().replace("arithmetic: portable", f"arithmetic: {arithmetic}")
     (tmp_path / "params.yaml").write_text(
-        params.replace("images: 250000", "images: 640").replace("threads: 2", "threads: 1"))
+        params.replace("images: 150000", "images: 640"))
     shutil.copy(ROOT / paths.REQUIREMENTS, tmp_path)
     folder = paths.PROCESSED / "train"
     files.write_npy(folder / "images.npy", np.zeros((40, 1, 28, 28), np.uint8))
