@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from aigc.core import process
 from aigc.core.errors import ConfigError
 from aigc.orchestration import slots
 
@@ -27,12 +28,12 @@ def test_on_the_cpu_the_cores_are_shared_by_the_threads_of_a_stage(
 
 def test_a_containers_quota_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slots.os, "sched_getaffinity", lambda _: range(16))
-    monkeypatch.setattr(slots, "CPU_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(process, "CPU_QUOTA", tmp_path / "cpu.max")
     for text, cores in (("max 100000\n", 16), ("350000 100000\n", 3), ("50000 100000\n", 1)):
         (tmp_path / "cpu.max").write_text(text)
-        assert slots.cores() == cores
+        assert process.cores() == cores
     (tmp_path / "cpu.max").unlink()
-    assert slots.cores() == 16
+    assert process.cores() == 16
 
 
 @pytest.mark.parametrize(("visible", "names"), [

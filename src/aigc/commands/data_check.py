@@ -23,11 +23,11 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from aigc.core import config, runtime
+    from aigc.core import config, process, runtime
 
     switches = config.section("runtime", runtime.RuntimeConfig)
     runtime.cap_environment(switches.arithmetic, switches.threads)
     from aigc import methods
     from aigc.data import check
 
-    return check.run(arguments.path, switches.threads, lambda: methods.needing_classes(config.methods()))
+    return check.run(arguments.path, process.cores(), lambda: methods.needing_classes(config.methods()))

@@ -22,6 +22,7 @@ from aigc.core.errors import AigcError, StorageError
 
 PR_SET_PDEATHSIG = 1
 USAGE_EXIT_CODE = 2
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 NO_HOME = "/nonexistent"  # as Debian's passwd has it for users without one
 GRACE_SECONDS = 3.0  # in which a child may end by itself, and in which a repeated signal counts once
 # Lines of another program's stderr.
@@ -305,3 +306,12 @@ class StopRequest:
 
     def _note(self, number: int, _frame: object) -> None:
         self.signal_number = number
+
+
+def cores() -> int:
+    """The CPU cores that this process may use: its affinity, and the quota of its container (cgroup v2)."""
+    available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    with suppress(OSError, ValueError):  # no such file; "max" = no quota
+        quota, period = CPU_QUOTA.read_text().split()
+        available = min(available, max(1, int(quota) // int(period)))
+    return available

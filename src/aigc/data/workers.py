@@ -40,7 +40,7 @@ def in_order(work: Callable[[T], R], tasks: Iterable[T], workers: int,
             waiting.popleft()
     except BrokenProcessPool:
         raise DataError(f"a worker process died at or soon after {name(waiting[0][0] if waiting else task)}; "
-                        "set runtime.threads to 1 to see which file it is") from None
+                        "on one CPU core (`taskset -c 0`) the last file that is read is the cause") from None
     finally:
         pool.shutdown(cancel_futures=True)
 

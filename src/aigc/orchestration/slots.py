@@ -2,8 +2,6 @@
 
 import os
 import sys
-from contextlib import suppress
-from pathlib import Path
 from subprocess import PIPE
 
 from aigc.core import config, process
@@ -11,7 +9,6 @@ from aigc.core.errors import ConfigError
 from aigc.core.runtime import RuntimeConfig
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 COUNT_DEVICES = "import torch; print(torch.cuda.device_count())"
 
 
@@ -26,7 +23,7 @@ def choose(jobs: int | None) -> list[str | None]:
     switches = config.section("runtime", RuntimeConfig)
     names = devices() if switches.arithmetic == "fast" else []
     if not names:
-        return [None] * (jobs or max(1, cores() // switches.threads))
+        return [None] * (jobs or max(1, process.cores() // switches.threads))
     if jobs is not None and jobs > len(names):
         raise ConfigError(f"-j {jobs}: one job a device, and there are {len(names)} ({', '.join(names)}); to "
                           f"share a device, name it several times, as in {VISIBLE}={','.join(names[:1] * 2)}")
@@ -41,12 +38,3 @@ def devices() -> list[str]:
         return found[:next((index for index, name in enumerate(found) if name in ("", "-1")), len(found))]
     counted = process.call([sys.executable, "-c", COUNT_DEVICES], stdout=PIPE, stderr=PIPE)
     return [str(index) for index in range(int(counted.stdout or 0))]
-
-
-def cores() -> int:
-    """The CPU cores that this process may use: its affinity, and the quota of its container (cgroup v2)."""
-    available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    with suppress(OSError, ValueError):  # no such file; "max" = no quota
-        quota, period = CPU_QUOTA.read_text().split()
-        available = min(available, max(1, int(quota) // int(period)))
-    return available

@@ -2,8 +2,7 @@
 
 import sys
 
-from aigc.core import config, paths
-from aigc.core.runtime import RuntimeConfig
+from aigc.core import config, paths, process
 from aigc.data import ingest
 from aigc.data.config import DataConfig, PreprocessConfig
 
@@ -12,7 +11,6 @@ def run() -> None:
     content = config.read()
     data = config.section("data", DataConfig, content)
     shape = config.section("preprocess", PreprocessConfig, content)
-    processes = config.section("runtime", RuntimeConfig, content).threads
-    counts = ingest.ingest(data, shape, processes, paths.RAW)
+    counts = ingest.ingest(data, shape, process.cores(), paths.RAW)
     for line in counts.lines():
         print(line, file=sys.stderr)

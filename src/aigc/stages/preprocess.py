@@ -6,16 +6,14 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from aigc.core import config, files, paths
+from aigc.core import config, files, paths, process
 from aigc.core.errors import DataError
-from aigc.core.runtime import RuntimeConfig
 from aigc.data import pictures, resizing, splits
 from aigc.data.config import PreprocessConfig
 
 
 def run() -> None:
     settings = config.section("preprocess", PreprocessConfig)
-    processes = config.section("runtime", RuntimeConfig).threads
     raw = pictures.open_folder(paths.RAW)
     split = pd.read_parquet(paths.RAW / "manifest.parquet", columns=["split"])["split"].to_numpy()
     for name in splits.NAMES:
@@ -27,7 +25,7 @@ def run() -> None:
         with (files.npy_rows(folder / "images.npy", shape, np.uint8) as append,
               tqdm(total=len(rows), desc=f"preprocess {name}", unit="picture", disable=None,
                    file=sys.stderr) as bar):
-            for block in resizing.resized(paths.RAW / "images.npy", rows, settings, processes):
+            for block in resizing.resized(paths.RAW / "images.npy", rows, settings, process.cores()):
                 append(block)
                 bar.update(len(block))
         pictures.write_labels(folder, raw.labels[rows], raw.classes)
