@@ -33,9 +33,10 @@ def test_the_density_is_the_weighted_sum_of_the_gaussians() -> None:
     mixture = GaussianMixture(5, 3)
     mixture.fit(torch.randn(60, 3, generator=rng), seed=0)
     points = torch.randn(7, 3, generator=rng)
+    weights, means, roots = (buffer.double().numpy() for buffer in
+                             (mixture.weights, mixture.means, mixture.roots))
     expected = sum(weight * stats.multivariate_normal(mean, root @ root.T).pdf(points.numpy())
-                   for weight, mean, root in zip(*(buffer.double().numpy() for buffer in
-                                                   (mixture.weights, mixture.means, mixture.roots)), strict=True))
+                   for weight, mean, root in zip(weights, means, roots, strict=True))
     assert mixture.log_density(points).numpy() == pytest.approx(np.log(expected), abs=1e-4)
 
 

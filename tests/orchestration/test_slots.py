@@ -21,7 +21,7 @@ def test_on_the_cpu_the_cores_are_shared_by_the_threads_of_a_stage(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for cores, jobs in ((1, 1), (2, 1), (8, 4), (9, 4)):
-        monkeypatch.setattr(slots, "cores", lambda cores=cores: cores)
+        monkeypatch.setattr(process, "cores", lambda cores=cores: cores)
         assert slots.choose(None) == [None] * jobs
     assert slots.choose(7) == [None] * 7
 
@@ -43,7 +43,7 @@ def test_on_gpus_each_device_gets_one_job(
     project: Path, monkeypatch: pytest.MonkeyPatch, visible: str, names: list[str]
 ) -> None:
     (project / "params.yaml").write_text("runtime: {arithmetic: fast, threads: 2}\n")
-    monkeypatch.setattr(slots, "cores", lambda: 4)
+    monkeypatch.setattr(process, "cores", lambda: 4)
     monkeypatch.setenv(slots.VISIBLE, visible)
     assert slots.choose(None) == (names or [None, None])
     assert slots.choose(1) == (names[:1] or [None])

@@ -10,9 +10,9 @@ beta may rise from 0 (kl_warmup, Bowman 2016), and each dimension may have its f
 (free_bits, Kingma 2016).
 
 With components = 0 the prior p(z) is N(0, I). The codes of all pictures together do not follow it well, and
-the decoder has never seen what lies between them. The prior with the best ELBO is the average of q(z|x) over
-the pictures (Hoffman & Johnson 2016; Tomczak & Welling 2018): with components > 0, a Gaussian mixture is fitted
-to it after training, and p(z) is that mixture.
+the decoder has never seen what lies between them. The prior with the best ELBO is the average of q(z|x)
+over the pictures (Hoffman & Johnson 2016; Tomczak & Welling 2018). With components > 0, p(z) is a Gaussian
+mixture that is fitted to that average after training.
 """
 
 from collections.abc import Iterable, Iterator
