@@ -44,6 +44,7 @@ bench: $(VENV)/dev
 	python benchmarks/metrics.py
 	python benchmarks/arithmetic.py
 	python benchmarks/ingest.py
+	python benchmarks/sizes.py
 
 clean:
 	rm -rf .checkpoints .pytest_cache .mypy_cache .ruff_cache .hypothesis

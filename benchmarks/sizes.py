@@ -4,7 +4,7 @@
 
 With the settings of params.yaml, random pictures (1 channel at 28 pixels, else 3) of 10 classes, and one
 thread. Each cell is a forked process of its own. Memory is the estimate of training/memory.py, which is a
-lower limit, and in brackets the peak of the resident memory that steps of a whole batch added. Where the
+lower limit, and in brackets the peak of the resident memory that a training of whole batches added. Where the
 estimate is over --whole GiB the steps have fewer pictures, and no peak is shown. Where the weights alone are,
 nothing is trained.
 """
@@ -38,6 +38,7 @@ FEW = 4  # pictures of a batch where a whole one takes too much memory
 
 def measure(method: str, size: int, seconds: float, whole: float) -> dict[str, float]:
     """{"estimate": GiB, "pace": pictures per CPU second, "peak": GiB}, as far as it was measured."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     device = runtime.start_torch("portable", 1)
     settings = methods.load_config(method)
     shape = Shape(1 if size == 28 else 3, size, CLASSES)
@@ -51,7 +52,6 @@ def measure(method: str, size: int, seconds: float, whole: float) -> dict[str, f
     settings = settings if is_whole else settings.model_copy(update={"batch_size": FEW})
     pictures = np.random.default_rng(0).integers(0, 256, (settings.batch_size, *shape.image), np.uint8)
     feed = Feed(pictures, np.arange(len(pictures)) % CLASSES, 0, device)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     trainer = Trainer(method, build, feed, settings, TrainConfig(seed=0, intervals=1, checkpoints=1), device)
     first, steps = time.process_time(), 0
     trainer.train_step()

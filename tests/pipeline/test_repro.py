@@ -157,7 +157,7 @@ def test_a_violated_expectation_stops_the_pipeline_and_says_which_rows(project: 
 
 
 def test_arrays_that_no_longer_agree_with_the_manifest_are_caught(
-        project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     import numpy as np
 
     raw = project / "data/raw"
@@ -169,7 +169,8 @@ def test_arrays_that_no_longer_agree_with_the_manifest_are_caught(
     images = np.load(raw / "images.npy")
     images[7, 0, 14, 14] ^= 1
     np.save(raw / "images.npy", images)
-    said = refusal(monkeypatch, project, validate.run)
+    refusal(monkeypatch, project, validate.run)
+    said = capsys.readouterr().err
     assert "agrees_with_arrays" in said and "index=7" in said
 
 
