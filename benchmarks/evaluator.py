@@ -32,8 +32,8 @@ from aigc.data import pictures
 from aigc.data.pictures import Pictures
 from aigc.evaluation import ruler_marks
 from aigc.features.classifier import Classifier, classify
-from aigc.features.config import EvaluatorConfig, choose
 from aigc.features.contract import PictureStack
+from aigc.features.evaluator import EvaluatorConfig, choose
 from aigc.metrics import frechet, neighbours, ruler
 from aigc.model.contract import Shape
 from aigc.training.config import TrainConfig
