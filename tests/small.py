@@ -58,6 +58,15 @@ class Quarters:
         return Features(features, features / 10)
 
 
+class Spectrum(Quarters):
+    """An extractor whose features are the energies of a picture at several frequencies: it sees a blur."""
+
+    def extract(self, images: PictureStack) -> Features:
+        power = np.abs(np.fft.fft2(images[0:len(images)].astype(float).mean(1)))
+        features = np.log1p(power[:, :4, :4].reshape(len(power), -1))
+        return Features(features.astype(np.float32), np.zeros((len(power), 0), np.float32))
+
+
 def write_pictures(path: Path, images: np.ndarray) -> Path:
     if path.suffix == ".npy":
         np.save(path, images)

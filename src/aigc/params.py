@@ -9,7 +9,7 @@ from aigc.core.errors import ConfigError
 from aigc.core.runtime import RuntimeConfig
 from aigc.data.config import DataConfig, GateConfig, PreprocessConfig
 from aigc.evaluation.config import SMALLEST_SAMPLE, AuditConfig, EvaluateConfig
-from aigc.features.config import EvaluatorConfig
+from aigc.features.evaluator import EvaluatorConfig
 from aigc.model.sampling import GenerateConfig
 from aigc.training.config import TrainConfig
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,12 @@ from aigc.core.runtime import RuntimeConfig
 from aigc.data import external
 from aigc.evaluation import any_pictures
 from aigc.evaluation.config import EvaluateConfig
+from aigc.metrics import damages, ruler
 from aigc.metrics.table import METRICS
 from aigc.provenance import drawing
 from aigc.provenance.texts import is_contact_sheet
 from conftest import Run
-from small import Quarters, random_pictures, small_model, write_pictures
+from small import Quarters, Spectrum, random_pictures, small_model, write_pictures
 
 
 @pytest.fixture
@@ -71,6 +73,23 @@ def test_the_table_names_every_metric_its_floor_and_its_extractor(
     for words in (*(metric.name for metric in METRICS), "95% interval", "floor: 50 other real pictures",
                   "quarters", Quarters.sha256[:16]):
         assert words in output
+
+
+def test_the_ruler_says_which_blur_is_as_far_from_real_pictures(
+        monkeypatch: pytest.MonkeyPatch, tmp_path: Path, device: runtime.Device,
+        digits: tuple[np.ndarray, np.ndarray], capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(any_pictures, "open_extractor", lambda *_: Spectrum())
+    real, fake = digits[0][::2], damages.blurred(digits[0][1:800:4], [], sigma=1.5)
+    places = [write_pictures(tmp_path / f"{name}.npy", side) for name, side in (("r", real), ("f", fake))]
+    any_pictures.run(*places, EvaluateConfig(), device, 200, False, is_contact_sheet, with_ruler=True)
+    said, = re.findall(r"as far from real pictures as: blur of sigma (\S+)\.", capsys.readouterr().out)
+    assert 1.2 < float(said) < 1.8
+    any_pictures.run(*places, EvaluateConfig(), device, 200, True, is_contact_sheet, with_ruler=True)
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["ruler"]) == list(ruler.BLURS)
+    assert found["ruler"]["undamaged"]["fid"]["value"] == found["metrics"]["fid"]["floor"]
+    with pytest.raises(DataError, match=r"r\.npy: 2500 pictures, the ruler needs 2600, twice n; lower --n"):
+        any_pictures.run(places[0], places[0], EvaluateConfig(), device, 1300, True, is_contact_sheet, True)
 
 
 @pytest.mark.parametrize(

@@ -10,22 +10,12 @@ from aigc.core.runtime import Device
 from aigc.data.pictures import Pictures
 from aigc.evaluation import fidelity, ruler_marks
 from aigc.evaluation.config import EvaluateConfig
-from aigc.features.contract import Features, PictureStack
 from aigc.metrics import ruler
-from small import Quarters
+from small import Quarters, Spectrum
 
 N = 200
 CONFIG = EvaluateConfig(sample_size=N)
 SETTINGS = fidelity.settings_of(CONFIG)
-
-
-class Spectrum(Quarters):
-    """An extractor whose features are the energies of a picture at several frequencies: it sees a blur."""
-
-    def extract(self, images: PictureStack) -> Features:
-        power = np.abs(np.fft.fft2(images[0:len(images)].astype(float).mean(1)))
-        features = np.log1p(power[:, :4, :4].reshape(len(power), -1))
-        return Features(features.astype(np.float32), np.zeros((len(power), 0), np.float32))
 
 
 class Mean(Quarters):

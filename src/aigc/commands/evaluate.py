@@ -29,6 +29,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     evaluate.add_argument("--n", type=int, metavar="N",
                           help="sample size, 40 or more (default: half of the real pictures, the rest is "
                                "the floor, or all fake ones if these are fewer)")
+    evaluate.add_argument("--ruler", action="store_true",
+                          help="measure blurred real pictures too, and say which blur is as far from real "
+                               "pictures; needs twice n real ones, and twice the time")
     evaluate.add_argument("--json", action="store_true",
                           help="print JSON: metrics and the protocol that repeats them")
     evaluate.set_defaults(run=run, needs_project=False)
@@ -53,4 +56,4 @@ def run(arguments: argparse.Namespace) -> int:
     return any_pictures.run(arguments.real, arguments.fake, settings,
                             runtime.start_torch(switches.arithmetic, switches.threads), arguments.n,
                             arguments.json,
-                            is_contact_sheet)
+                            is_contact_sheet, arguments.ruler)

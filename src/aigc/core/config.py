@@ -76,7 +76,8 @@ def section(name: str, kind: type[S], content: dict[str, Any] | None = None) -> 
 
 def _explain(name: str, kind: type[Section], error: ValidationError) -> list[str]:
     """One text for each key with a problem. A key of several types has a problem for each of them."""
-    texts, problems = [], {}
+    texts: list[str] = []
+    problems: dict[tuple[str, str], list[str]] = {}
     for problem in error.errors():
         key = ".".join([name, *_without_types(kind, problem["loc"])])
         if problem["type"] == "extra_forbidden":

@@ -14,12 +14,12 @@ from aigc.core.randomness import Purpose, stream_seed
 from aigc.data import external
 from aigc.data.config import PreprocessConfig
 from aigc.data.external import Opened
-from aigc.evaluation import fidelity
+from aigc.evaluation import fidelity, ruler_marks
 from aigc.evaluation.config import EvaluateConfig
 from aigc.evaluation.fidelity import Extractors, Selected
 from aigc.features.contract import PictureStack
 from aigc.features.extractor import open_extractor
-from aigc.metrics import table
+from aigc.metrics import ruler, table
 from aigc.metrics.intervals import Number
 
 SMALLEST = 40  # the least sample size, as of evaluate.sample_size
@@ -29,12 +29,13 @@ IsSheet = Callable[[Path], bool]
 
 def run(real: Path, fake: Path, settings: EvaluateConfig, device: runtime.Device, size: int | None,
         as_json: bool,
-        is_sheet: IsSheet) -> int:
+        is_sheet: IsSheet, with_ruler: bool = False) -> int:
     """Measure `fake` against `real`, print a table or JSON, return 0. Files that are left out are reported on
     stderr.
 
     size: the sample size n; by default as large as possible with n real pictures left for the floor.
-    is_sheet: whether a file is a contact sheet of `aigc generate`, which is left out.
+    is_sheet: whether a file is a contact sheet of `aigc generate`, which is left out. with_ruler: whether
+    blurred real pictures are measured too, to say which blur is as far from real pictures as `fake` is.
     """
     sides = open_sides({"real": real, "fake": fake}, is_sheet)
     counts = {name: len(side.stack) for name, side in sides.items()}
@@ -47,8 +48,10 @@ def run(real: Path, fake: Path, settings: EvaluateConfig, device: runtime.Device
     for path, name in ((real, "real"), (fake, "fake")):
         if counts[name] < n:
             raise DataError(f"{path}: {counts[name]} pictures, --n asks for {n}; lower it")
+    if with_ruler and counts["real"] < 2 * n:
+        raise DataError(f"{real}: {counts['real']} pictures, the ruler needs {2 * n}, twice n; lower --n")
     result = measure({"real": real, "fake": fake}, sides, settings.model_copy(update={"sample_size": n}),
-                     device)
+                     device, with_ruler)
     print(json.dumps(result, indent=1, allow_nan=False) if as_json else as_text(result))
     return 0
 
@@ -81,8 +84,8 @@ def open_sides(places: dict[str, Path], is_sheet: IsSheet) -> dict[str, Opened]:
 
 
 def measure(places: dict[str, Path], sides: dict[str, Opened], settings: EvaluateConfig,
-            device: runtime.Device) -> dict[str, Any]:
-    """{"metrics": {name: value, low, high, floor, ceiling}, "protocol": {…}}.
+            device: runtime.Device, with_ruler: bool = False) -> dict[str, Any]:
+    """{"metrics": {name: value, low, high, floor, ceiling}, "protocol": {…}}, and "ruler": {blur: metrics}.
 
     Pictures are taken in a seeded random order, because files may be sorted by class.
     """
@@ -103,6 +106,9 @@ def measure(places: dict[str, Path], sides: dict[str, Opened], settings: Evaluat
     if len(rest) >= n:
         stacks["floor"] = selected("real", rest)
     stacks["ceiling"] = fidelity.Noise((n, channels, *sides["real"].stack.shape[2:]), settings.seed), "noise"
+    if with_ruler:
+        undamaged, place = selected("real", rest[:n])
+        stacks |= {name: (stack, place) for name, stack in ruler_marks.blurred(undamaged[0:n], settings.seed)}
     numbers = {name: fidelity.measure(real, extractors.extract(*stack, n), metric_settings)
                for name, stack in stacks.items()}
     protocol = fidelity.protocol(
@@ -110,7 +116,10 @@ def measure(places: dict[str, Path], sides: dict[str, Opened], settings: Evaluat
         ceiling="uniform noise against the same real pictures, same n",
         **{name: {"path": str(path), "pictures": len(sides[name].stack), "sha256": sides[name].sha256,
                   **sides[name].protocol} for name, path in places.items()})
-    return {"metrics": fidelity.with_references(numbers.pop("fake"), **numbers), "protocol": protocol}
+    marks = {ruler.UNDAMAGED: numbers["floor"], **{name: numbers.pop(name) for name in ruler.BLURS
+                                                   if name in numbers}} if with_ruler else {}
+    return {"metrics": fidelity.with_references(numbers.pop("fake"), **numbers), "protocol": protocol,
+            **({"ruler": marks} if marks else {})}
 
 
 def as_text(result: dict[str, Any]) -> str:
@@ -123,10 +132,21 @@ def as_text(result: dict[str, Any]) -> str:
     floor = (f"floor: {protocol['floor_samples']} other real pictures against the same real ones"
              if protocol["floor_samples"] else "no floor: it needs twice n real pictures; lower --n")
     return "\n".join([
-        *lines, "", f"n = {protocol['n']} real pictures of {protocol['real']['pictures']}, "
+        *lines, "", *_on_ruler(metrics, result.get("ruler")),
+        f"n = {protocol['n']} real pictures of {protocol['real']['pictures']}, "
         f"{protocol['fake']['pictures']} fake; {floor}; ceiling: uniform noise.",
         f"extractor: {protocol['extractor']}, sha256 {protocol['extractor_sha256'][:16]}. "
         "Compare only with numbers of the same extractor at the same n."])
+
+
+def _on_ruler(metrics: dict[str, Number], marks: ruler.Marks | None) -> list[str]:
+    if not marks:
+        return []
+    problem = ruler.disorder(marks)
+    if problem:
+        return [f"The extractor cannot judge these pictures: {problem}."]
+    blur = ruler.as_far_as(metrics["fid"]["value"], marks)
+    return [f"By FID, the fake pictures are as far from real pictures as: {blur}."]
 
 
 def _interval(number: Number) -> str:

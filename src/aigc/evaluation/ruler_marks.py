@@ -42,12 +42,17 @@ class Damaged:
         return self.damage(np.asarray(self.images[rows]), rngs)
 
 
-def damaged(holdout: Pictures, size: int, seed: int) -> Iterator[tuple[str, PictureStack]]:
-    """Each damage of `size` holdout pictures. Pictures without classes have no damages of classes."""
-    images, labels = holdout.images[:size], np.asarray(holdout.labels[:size])
+def blurred(images: np.ndarray, seed: int) -> Iterator[tuple[str, PictureStack]]:
+    """Each blur of the ruler of these pictures, uint8 (N, C, H, W)."""
     for name, sigma in ruler.BLURS.items():
         if sigma:
             yield name, Damaged(images, partial(damages.blurred, sigma=sigma), seed, name)
+
+
+def damaged(holdout: Pictures, size: int, seed: int) -> Iterator[tuple[str, PictureStack]]:
+    """Each damage of `size` holdout pictures. Pictures without classes have no damages of classes."""
+    images, labels = holdout.images[:size], np.asarray(holdout.labels[:size])
+    yield from blurred(images, seed)
     for name, deviation in ruler.NOISES.items():
         yield name, Damaged(images, partial(damages.noisy, deviation=deviation), seed, name)
     yield ruler.SHUFFLED, Damaged(images, damages.shuffled, seed, ruler.SHUFFLED)

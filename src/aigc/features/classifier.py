@@ -29,8 +29,8 @@ TURNS = 4
 ROWS = 250  # pictures at a time
 LARGEST_SIDE = 64  # positions a side of the first level; larger pictures are cut into patches
 SMALL = 1e-6  # added to a variance
-# Added to the variance of each feature. A feature that hardly varies between real pictures must not decide: on
-# digits that would be the black ground. Chosen by the ruler and by held-out classifiers, see docs/metrics.md.
+# Added to the variance of each feature. A feature that hardly varies between real pictures must not decide:
+# on digits that would be the black ground. Chosen by benchmarks/evaluator.py; see docs/metrics.md.
 STEADY = 0.1
 WIDEST = 8  # most channels, as a multiple of those of the first level
 

@@ -12,7 +12,7 @@ from aigc.data import pictures
 from aigc.data.pictures import Pictures
 from aigc.evaluation import classification
 from aigc.features.classifier import Classifier
-from aigc.features.config import EvaluatorConfig, choose, least_accuracy
+from aigc.features.evaluator import EvaluatorConfig, choose, least_accuracy
 from aigc.metrics.intervals import rounded
 from aigc.model.card import write_model
 from aigc.model.contract import Shape

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from aigc.features.classifier import Classifier
-from aigc.features.config import CYCLE, EvaluatorConfig, choose, least_accuracy
+from aigc.features.evaluator import CYCLE, EvaluatorConfig, choose, least_accuracy
 from aigc.model.contract import Shape
 
 DEFAULT = EvaluatorConfig(seed=0, batch_size=64, learning_rate=0.004, outlier=0.01)
