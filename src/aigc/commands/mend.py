@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,8 @@ def _alone() -> Iterator[None]:
             raise AigcError(f"process {pid} (`{command}`) is at work here; wait for it or stop it, then mend")
     RWLOCK.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with process.only_writer(ONLY_ONE, patience=0), Lock(str(RWLOCK.with_name("lock"))):
+        side_by_side = process.only_writer(ONLY_ONE, patience=0) if ONLY_ONE.exists() else nullcontext()
+        with side_by_side, Lock(str(RWLOCK.with_name("lock"))):
             yield
     except LockError:
         raise AigcError("another dvc is at work here (it holds .dvc/tmp/lock); "

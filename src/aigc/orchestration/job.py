@@ -112,8 +112,13 @@ class Job:
         """Why it failed, in one line: the stage's own words where it has any, else DVC's."""
         if code < 0:
             return f"its dvc was ended by {signal.Signals(-code).name}"
-        own = [line for line in self._tail if line.startswith("error: ")]
-        return own[-1].removeprefix("error: ") if own else process.reason("\n".join(self._tail))
+        lines = list(self._tail)
+        own = [line for line in lines if line.startswith("error: ")]
+        if own:
+            return own[-1].removeprefix("error: ")
+        if process.TRACEBACK in lines:  # DVC's words after it say less
+            lines = [line for line in lines if not line.startswith("ERROR: failed to reproduce")]
+        return process.reason("\n".join(lines))
 
 
 def _environment(device: str | None) -> dict[str, str]:

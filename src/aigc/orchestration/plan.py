@@ -19,12 +19,14 @@ class Plan:
     """The stages of one `dvc repro`.
 
     order: their names, in the order in which DVC would run them. upstream: of each, the stages of `order`
-    that it waits for. stale: what DVC would run as the files are now; what follows from that comes when it
-    has run. intact: the stages whose outs are those that dvc.lock has.
+    that it waits for; direct: those of them whose outs it reads. stale: what DVC would run as the files are
+    now; what follows from that comes when it has run. intact: the stages whose outs are those that dvc.lock
+    has.
     """
 
     order: tuple[str, ...]
     upstream: dict[str, frozenset[str]]
+    direct: dict[str, frozenset[str]]
     stale: frozenset[str]
     intact: frozenset[str]
 
@@ -65,11 +67,12 @@ def _make(repo: Any, arguments: argparse.Namespace) -> Plan:
     if arguments.single_item and not whole:
         steps = [stage for stage in steps if stage in set(stages)]
     names = {stage: stage.addressing for stage in steps}
-    upstream = {names[stage]: frozenset(names[other] for other in nx.descendants(graph, stage)
-                                        if other in names) for stage in steps}
+    upstream, direct = ({names[stage]: frozenset(names[other] for other in before(graph, stage)
+                                                 if other in names) for stage in steps}
+                        for before in (nx.descendants, type(graph).successors))
     stale = steps if arguments.force else [stage for stage in steps if stage.changed()]
     intact = [] if arguments.force else [stage for stage in steps if _has_its_outs(stage, stale)]
-    return Plan(tuple(names.values()), upstream, _named(stale), _named(intact))
+    return Plan(tuple(names.values()), upstream, direct, _named(stale), _named(intact))
 
 
 def _has_its_outs(stage: "Stage", stale: list["Stage"]) -> bool:

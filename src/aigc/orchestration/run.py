@@ -80,7 +80,7 @@ class Runner:
 
     def is_unchanged(self, name: str) -> bool:
         """Whether a stage is as it was, since what it depends on was made again with the same outs."""
-        made = self.plan.upstream[name] & self.made
+        made = self.plan.direct[name] & self.made
         if name in self.plan.stale or not made <= self.plan.intact:
             return False
         now = _entries()
@@ -157,7 +157,8 @@ def _order_kept(plan: Plan) -> Iterator[None]:
 
     What was there before is noted on disk until a run ends well, so that the run after a kill finds it.
     """
-    before = _noted_order() or list(_entries())
+    noted = _noted_order()
+    before = list(_entries()) if noted is None else noted
     files.write_json(ORDER, before)
     try:
         yield
@@ -171,13 +172,13 @@ def forget_order() -> None:
     ORDER.unlink(missing_ok=True)
 
 
-def _noted_order() -> list[str]:
-    """What a run that was killed had noted, if dvc.lock has grown from that."""
+def _noted_order() -> list[str] | None:
+    """What a run that did not end well had noted, if dvc.lock has grown from that."""
     try:
         noted: list[str] = json.loads(ORDER.read_bytes())
     except (OSError, ValueError):
-        return []
-    return noted if list(_entries())[:len(noted)] == noted else []
+        return None
+    return noted if list(_entries())[:len(noted)] == noted else None
 
 
 def _entries() -> dict[str, str]:
