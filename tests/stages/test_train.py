@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aigc.core import files, paths, runtime
+from aigc.core import cuda, files, paths, runtime
 from aigc.core.runtime import Device
 from aigc.data import pictures
 from aigc.stages import train
@@ -102,7 +102,7 @@ def test_a_checkpoint_of_fast_arithmetic_names_its_device(tmp_path: Path, monkey
                                                           device: Device, arithmetic: str,
                                                           found: str | None) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runtime, "_problem_with_cuda", lambda: "not in this test")
+    monkeypatch.setattr(cuda, "problem", lambda: "not in this test")
     params = (ROOT / "params.yaml").read_text().replace("arithmetic: portable", f"arithmetic: {arithmetic}")
     (tmp_path / "params.yaml").write_text(
         params.replace("images: 250000", "images: 640").replace("threads: 2", "threads: 1"))

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aigc.core import files
+from aigc.core import cuda, files
 from aigc.core.errors import DataError, StorageError
 from aigc.core.runtime import Device
 from aigc.features.contract import Features, PictureStack, extract_in_chunks
@@ -42,8 +42,9 @@ class Inception:
         """
         if len(images.shape) != 4 or images.shape[1] not in (1, 3):
             raise DataError(f"InceptionV3 needs pictures of 1 or 3 channels, found {images.shape}")
-        return extract_in_chunks(lambda chunk: self.network(chunk.expand(-1, 3, -1, -1)), images,
-                                 self.device, ROWS)
+        with cuda.without_tf32():  # as published, under `fast` too
+            return extract_in_chunks(lambda chunk: self.network(chunk.expand(-1, 3, -1, -1)), images,
+                                     self.device, ROWS)
 
 
 def download_weights() -> Path:
