@@ -46,8 +46,8 @@ def test_another_card_is_refused_with_the_remedy(capability: tuple[int, int], bu
         cuda.check_card("Some card", capability, built)
     card = f"Some card (sm_{capability[0]}{capability[1]})"
     assert str(caught.value) == (
-        f"runtime.arithmetic: fast: this torch has no code for {card}, only for {', '.join(built)}; install a torch wheel for it, or set CUDA_VISIBLE_DEVICES= "
-        "to compute on the CPU")
+        f"runtime.arithmetic: fast: this torch has no code for {card}, only for {', '.join(built)}; install "
+        "a torch wheel for it, or set CUDA_VISIBLE_DEVICES= to compute on the CPU")
 
 
 def test_cards_of_another_maker_are_not_judged_by_nvidias_names() -> None:

@@ -18,7 +18,7 @@ from aigc.core.runtime import Device
 from aigc.data import pictures
 from aigc.data.pictures import Pictures
 from aigc.data.splits import NAMES
-from aigc.evaluation import diversity, fidelity, labels, memorization_audit, own_measures
+from aigc.evaluation import device_pairs, diversity, fidelity, labels, memorization_audit, own_measures
 from aigc.evaluation.config import AuditConfig, EvaluateConfig
 from aigc.evaluation.fidelity import Extractors
 from aigc.evaluation.gan_train import correct_on_real
@@ -69,6 +69,7 @@ class AuditContext:
     @classmethod
     def open(cls, config: EvaluateConfig, limits: AuditConfig, device: Device) -> "AuditContext":
         """With the classifier of models/evaluator and the extractor that `evaluate.extractor` names."""
+        device_pairs.use(device)
         classifier = ClassifierExtractor(device)
         main = (classifier if config.extractor == "classifier"
                 else open_extractor(config.extractor, device, config.inception_weights))
