@@ -12,6 +12,7 @@ from aigc import methods
 from aigc.commands.deps import ALL_METHODS, PER_METHOD
 from aigc.core import code
 from aigc.stages.__main__ import OBSERVED
+from aigc.training.config import TrainConfig
 from conftest import ROOT, run_in
 
 STAGES = ["check", "ingest", "validate", "preprocess", "evaluator", "reference", "train@vae", "train@gan",
@@ -98,6 +99,12 @@ def test_train_opens_the_evaluator_though_it_is_no_dep(finished: Path) -> None:
     opened = json.loads((finished / ".trace" / "train@gan.json").read_text())
     assert "models/evaluator/model.safetensors" in opened
     assert not [dep for dep in declared(finished, "train@gan")[0] if dep.startswith("models/")]
+
+
+def test_train_depends_on_every_key_of_its_section_but_train_watch() -> None:
+    params = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]["train"]["params"]
+    assert [key for key in params if key.startswith("train")] == [
+        f"train.{key}" for key in TrainConfig.model_fields if key != "watch"]
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -114,4 +114,6 @@ def test_a_checkpoint_of_fast_arithmetic_names_its_device(tmp_path: Path, monkey
     train.run("gan", Observer())
     runtime.start_torch("portable", 1)
     checkpoint = next(paths.CHECKPOINTS.glob("gan-*/*.safetensors"))
-    assert files.read_tensors(checkpoint)[1]["identity"]["params"].get("runtime.device") == found
+    identified = files.read_tensors(checkpoint)[1]["identity"]["params"]
+    assert identified.get("runtime.device") == found
+    assert "train.seed" in identified and "train.watch" not in identified
