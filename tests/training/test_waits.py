@@ -25,15 +25,15 @@ class Reads(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.drawn: list[object] = []
+        self.drawn: list[torch.Tensor] = []
         self.found: list[str] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         name = func._schema.name
-        if name == "aten::randint" and not result.ndim:
+        if name.startswith("aten::rand") and not result.ndim:
             self.drawn.append(result)
-        elif name in READS and not any(args[0] is draw for draw in self.drawn):
+        elif name in READS and args[0].data_ptr() not in [draw.data_ptr() for draw in self.drawn]:
             self.found.append(name)
         return result
 
