@@ -172,18 +172,15 @@ def fid(eye: Classifier, real: frechet.Gaussian, method: object) -> float:
 
 
 def same_bytes(name: str, run: Trainer, row: dict[str, str]) -> None:
-    with check(f"{name}: the same bytes twice"):
-        again, once_more = (trainer(name, FAST, f"{name}-{copy}") for copy in "bc")
-        go(again, STEPS // 2), go(once_more, STEPS // 2)
-        again.save()
-        row["twice"] = "same" if are_same(again, once_more) else "OTHER"
-        require(row["twice"] == "same", "two trainings differ")
-    with check(f"{name}: the same bytes after a stop"):
-        resumed = trainer(name, FAST, f"{name}-b")
-        resumed.resume()
-        go(resumed, STEPS)
-        row["resumed"] = "same" if are_same(run, resumed) else "OTHER"
-        require(row["resumed"] == "same", "the resumed training differs")
+    again, once_more = (trainer(name, FAST, f"{name}-{copy}") for copy in "bc")
+    go(again, STEPS // 2), go(once_more, STEPS // 2)
+    again.save()
+    resumed = trainer(name, FAST, f"{name}-b")
+    resumed.resume()
+    go(resumed, STEPS)
+    for column, pair in (("twice", (again, once_more)), ("resumed", (run, resumed))):
+        row[column] = "same" if are_same(*pair) else "OTHER"
+    require(row["twice"] == row["resumed"] == "same", "other bytes")
 
 
 def pace_of_steps(name: str, row: dict[str, str]) -> None:
@@ -214,6 +211,7 @@ def one_method(name: str, eye: Classifier, real: frechet.Gaussian) -> dict[str, 
         row["img/s"] = f"{go(run, STEPS, STEPS // 10):,.0f}"
         row["MiB"] = f"{torch.cuda.max_memory_allocated() / 2**20:.0f}" if GPU else "-"
         losses = run.history_row()
+    with check(f"{name}: the same bytes twice and after a stop"):
         same_bytes(name, run, row)
     pace_of_steps(name, row)
     with check(f"{name}: samples"):
