@@ -93,7 +93,8 @@ def test_a_gpu_is_named_and_has_bf16_only_where_it_is_native(capsys: pytest.Capt
     with (
         mock.patch.object(cuda, "problem", return_value=""),
         mock.patch.object(cuda, "problem_with_compiling", return_value="" if compiled else "no Triton"),
-        mock.patch.object(cuda, "start", return_value="Some card (cuda, sm_90)"),
+        mock.patch.object(cuda, "start"),
+        mock.patch.object(cuda, "description", return_value="Some card (cuda, sm_90)"),
         mock.patch("torch.cuda.is_bf16_supported", lambda including_emulation: including_emulation or native),
     ):
         device = runtime.start_torch("fast", 1)

@@ -50,13 +50,19 @@ def check_card(name: str, capability: tuple[int, int], built_for: Sequence[str])
                           "or set CUDA_VISIBLE_DEVICES= to compute on the CPU")
 
 
-def start() -> str:
-    """Set torch's switches for CUDA; returns the card as text: name, capability, memory, driver."""
+def start() -> None:
+    """Set torch's switches for CUDA."""
     import torch
 
     torch.backends.cuda.matmul.allow_tf32 = True
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = False
+
+
+def description() -> str:
+    """The card as text: name, capability, memory, driver."""
+    import torch
+
     card = torch.cuda.get_device_properties(0)
     return (f"{card.name} (cuda, sm_{card.major}{card.minor}, {card.total_memory / 2**30:.0f} GiB, driver "
             f"{driver()}, torch for CUDA {torch.version.cuda})")

@@ -143,11 +143,12 @@ def start_torch(arithmetic: Arithmetic, threads: int) -> Device:
         return Device(torch.device("cpu"), channels_last=False, low_precision=None)
     problem = cuda.problem()
     if not problem:
+        cuda.start()
         not_compiled = cuda.problem_with_compiling()
         has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
         device = Device(torch.device("cuda"), channels_last=True,
                         low_precision=torch.bfloat16 if has_bf16 else None, compiles=not not_compiled)
-        print(f"fast: computing on {cuda.start()} in {device.precision}, networks "
+        print(f"fast: computing on {cuda.description()} in {device.precision}, networks "
               f"{f'not compiled: {not_compiled}' if not_compiled else 'compiled for training'}",
               file=sys.stderr)
         return device

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-from aigc.core import hashes, paths
+from aigc.core import cuda, hashes, paths
 from aigc.core.errors import AigcError, Interrupted
 from aigc.evaluation import model_identity
 from aigc.metrics.intervals import flat
@@ -84,8 +84,11 @@ class RunWatch(TrainingWatch):
         self.monitor: SystemMetricsMonitor | None = None
         self.watcher = Watcher(training) if training.watch else None
         tags = {WRITER: writer_tag(), METHOD: training.method, FINGERPRINT: training.fingerprint}
+        described = machine.describe()
+        if torch.cuda.is_initialized():
+            described["gpu"] = cuda.description()
         content, attached = run.description(
-            tags, training.params, training.data, training.data_sha256, machine.describe()
+            tags, training.params, training.data, training.data_sha256, described
         )
         recipe = {
             "method": training.method,
