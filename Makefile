@@ -43,6 +43,7 @@ bench: $(VENV)/dev
 	python benchmarks/frechet.py
 	python benchmarks/metrics.py
 	python benchmarks/arithmetic.py
+	python benchmarks/training.py
 	python benchmarks/ingest.py
 	python benchmarks/sizes.py
 

@@ -42,6 +42,21 @@ def test_every_recipe_applies_to_the_committed_params_and_passes_the_check(proje
     assert flat() == before | recipes.read(name).values()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_methods_of_every_recipe_can_be_built_at_its_size(project: Path, name: str) -> None:
+    import torch
+
+    from aigc import methods
+    from aigc.model.contract import Shape
+
+    cli.main(["use", name, "--yes"])
+    content = config.read()
+    shape = Shape(content["preprocess"]["channels"], content["preprocess"]["size"], 10)
+    for method in content["methods"]:
+        with torch.device("meta"):
+            methods.build(method, methods.load_config(method, content), shape)
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_comments_order_and_shared_blocks_stay(project: Path, name: str) -> None:
     before = (project / "params.yaml").read_text()

@@ -78,3 +78,8 @@ def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"params\.yaml"):
         config.read(path)
+
+
+def test_sections_and_single_keys_of_a_lock_become_sections() -> None:
+    locked = {"train.seed": 1, "gan": {"width": 8}, "train.crop": 1.0}
+    assert config.nested(locked) == {"train": {"seed": 1, "crop": 1.0}, "gan": {"width": 8}}

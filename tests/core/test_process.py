@@ -26,6 +26,12 @@ from aigc.core.errors import Interrupted, StorageError
             "error: reports: Permission denied; give permission and run again\n",
         ),
         (KeyboardInterrupt(), 130, "error: interrupted\n"),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.\nGPU 0 has a total of 8 GiB"),
+            1,
+            "error: out of memory (CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total of 8 "
+            "GiB); smaller batches or a machine with more memory are the remedy\n",
+        ),
     ],
 )
 def test_an_expected_error_is_one_line_and_a_code(

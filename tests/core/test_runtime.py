@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from aigc.core import runtime
+from aigc.core import cuda, runtime
 from aigc.core.errors import ConfigError
 
 STEP = """
@@ -74,64 +74,50 @@ def test_fast_is_deterministic_on_its_own_machine() -> None:
     assert answers.pop().split()[0] in ("cuda", "mps", "cpu")
 
 
-def test_fast_without_a_gpu_says_why_it_computes_on_the_cpu() -> None:
+def test_fast_without_a_gpu_warns_and_says_why_it_computes_on_the_cpu() -> None:
     done = subprocess.run([sys.executable, "-c", FAST], capture_output=True, text=True, check=True,
                           env={"PYTHONPATH": "src", "PATH": os.environ["PATH"], "CUDA_VISIBLE_DEVICES": ""})
     if done.stdout.split()[0] == "cpu":
-        assert re.fullmatch(r"fast: no GPU that torch can use: \S.*; computing on the CPU\n", done.stderr)
+        assert re.fullmatch(r"warning: fast: no GPU that torch can use: \S.*; computing on the CPU in "
+                            r"(bfloat16|float32), many times slower than on a GPU\n", done.stderr)
     else:
-        assert done.stderr == "fast: computing on this Mac's GPU (mps)\n"
+        assert done.stderr == "fast: computing on this Mac's GPU (mps) in float32\n"
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (
-            RuntimeError(
-                "CUDA error: no kernel image is available for execution on the device\nCUDA kernel errors ..."
-            ),
-            "CUDA error: no kernel image is available for execution on the device",
-        ),
-        (
-            RuntimeError(
-                "The NVIDIA driver on your system is too old (found version 11040). Please update your driver"
-            ),
-            "The NVIDIA driver on your system is too old (found version 11040)",
-        ),
-        (AssertionError("Torch not compiled with CUDA enabled"), "Torch not compiled with CUDA enabled"),
-    ],
-)
-def test_a_card_on_which_no_kernel_runs_is_not_used(capsys: pytest.CaptureFixture[str], error: Exception,
-                                                    reason: str) -> None:
-    with mock.patch("torch.ones", side_effect=error), \
-            mock.patch("torch.backends.mps.is_available", return_value=False):
-        device = runtime.start_torch("fast", 1)
-    runtime.start_torch("portable", 1)
-    assert device.torch_device.type == "cpu"
-    assert capsys.readouterr().err == f"fast: no GPU that torch can use: {reason}; computing on the CPU\n"
-
-
+@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("native", [True, False])
 def test_a_gpu_is_named_and_has_bf16_only_where_it_is_native(capsys: pytest.CaptureFixture[str],
-                                                             native: bool) -> None:
+                                                             native: bool, compiled: bool) -> None:
     import torch
 
     with (
-        mock.patch.object(runtime, "_problem_with_cuda", return_value=""),
-        mock.patch("torch.cuda.get_device_name", return_value="Some card"),
+        mock.patch.object(cuda, "problem", return_value=""),
+        mock.patch.object(cuda, "problem_with_compiling", return_value="" if compiled else "no Triton"),
+        mock.patch.object(cuda, "start"),
+        mock.patch.object(cuda, "description", return_value="Some card (cuda, sm_90)"),
         mock.patch("torch.cuda.is_bf16_supported", lambda including_emulation: including_emulation or native),
     ):
         device = runtime.start_torch("fast", 1)
     runtime.start_torch("portable", 1)
-    assert capsys.readouterr().err == "fast: computing on Some card (cuda)\n"
-    assert device.torch_device.type == "cuda"
+    assert capsys.readouterr().err == (
+        f"fast: computing on Some card (cuda, sm_90) in {'bfloat16' if native else 'float32'}, networks "
+        f"{'compiled for training' if compiled else 'not compiled: no Triton'}\n")
+    assert device.torch_device.type == "cuda" and device.compiles == compiled
     assert device.low_precision is (torch.bfloat16 if native else None)
 
 
-def test_the_device_is_part_of_the_identity_under_fast_alone() -> None:
+def test_what_changes_bytes_is_part_of_the_identity_under_fast_alone() -> None:
     import torch
 
-    for arithmetic, expected in (("portable", {}), ("fast", {"runtime.device": "mps"})):
-        config = runtime.RuntimeConfig(arithmetic=arithmetic, threads=1)
-        device = runtime.Device(torch.device("mps"), channels_last=True, low_precision=None)
-        assert runtime.device_identity(config, device) == expected
+    def identity(arithmetic: runtime.Arithmetic, **other: object) -> dict[str, str]:
+        plain = {"torch_device": torch.device("mps"), "channels_last": True, "low_precision": None}
+        device = runtime.Device(**{**plain, **other})  # type: ignore[arg-type]
+        return runtime.device_identity(runtime.RuntimeConfig(arithmetic=arithmetic, threads=1), device)
+
+    assert identity("portable") == {}
+    assert identity("fast") == {"runtime.device": "mps", "runtime.dtype": "float32",
+                                "runtime.compiled": "false"}
+    others = [identity("fast", torch_device=torch.device("cuda")), identity("fast", compiles=True),
+              identity("fast", low_precision=torch.bfloat16)]
+    assert all(other != identity("fast") for other in others)
+    assert others[2]["runtime.dtype"] == "bfloat16"

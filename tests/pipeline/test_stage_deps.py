@@ -12,6 +12,7 @@ from aigc import cli, methods
 from aigc.commands.deps import ALL_METHODS, PER_METHOD
 from aigc.core import code
 from aigc.stages.__main__ import OBSERVED
+from aigc.training.config import TrainConfig
 from conftest import ROOT, run_in
 
 STAGES = ["check", "ingest", "validate", "preprocess", "evaluator", "reference", "train@vae", "train@gan",
@@ -25,6 +26,9 @@ FOR_OBSERVERS = {"train": [f"src/aigc/reporting/{name}" for name in TEMPLATES],
                  "evaluate": ["reports/plots/vae/samples.png"]}
 # Of other values of evaluate.extractor.
 PUBLISHED = [f"src/aigc/features/{name}.py" for name in ("clip", "dinov2", "inception", "published")]
+# Opened for MLflow's curves while a method trains (train.watch): the only data that a stage opens without
+# a dep on it, because no byte of an out depends on it.
+WATCHED = ("models/evaluator/", "data/processed/holdout/")
 # Imported inside a function that this small run does not call.
 LAZY = {
     "check": ["src/aigc/model/card.py"],  # methods.load, which the stages after it call
@@ -62,8 +66,10 @@ def observers(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 def traced(project: Path, stage: str) -> list[str]:
     paths = json.loads((project / ".trace" / f"{stage}.json").read_text())
-    ignored = FOR_OBSERVERS.get(stage.partition("@")[0], [])
-    return [path for path in paths if not path.startswith(NOT_DEPS) and path not in ignored
+    name = stage.partition("@")[0]
+    ignored = FOR_OBSERVERS.get(name, [])
+    not_deps = (*NOT_DEPS, *(WATCHED if name == "train" else ()))
+    return [path for path in paths if not path.startswith(not_deps) and path not in ignored
             and (project / path).is_file()
             and not (path.endswith("__init__.py") and is_only_docstring(project / path))]
 
@@ -89,6 +95,18 @@ def test_everything_a_stage_imports_and_opens_is_a_dep(
     watching = observers(monkeypatch) if name in OBSERVED else set()
     missing = [path for path in beside if not is_neutral(path) and path not in watching]
     assert not missing, f"{stage} uses what dvc.yaml does not list: {missing}"
+
+
+def test_train_opens_the_evaluator_though_it_is_no_dep(finished: Path) -> None:
+    opened = json.loads((finished / ".trace" / "train@gan.json").read_text())
+    assert "models/evaluator/model.safetensors" in opened
+    assert not [dep for dep in declared(finished, "train@gan")[0] if dep.startswith("models/")]
+
+
+def test_train_depends_on_every_key_of_its_section_but_train_watch() -> None:
+    params = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]["train"]["params"]
+    assert [key for key in params if key.startswith("train")] == [
+        f"train.{key}" for key in TrainConfig.model_fields if key != "watch"]
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aigc.core import files, paths, runtime
+from aigc.core import cuda, files, paths, runtime
 from aigc.core.runtime import Device
 from aigc.data import pictures
 from aigc.stages import train
@@ -104,7 +104,7 @@ def test_a_checkpoint_of_fast_arithmetic_names_its_device(tmp_path: Path, monkey
                                                           device: Device, arithmetic: str,
                                                           found: str | None) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runtime, "_problem_with_cuda", lambda: "not in this test")
+    monkeypatch.setattr(cuda, "problem", lambda: "not in this test")
     params = (ROOT / "params.yaml").read_text().replace("arithmetic: portable", f"arithmetic: {arithmetic}")
     (tmp_path / "params.yaml").write_text(
         params.replace("images: 150000", "images: 640"))
@@ -116,4 +116,6 @@ def test_a_checkpoint_of_fast_arithmetic_names_its_device(tmp_path: Path, monkey
     train.run("gan", Observer())
     runtime.start_torch("portable", 1)
     checkpoint = next(paths.CHECKPOINTS.glob("gan-*/*.safetensors"))
-    assert files.read_tensors(checkpoint)[1]["identity"]["params"].get("runtime.device") == found
+    identified = files.read_tensors(checkpoint)[1]["identity"]["params"]
+    assert identified.get("runtime.device") == found
+    assert "train.seed" in identified and "train.watch" not in identified

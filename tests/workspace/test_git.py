@@ -72,7 +72,7 @@ def test_a_run_in_a_repository_of_another_owner_says_unknown_and_not_clean(
     from aigc.tracking import store
     from aigc.tracking.observer import MlflowObserver
 
-    training = Training("gan", "0123", {}, {}, of_another_owner, "d" * 64, steps=10, previews=1,
+    training = Training("gan", "0123", {}, {}, of_another_owner, "d" * 64, steps=10, watch=False,
                         is_repeat=False)
     with MlflowObserver().training(training):
         pass

@@ -138,3 +138,12 @@ def flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in content.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
     return flat
+
+
+def nested(content: dict[str, Any]) -> dict[str, Any]:
+    """{"a.b": 1, "c": {"d": 2}} -> {"a": {"b": 1}, "c": {"d": 2}}: as DVC locks sections and single keys."""
+    sections: dict[str, Any] = {}
+    for key, value in content.items():
+        name, dot, rest = key.partition(".")
+        sections[name] = {**sections.get(name, {}), rest: value} if dot else value
+    return sections

@@ -4,6 +4,14 @@ Whoever knows the cause raises one of these; `aigc.core.process` prints it and t
 """
 
 
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # in torch's messages: CUDA and MPS; CPU
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether torch ran out of memory, on the device or on the host."""
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in OUT_OF_MEMORY)
+
+
 class AigcError(Exception):
     """An error that the user can fix. Its text is a single line: what is wrong, where, what to do."""
 

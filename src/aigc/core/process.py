@@ -1,7 +1,4 @@
-"""What every process of ours needs: streams, signals, errors as one line, exit codes, locks, children.
-
-Not for: anything numeric; standard library alone.
-"""
+"""What every process needs: streams, signals, errors as one line, exit codes, locks. Nothing numeric."""
 
 import ctypes
 import errno
@@ -18,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from aigc.core.errors import AigcError, StorageError
+from aigc.core.errors import AigcError, StorageError, is_out_of_memory
 
 PR_SET_PDEATHSIG = 1
 USAGE_EXIT_CODE = 2
@@ -70,10 +67,9 @@ def start() -> None:
 def _has_passwd_entry() -> bool:
     import pwd
 
-    try:
+    with suppress(KeyError):
         return bool(pwd.getpwuid(os.getuid()))
-    except KeyError:
-        return False
+    return False
 
 
 def guarded(work: Callable[[], int | None], debug: Callable[[], bool] = lambda: False) -> int:
@@ -95,7 +91,9 @@ def guarded(work: Callable[[], int | None], debug: Callable[[], bool] = lambda: 
     except BrokenPipeError:
         _drop_output()
         return 128 + signal.SIGPIPE
-    except (OSError, MemoryError) as error:
+    except (OSError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not is_out_of_memory(error):
+            raise
         _drop_output()
         return _report(error, _explain(error), 1, debug())
 
@@ -118,9 +116,10 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _explain(error: OSError | MemoryError) -> str:
-    if isinstance(error, MemoryError):
-        return f"out of memory ({error}); smaller batches or a machine with more memory are the remedy"
+def _explain(error: OSError | MemoryError | RuntimeError) -> str:
+    if not isinstance(error, OSError):
+        return (f"out of memory ({' '.join(str(error).split())[:150]}); smaller batches or a machine with "
+                "more memory are the remedy")
     place = f"{error.filename}: " if error.filename else ""
     remedy = {errno.ENOSPC: "; make room and run again", errno.EACCES: "; give permission and run again",
               errno.EROFS: "; the disk is mounted read-only"}.get(error.errno or 0, "")

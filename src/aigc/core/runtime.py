@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from aigc.core import cuda
 from aigc.core.config import Section
 from aigc.core.errors import ConfigError
 
@@ -74,11 +75,14 @@ def is_capped() -> bool:
 
 @dataclass(frozen=True)
 class Device:
-    """Where and how tensors are computed. low_precision: of autocast, None = fp32."""
+    """Where and how tensors are computed. low_precision: of autocast, None = fp32. compiles: whether networks
+    are compiled for training.
+    """
 
     torch_device: "torch.device"
     channels_last: bool
     low_precision: "torch.dtype | None"
+    compiles: bool = False
 
     def autocast(self) -> "AbstractContextManager[object]":
         """The context of a forward pass: autocast where there is a `low_precision`, else nothing."""
@@ -87,6 +91,11 @@ class Device:
         if self.low_precision is None:
             return nullcontext()
         return torch.autocast(self.torch_device.type, dtype=self.low_precision)
+
+    @property
+    def precision(self) -> str:
+        """The type of most products, such as bfloat16."""
+        return str(self.low_precision or "float32").removeprefix("torch.")
 
     def memory_for_images(self) -> float:
         """How many bytes of images to keep on the device: half of its free memory; on the CPU, no limit."""
@@ -132,44 +141,38 @@ def start_torch(arithmetic: Arithmetic, threads: int) -> Device:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if arithmetic == "portable":
         return Device(torch.device("cpu"), channels_last=False, low_precision=None)
-    problem = _problem_with_cuda()
+    problem = cuda.problem()
     if not problem:
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
-        torch.backends.cudnn.benchmark = False
+        cuda.start()
+        not_compiled = cuda.problem_with_compiling()
         has_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        print(f"fast: computing on {torch.cuda.get_device_name()} (cuda)", file=sys.stderr)
-        return Device(torch.device("cuda"), channels_last=True,
-                      low_precision=torch.bfloat16 if has_bf16 else None)
+        device = Device(torch.device("cuda"), channels_last=True,
+                        low_precision=torch.bfloat16 if has_bf16 else None, compiles=not not_compiled)
+        print(f"fast: computing on {cuda.description()} in {device.precision}, networks "
+              f"{f'not compiled: {not_compiled}' if not_compiled else 'compiled for training'}",
+              file=sys.stderr)
+        return device
     if torch.backends.mps.is_available():
-        print("fast: computing on this Mac's GPU (mps)", file=sys.stderr)
+        print("fast: computing on this Mac's GPU (mps) in float32", file=sys.stderr)
         return Device(torch.device("mps"), channels_last=True, low_precision=None)
-    print(f"fast: no GPU that torch can use: {problem}; computing on the CPU", file=sys.stderr)
-    return Device(torch.device("cpu"), channels_last=True,
-                  low_precision=torch.bfloat16 if _cpu_has_bf16() else None)
+    # Not compiled: on the CPU that gains nothing, or loses.
+    device = Device(torch.device("cpu"), channels_last=True,
+                    low_precision=torch.bfloat16 if _cpu_has_bf16() else None)
+    print(f"warning: fast: no GPU that torch can use: {problem}; computing on the CPU in {device.precision}, "
+          "many times slower than on a GPU", file=sys.stderr)
+    return device
 
 
 def device_identity(config: RuntimeConfig, device: Device) -> dict[str, str]:
-    """What a training's fingerprint has beside its params: under `fast` the device type, under `portable`
-    nothing.
+    """What a training's fingerprint has beside its params: under `fast` the type of the device, that of the
+    numbers, and whether networks are compiled; under `portable` nothing.
 
-    Different devices compute different bytes, so a training must not continue on another one.
+    Each changes bytes, so a training must not continue with another one.
     """
-    return {"runtime.device": device.torch_device.type} if config.arithmetic == "fast" else {}
-
-
-def _problem_with_cuda() -> str:
-    """Why torch cannot compute on a CUDA device, as its own first sentence; "" if it can.
-
-    It runs a kernel: a card can be listed although torch was not built for it.
-    """
-    import torch
-
-    try:
-        torch.ones(1, device="cuda").add(1).cpu()
-    except (RuntimeError, AssertionError) as error:  # no driver, card or kernel for it; torch without CUDA
-        return str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
-    return ""
+    if config.arithmetic == "portable":
+        return {}
+    return {"runtime.device": device.torch_device.type, "runtime.dtype": device.precision,
+            "runtime.compiled": str(device.compiles).lower()}
 
 
 def _cpu_has_bf16() -> bool:

@@ -14,7 +14,7 @@ from aigc.core.randomness import Purpose, stream_seed
 from aigc.data import external
 from aigc.data.config import PreprocessConfig
 from aigc.data.external import Opened
-from aigc.evaluation import fidelity, ruler_marks
+from aigc.evaluation import device_pairs, fidelity, ruler_marks
 from aigc.evaluation.config import EvaluateConfig
 from aigc.evaluation.fidelity import Extractors, Selected
 from aigc.features.contract import PictureStack
@@ -89,6 +89,7 @@ def measure(places: dict[str, Path], sides: dict[str, Opened], settings: Evaluat
 
     Pictures are taken in a seeded random order, because files may be sorted by class.
     """
+    device_pairs.use(device)
     main = open_extractor(settings.extractor, device, settings.extractor_weights)
     extractors, n = Extractors(main, settings, device), settings.sample_size
     channels = max(side.stack.shape[1] for side in sides.values())

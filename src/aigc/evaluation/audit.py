@@ -20,6 +20,7 @@ from aigc.data import pictures
 from aigc.data.pictures import Pictures
 from aigc.data.splits import NAMES
 from aigc.evaluation import (
+    device_pairs,
     diversity,
     fidelity,
     labels,
@@ -77,6 +78,7 @@ class AuditContext:
     @classmethod
     def open(cls, config: EvaluateConfig, limits: AuditConfig, device: Device) -> "AuditContext":
         """With the classifier of models/evaluator and the extractor that `evaluate.extractor` names."""
+        device_pairs.use(device)
         classifier = ClassifierExtractor(device)
         main = (classifier if config.extractor == "classifier"
                 else open_extractor(config.extractor, device, config.extractor_weights))

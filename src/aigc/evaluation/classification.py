@@ -14,7 +14,6 @@ from aigc.features.classifier import ROWS, TURNS, Classifier, classify
 from aigc.features.contract import extract_in_chunks
 from aigc.metrics.intervals import rounded
 from aigc.metrics.outliers import outliers
-from aigc.networks.blocks import as_model_space
 
 CHUNK = 1 << 14  # pictures whose logits are in memory at once
 
@@ -40,8 +39,7 @@ def predict_turns(network: Classifier, images: np.ndarray, device: Device) -> tu
     """The quarter turn and the predicted turn, int64 (4 n,) each, for uint8 (n, C, S, S) in all four turns.
     """
     def forward(turn: int, chunk: Tensor) -> tuple[Tensor, Tensor]:
-        features, logits = network(as_model_space(chunk.rot90(turn, (2, 3))))
-        return features, logits
+        return network.see(chunk.rot90(turn, (2, 3)))
 
     def predicted(turn: int) -> Iterator[np.ndarray]:
         for start in range(0, len(images), CHUNK):

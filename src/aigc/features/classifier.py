@@ -91,6 +91,12 @@ class Classifier(Trainable):
         features = self.standardise(torch.cat([*found, self.last(self.levels[-1](x))], dim=1))
         return features, self.head(features)
 
+    def see(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """uint8 (B, C, H, W) -> features (B, d), logits (B, classes or 4), on the device's fast path."""
+        with self.autocast():
+            features, logits = self(blocks.as_model_space(images))
+        return features, logits
+
     def players(self) -> dict[str, Player]:
         return {"classifier": Player(list(self.parameters()), self.config.learning_rate)}
 
@@ -109,4 +115,4 @@ def rotated(images: Tensor, turns: Tensor) -> Tensor:
 
 def classify(network: Classifier, images: PictureStack, device: Device) -> Features:
     """Features and logits of pictures. network: in eval mode on `device`."""
-    return extract_in_chunks(lambda chunk: network(blocks.as_model_space(chunk)), images, device, ROWS)
+    return extract_in_chunks(network.see, images, device, ROWS)

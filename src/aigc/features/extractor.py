@@ -33,7 +33,7 @@ class ClassifierExtractor:
         self.sha256 = self.card.weights_sha256
         self.network = Classifier(ClassifierConfig(**self.card.config), Shape(**self.card.shape))
         read_weights(folder, self.card, self.network)
-        self.network.to(device.torch_device)
+        self.network.place_on(device)
         self.device = device
 
     def protocol(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from aigc.core import files
+from aigc.core import cuda, files
 from aigc.core.errors import DataError, StorageError
 from aigc.core.runtime import Device
 from aigc.features import clip, dinov2, inception
@@ -94,7 +94,8 @@ class PublishedExtractor:
         """uint8 (N, 1 or 3, H, W), memory-mapped or not, in chunks; resized as torch-fidelity does."""
         if len(images.shape) != 4 or images.shape[1] not in (1, 3):
             raise DataError(f"{self.kind.title} needs pictures of 1 or 3 channels, found {images.shape}")
-        return extract_in_chunks(self._forward, images, self.device, self.kind.rows)
+        with cuda.without_tf32():  # as published, under `fast` too
+            return extract_in_chunks(self._forward, images, self.device, self.kind.rows)
 
     def _forward(self, chunk: Tensor) -> tuple[Tensor, Tensor]:
         features, *logits = self.network(chunk.expand(-1, 3, -1, -1))

@@ -15,8 +15,7 @@ from aigc.core import config, paths
 from aigc.core.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
-    import torch
-
+    from aigc.core.runtime import Device
     from aigc.model.card import Card
     from aigc.model.contract import Method, MethodConfig, Shape
 
@@ -110,9 +109,9 @@ def sampler(card: "Card", texts: Mapping[str, str]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value != card.config[name]}
 
 
-def load(folder: Path, device: "torch.device | str" = "cpu",
+def load(folder: Path, device: "Device | None" = None,
          sampling: Mapping[str, str] | None = None) -> "tuple[Method, Card]":
-    """The trained model in `folder`, in eval mode on `device`, with its card.
+    """The trained model in `folder`, in eval mode on `device` (default: the CPU, fp32), with its card.
 
     sampling: settings to replace, see `sampler`. Raises StorageError when a file is missing or changed, or
     does not fit this version of the method.
@@ -136,4 +135,4 @@ def load(folder: Path, device: "torch.device | str" = "cpu",
         raise StorageError(f"{folder}: a model of another version of {card.method} ({reason}); check out the "
                            "commit that made it, or serve the model of its MLflow run, which has its own code"
                            ) from None
-    return built.to(device), card
+    return built.place_on(device) if device else built, card

@@ -12,6 +12,7 @@ most are in the middle, where the velocity is hardest to predict. The last of He
 
 from collections.abc import Iterator
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 import torch
@@ -50,8 +51,10 @@ class FlowMatchingConfig(MethodConfig):
 
 
 class FlowMatching(Method):
+    config: FlowMatchingConfig
     conditional = True  # where the pictures have classes
     sampling_settings = ("steps", "guidance", "solver")
+    draft_settings = MappingProxyType({"steps": 4, "solver": "euler", "guidance": 1.0})
 
     def __init__(self, config: FlowMatchingConfig, shape: Shape) -> None:
         super().__init__(shape)

@@ -15,7 +15,8 @@ import numpy as np
 from scipy import special
 from scipy.cluster import vq
 
-from aigc.metrics.arrays import as_features, row_blocks
+from aigc.metrics import pairs
+from aigc.metrics.arrays import as_features
 from aigc.metrics.neighbours import nearest
 
 # Neighbours that measure the density around a training picture. Carlini et al. 2023, eq. 2, take 50 of a much
@@ -81,21 +82,13 @@ def find_nearest_augmented(images: np.ndarray, training: TrainingPoints) -> Near
     """
     best = np.full(len(images), np.inf, np.float32)
     index, distance = np.zeros(len(images), np.int64), np.full(len(images), np.inf)
-    norms = np.square(training.points).sum(1)
     for points in as_points_augmented(images):
-        for rows in row_blocks(len(points), len(norms)):
-            squares = points[rows] @ training.points.T
-            squares *= -2
-            squares += np.square(points[rows]).sum(1)[:, None]
-            squares += norms
-            candidate = squares.argmin(1)
-            square = squares[np.arange(len(squares)), candidate]
-            nearer = np.flatnonzero(square < best[rows])
-            updated = nearer + rows.start
-            best[updated], index[updated] = square[nearer], candidate[nearer]
-            # The matrix product is inaccurate for small distances, so they are computed from the difference.
-            difference = points[updated].astype(np.float64) - training.points[index[updated]]
-            distance[updated] = np.linalg.norm(difference, axis=1)
+        candidate, square = pairs.current().nearest_roughly(points, training.points)
+        nearer = np.flatnonzero(square < best)
+        best[nearer], index[nearer] = square[nearer], candidate[nearer]
+        # The matrix product is inaccurate for small distances, so they are computed from the difference.
+        difference = points[nearer].astype(np.float64) - training.points[index[nearer]]
+        distance[nearer] = np.linalg.norm(difference, axis=1)
     return Nearest(index, distance)
 
 

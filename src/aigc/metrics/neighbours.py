@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aigc.metrics.arrays import BLOCK_ELEMENTS, as_features, row_blocks
-
-MAX_TIES = 64  # beyond k; of more equally near points, those of the lowest indices are taken
+from aigc.metrics import pairs
+from aigc.metrics.arrays import BLOCK_ELEMENTS, as_features
 
 
 @dataclass(frozen=True)
@@ -40,20 +39,10 @@ def nearest(queries: np.ndarray, pool: np.ndarray, k: int,
     queries, pool = as_features(queries, at_least=1), as_features(pool, at_least=k + 1 if same else k)
     _same_width(queries, pool)
     distances, indices = np.empty((len(queries), k)), np.empty((len(queries), k), dtype=np.int64)
-    norms = _norms(pool)
-    for rows in row_blocks(len(queries), len(pool)):
-        estimated, error = _estimate(queries[rows], pool, norms)
-        if same:
-            estimated[np.arange(len(estimated)), np.arange(rows.start, rows.stop)] = np.inf
-        kth = np.partition(estimated, k - 1, axis=1)[:, k - 1, None]
-        near = estimated <= kth + 2 * error[:, None]
-        if near.sum(1).max() > k + MAX_TIES:
-            tied = near & (estimated >= kth - 2 * error[:, None])
-            near &= ~tied | (np.cumsum(tied, axis=1, dtype=np.int32) <= k + MAX_TIES)
-        row, column = np.nonzero(near)
-        exact = _exact(queries[rows], pool, row, column)
+    for row, column in pairs.current().near(queries, pool, k, same):
+        exact = _exact(queries, pool, row, column)
         order = np.lexsort((column, exact, row))
-        starts = np.concatenate([[0], np.cumsum(near.sum(1))[:-1]])
+        rows, starts = np.unique(row, return_index=True)
         taken = order[starts[:, None] + np.arange(k)]
         distances[rows], indices[rows] = exact[taken], column[taken]
     return distances, indices
@@ -71,16 +60,10 @@ def count_inside(balls: KnnBalls, queries: np.ndarray) -> tuple[np.ndarray, np.n
     """
     queries = as_features(queries, at_least=1)
     _same_width(queries, balls.points)
-    per_query, per_ball = np.empty(len(queries), dtype=np.int64), np.zeros(len(balls.points), dtype=np.int64)
-    norms = _norms(balls.points)
-    for rows in row_blocks(len(queries), len(norms)):
-        estimated, error = _estimate(queries[rows], balls.points, norms)
-        estimated -= balls.squared_radii
-        inside = estimated <= 0
-        row, column = np.nonzero(np.abs(estimated, out=estimated) <= error[:, None])
-        inside[row, column] = _exact(queries[rows], balls.points, row, column) <= balls.squared_radii[column]
-        per_query[rows] = inside.sum(1)
-        per_ball += inside.sum(0)
+    per_query, per_ball, (row, column) = pairs.current().inside(queries, balls.points, balls.squared_radii)
+    inside = _exact(queries, balls.points, row, column) <= balls.squared_radii[column]
+    np.add.at(per_query, row[inside], 1)
+    np.add.at(per_ball, column[inside], 1)
     return per_query, per_ball
 
 
@@ -113,25 +96,11 @@ def _same_width(x: np.ndarray, y: np.ndarray) -> None:
         raise ValueError(f"features of {x.shape[1]} and of {y.shape[1]} columns cannot be compared")
 
 
-def _norms(samples: np.ndarray) -> np.ndarray:
-    return np.asarray(np.einsum("ij,ij->i", samples, samples))
-
-
-def _estimate(queries: np.ndarray, pool: np.ndarray, norms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distances (n, m) by a matrix product, and a bound (n,) on the error of those of each query."""
-    query_norms = _norms(queries)
-    estimated = queries @ pool.T
-    estimated *= -2
-    estimated += query_norms[:, None]
-    estimated += norms
-    return estimated, 4 * np.finfo(np.float64).eps * (queries.shape[1] + 4) * (query_norms + norms.max())
-
-
 def _exact(queries: np.ndarray, pool: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
     """Squared distances of the pairs (row[i], column[i]) from their differences: float64 (pairs,)."""
     squares = np.empty(len(row))
     step = max(1, BLOCK_ELEMENTS // queries.shape[1])
     for start in range(0, len(row), step):
         part = slice(start, start + step)
-        squares[part] = _norms(queries[row[part]] - pool[column[part]])
+        squares[part] = pairs.squared_norms(queries[row[part]] - pool[column[part]])
     return squares

@@ -5,9 +5,10 @@ interface it declares as a capability (see Method). Callers test for the capabil
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from aigc.data.pictures import Pictures
 
 from aigc.core.config import FEWEST_CLASSES, Count, Positive, Section, Share
+from aigc.core.runtime import Device
 
 LearningRate = Annotated[float, Field(gt=0, le=1)]
 NEARLY_PARALLEL = 1e-4  # sine of an angle; below it slerp divides by almost 0, so a straight line is used
@@ -71,14 +73,23 @@ class Trainable(nn.Module, ABC):
 
     batches_per_update: how many batches of real images `updates` receives in one call, concatenated.
     progress: the share of the run that is done, in [0, 1); the loop sets it before it calls `updates`.
+    autocast: the context of a forward pass on the model's device. The loop enters it for `updates`.
     """
 
     batches_per_update = 1
     progress = 0.0
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
+
+    def place_on(self, device: Device) -> Self:
+        """Move to `device`, in its memory layout and with its autocast."""
+        self.to(device.torch_device)
+        self.to(memory_format=torch.channels_last if device.channels_last else torch.contiguous_format)
+        self.autocast = device.autocast
+        return self
 
     @abstractmethod
     def players(self) -> dict[str, Player]:
@@ -102,6 +113,8 @@ class Method(Trainable):
 
     sampling_settings: the names of those of its settings that can be chosen anew for each sampling.
 
+    draft_settings: values of some of these for a quick sampling whose FID is about the same.
+
     latent_shape: the shape of one latent; the method sets it.
     """
 
@@ -110,6 +123,8 @@ class Method(Trainable):
     reconstructs = False
     interpolates = True
     sampling_settings: tuple[str, ...] = ()
+    draft_settings: Mapping[str, Any] = {}
+    config: MethodConfig
     latent_shape: tuple[int, ...]
 
     def fit_after_training(self, batches: Iterable[Tensor], seed: int) -> None:

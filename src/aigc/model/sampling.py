@@ -67,7 +67,8 @@ def one_block(method: Method, seed: int, number: int, labels: Tensor, temperatur
     """
     device = next(method.parameters()).device
     padded = torch.cat([labels, labels[-1:].expand(BLOCK - len(labels))]).to(device)
-    images = method.sample(padded, generator(seed, Purpose.SAMPLE, number, device), temperature)
+    with method.autocast():
+        images = method.sample(padded, generator(seed, Purpose.SAMPLE, number, device), temperature)
     return as_bytes(images)[:len(labels)].cpu()
 
 
@@ -82,14 +83,16 @@ def interpolations(method: Method, seed: int, rows: int, columns: int) -> Tensor
     start, end = (method.latents(rows, rng).repeat_interleave(columns, 0) for _ in range(2))
     share = torch.linspace(0, 1, columns, device=device).repeat(rows)
     labels = default_labels(method, rows).repeat_interleave(columns).to(device)
-    return as_bytes(method.decode(method.interpolate(start, end, share), labels)).cpu()
+    with method.autocast():
+        return as_bytes(method.decode(method.interpolate(start, end, share), labels)).cpu()
 
 
 @torch.inference_mode()
 def reconstructions(method: Method, images: Tensor) -> Tensor:
     """Images through encoder and decoder: uint8 (N, C, H, W) on the CPU -> the same."""
     device = next(method.parameters()).device
-    return as_bytes(method.reconstruct(as_model_space(images.to(device)))).cpu()
+    with method.autocast():
+        return as_bytes(method.reconstruct(as_model_space(images.to(device)))).cpu()
 
 
 def pace(method: Method, count: int = BLOCK) -> float:

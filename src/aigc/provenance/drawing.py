@@ -42,7 +42,7 @@ def write_pictures(method: str | None, name: str | None, count: int, seed: int, 
         raise ConfigError(f"--seed must be between 0 and {MOST_SEED}, found {seed}")
     device = runtime.start_torch(switches.arithmetic, switches.threads)
     with lookup.trained(method, name) as place:
-        generator, card = methods.load(place, device.torch_device, settings)
+        generator, card = methods.load(place, device, settings)
     labels = labels_of(generator, card, count, wanted)
     changed = methods.sampler(card, settings or {})
     base = replace(claim_of(card, seed, switches),

@@ -25,7 +25,7 @@ class Opened:
     place: where it was found, for a person. sampling: see `Claim.sampling`.
     """
 
-    def __init__(self, folder: Path, place: str, device: torch.device, sampling: dict[str, str]) -> None:
+    def __init__(self, folder: Path, place: str, device: runtime.Device, sampling: dict[str, str]) -> None:
         self.place, self.can_sample_so = place, True
         try:
             self.method, self.card = methods.load(folder, device, sampling)
@@ -89,5 +89,5 @@ class Models:
         key = (claim.weights_sha256, claim.model_sha256, claim.sampler)
         if key not in self._opened:
             found = self._stack.enter_context(lookup.holding(*key[:2], self.name))
-            self._opened[key] = Opened(*found, self._device.torch_device, claim.sampling) if found else None
+            self._opened[key] = Opened(*found, self._device, claim.sampling) if found else None
         return self._opened[key]

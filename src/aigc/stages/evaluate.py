@@ -29,7 +29,7 @@ def run(method: str, observer: Observer) -> None:
     real = fidelity.read_real_statistics(paths.REFERENCE, metric_settings)
     measured = fidelity.with_references(fidelity.measure(real, features, metric_settings),
                                         floor=reference["floor"], ceiling=reference["ceiling"])
-    generator, card = methods.load(paths.model(method), device.torch_device)
+    generator, card = methods.load(paths.model(method), device)
     main = features[fidelity.MAIN]
     audited = audit.measure_method(
         context, Samples(generator, samples, main.features, context.predicted_classes(samples.images, main),

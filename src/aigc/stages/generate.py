@@ -21,7 +21,7 @@ SCALE = 2
 def run(method: str) -> None:
     settings, switches = config.section("generate", GenerateConfig), config.section("runtime", RuntimeConfig)
     device = runtime.start_torch(switches.arithmetic, switches.threads)
-    generator, card = methods.load(paths.model(method), device.torch_device)
+    generator, card = methods.load(paths.model(method), device)
     folder = paths.generated(method)
     with files.npy_rows(folder / "images.npy", (settings.count, *generator.shape.image), np.uint8) as append:
         for block in sampling.blocks(generator, settings.seed, settings.count,

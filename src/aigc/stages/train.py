@@ -11,8 +11,8 @@ from aigc.training.config import TrainConfig
 from aigc.training.loop import Trainer
 from aigc.training.observer import Observer, Row, Training
 
-PREVIEWS = 5  # sample grids that the observer makes in a training; sampling may take as long as training
 COUNTS = ("step", "images")
+UNHASHED = {"watch"}  # keys of the section `train` that no out depends on; dvc.yaml lists the others
 
 
 def run(method: str, observer: Observer) -> None:
@@ -22,8 +22,8 @@ def run(method: str, observer: Observer) -> None:
     switches = config.section("runtime", RuntimeConfig, content)
     split = pictures.open_folder(paths.PROCESSED / "train")
     device = runtime.start_torch(switches.arithmetic, switches.threads)
-    params = {**config.flatten(settings.model_dump()),
-              **config.flatten({"train": train.model_dump(), "runtime": switches.model_dump()})}
+    shared = {"train": train.model_dump(exclude=UNHASHED), "runtime": switches.model_dump()}
+    params = {**config.flatten(settings.model_dump()), **config.flatten(shared)}
     deps = {"images": hashes.array_sha256(split.images), "labels": hashes.array_sha256(split.labels)}
     identified = {"method": method, **params, **runtime.device_identity(switches, device)}
     fingerprint, identity = code.fingerprint("train", method, identified, deps)
@@ -34,8 +34,7 @@ def run(method: str, observer: Observer) -> None:
         trainer = Trainer.on(split, method, lambda: methods.build(method, settings, Shape.of(split)),
                              settings, train, device, checkpoints)
         training = Training(method, fingerprint, params, identity["code"], paths.PROCESSED / "train",
-                            deps["images"], trainer.schedule.steps, max(1, train.intervals // PREVIEWS),
-                            is_repeat)
+                            deps["images"], trainer.schedule.steps, train.watch, is_repeat)
         with observer.training(training) as watch:
             average = trainer.fit(watch.progress)
             assert isinstance(average, Method)

@@ -9,11 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-from aigc.core import hashes, paths
+from aigc.core import cuda, hashes, paths
 from aigc.core.errors import AigcError, Interrupted
 from aigc.evaluation import model_identity
 from aigc.metrics.intervals import flat
@@ -24,6 +23,7 @@ from aigc.reporting.grid import grid, png
 from aigc.tracking import run, store, views
 from aigc.tracking.killed import FINGERPRINT, METHOD, WRITER, writer_tag
 from aigc.tracking.sender import Sender, send_all, sender
+from aigc.tracking.watch import Watcher
 from aigc.training.observer import Observer, Row, Training, TrainingWatch
 from aigc.workspace import machine
 
@@ -82,9 +82,13 @@ class RunWatch(TrainingWatch):
         self.sending, self.training = sending, training
         self.started = self.last_time = time.monotonic()
         self.monitor: SystemMetricsMonitor | None = None
+        self.watcher = Watcher(training) if training.watch else None
         tags = {WRITER: writer_tag(), METHOD: training.method, FINGERPRINT: training.fingerprint}
+        described = machine.describe()
+        if torch.cuda.is_initialized():
+            described["gpu"] = cuda.description()
         content, attached = run.description(
-            tags, training.params, training.data, training.data_sha256, machine.describe()
+            tags, training.params, training.data, training.data_sha256, described
         )
         recipe = {
             "method": training.method,
@@ -122,12 +126,12 @@ class RunWatch(TrainingWatch):
                 content["images_per_second"] = (fresh[-1]["images"] - before) / (now - self.last_time)
             self.sending.send("rows", content)
             self.last_step, self.last_time = int(fresh[-1]["step"]), now
-        if len(history) % self.training.previews == 0 and history[-1]["step"] < self.training.steps:
-            self._send_grid(average)
+        if history[-1]["step"] < self.training.steps:
+            self._look(average)
         self._watch_machine()
 
     def trained(self, average: Method, folder: Path, card: Card) -> None:
-        self._send_grid(average)
+        self._look(average, is_trained=True)
         self.sending.send("model", model_identity.identity(card), {"model": folder})
 
     def end(self, status: str) -> None:
@@ -136,11 +140,22 @@ class RunWatch(TrainingWatch):
             self.monitor.finish()
         self.sending.send("end", {"status": status, "stamp": store.milliseconds()}, last=True)
 
-    def _send_grid(self, average: Method) -> None:
-        picture = base64.b64encode(png(preview(average))).decode()
-        self.sending.send(
-            "grid", {"step": self.last_step or 0, "png": picture, "stamp": store.milliseconds()}
-        )
+    def _look(self, average: Method, is_trained: bool = False) -> None:
+        """Send FID and pictures of the samples so far. A trained model's pictures are its own, of its own
+        settings.
+        """
+        at = {"step": self.last_step or 0, "stamp": store.milliseconds()}
+        look = self.watcher.look(average, is_trained) if self.watcher else None
+        if look and look.fid is not None:
+            self.sending.send("watched", {**at, "fid": look.fid, "extractor": look.extractor})
+        if is_trained:
+            images = torch.cat(list(sampling.blocks(average, 0, PREVIEWS))).numpy()
+        elif look:
+            images = look.images[:PREVIEWS]
+        else:
+            return
+        picture = base64.b64encode(png(grid(images, math.isqrt(PREVIEWS)))).decode()
+        self.sending.send("grid", {**at, "png": picture})
 
     def _watch_machine(self) -> None:
         """Have MLflow's own thread log the load of this machine, from when the run is there."""
@@ -151,12 +166,3 @@ class RunWatch(TrainingWatch):
                     writer.run_id, SYSTEM_METRICS_SECONDS, resume_logging=True
                 )
                 self.monitor.start()
-
-
-def preview(method: Method) -> np.ndarray:
-    """The first pictures of seed 0 as one: the same latents at every checkpoint, uint8 (H, W, C).
-
-    What a method fits after training (an autoencoder's density, batch statistics) is in the last one only.
-    """
-    images = torch.cat(list(sampling.blocks(method, 0, PREVIEWS))).numpy()
-    return grid(images, math.isqrt(PREVIEWS))

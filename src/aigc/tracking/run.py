@@ -47,6 +47,7 @@ from aigc.workspace import git
 from aigc.workspace.paths import LOCK
 
 SERVING_PAGE = Path(__file__).with_name("serving.py")
+WATCHED = "watch_fid"  # at n = tracking.watch.SAMPLES, which is smaller than that of `fid`
 PATCH = "uncommitted.patch"  # beside the other sources
 RECIPE = "aigc.recipe"  # the last tag of a description: a run that has it is described
 BATCH = 1000  # metrics a request
@@ -161,6 +162,16 @@ class StoreWriter:
             pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(content["png"]))))
             self.client.log_image(
                 self.run_id, pixels, key="samples", step=step, timestamp=content["stamp"], synchronous=True
+            )
+
+    def watched(self, content: dict[str, Any], _: Mapping[str, Path] | None = None) -> None:
+        """Add FID of samples while the method trains, under its step."""
+        step = content["step"]
+        if step not in [point.step for point in self.client.get_metric_history(self.run_id, WATCHED)]:
+            self.client.log_batch(
+                self.run_id,
+                metrics=[Metric(WATCHED, content["fid"], content["stamp"], step)],
+                tags=[RunTag("aigc.watch_extractor", content["extractor"])],
             )
 
     def model(self, content: dict[str, Any], attached: Mapping[str, Path]) -> None:

@@ -145,9 +145,11 @@ def _restore(method: str, params: dict[str, Any], card: Card) -> str:
     """A run with params from dvc.lock (typed as `train` sends them), curves from history.csv and the model;
     its id.
     """
-    content = params[str(paths.PARAMS)]
+    content = config.nested(params[str(paths.PARAMS)])
     shared = {
-        name: config.section(name, SECTIONS[name], content).model_dump() for name in content if name != method
+        name: config.section(name, SECTIONS[name], content).model_dump(include={*content[name]})
+        for name in content
+        if name != method
     }
     flat_params = {
         **config.flatten(methods.load_config(method, content).model_dump()),

@@ -15,6 +15,7 @@ class TrainConfig(Section):
     mirror: bool = False
     shift: Annotated[int, Field(ge=0)] = 0
     crop: Annotated[float, Field(gt=0, le=1)] = 1.0
+    watch: bool = True  # no out depends on it
 
     @model_validator(mode="after")
     def _checkpoints_fall_on_intervals(self) -> "TrainConfig":

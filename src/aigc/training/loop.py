@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from aigc.core import paths, randomness
-from aigc.core.errors import AigcError, DivergedError, Interrupted
+from aigc.core.errors import AigcError, DivergedError, Interrupted, is_out_of_memory
 from aigc.core.process import StopRequest
 from aigc.core.randomness import Purpose
 from aigc.core.runtime import Device
@@ -29,7 +29,6 @@ from aigc.training.feed import Feed
 from aigc.training.observer import Row
 
 STATISTICS_PASSES = 20  # batches of samples that BatchNorm statistics are estimated from
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory")  # in torch's messages: CUDA and MPS; CPU
 
 Outcome = tuple[int, str, Tensor, Tensor]  # (step, player, loss, gradient norm)
 AfterCheckpoint = Callable[[list[Row], Any], None]  # arguments: history so far, averaged model in eval mode
@@ -81,13 +80,14 @@ class Trainer:
         self.feed, self.config, self.train, self.device = feed, config, train, device
         memory.check_weights(self.label, build, config, device)
         torch.manual_seed(randomness.stream_seed(train.seed, Purpose.INITIAL_WEIGHTS, of=stream))
-        layout = torch.channels_last if device.channels_last else torch.contiguous_format
         self.model = build()
         if checkpoints is None or checkpoints.is_empty():  # a batch that was trained on fits
             memory.check_batch(self.label, self.model, config, device)
-        self.model.to(device.torch_device)
-        self.model.to(memory_format=layout)
+        self.model.place_on(device)
         self.ema = EMA(self.model, config.ema_halflife)
+        if device.compiles:
+            for network in self.model.children():
+                network.compile(dynamic=False)
         self.players = self.model.players()
         self.optimizers = {player: _adam(part, device) for player, part in self.players.items()}
         self.schedule = Schedule.from_config(config, train, self.model.batches_per_update)
@@ -231,7 +231,7 @@ class Trainer:
         try:
             yield
         except RuntimeError as error:
-            if not any(text in str(error) for text in OUT_OF_MEMORY):
+            if not is_out_of_memory(error):
                 raise
             raise AigcError(f"out of memory on {self.device.torch_device} at step {self.step} of "
                             f"{self.schedule.steps}; a smaller `batch_size` (now {self.config.batch_size}) "
@@ -249,7 +249,8 @@ class Trainer:
             labels = (batch + index * len(batch)) % max(1, average.shape.classes)
             rng = randomness.generator(self.train.seed, Purpose.BATCH_STATISTICS, index,
                                        self.device.torch_device, of=self.stream)
-            average.sample(labels, rng)
+            with average.autocast():
+                average.sample(labels, rng)
 
         refresh_batch_statistics(average, STATISTICS_PASSES, sample_once)
         average.fit_after_training(self.feed.all(self.config.batch_size),

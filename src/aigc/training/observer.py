@@ -20,10 +20,8 @@ Row = dict[str, float]
 class Training:
     """What a training is, before it begins.
 
-    params: flat, {"train.seed": 0, ...}. code: {module: sha256}. steps: the length of the training. previews:
-    every so
-    many rows of history a picture is worth its time. is_repeat: it was finished and recorded before, and is
-    done anew.
+    params: flat, {"train.seed": 0, ...}. code: {module: sha256}. steps: the length of the training.
+    watch: train.watch. is_repeat: it was finished and recorded before, and is done anew.
     """
 
     method: str
@@ -33,7 +31,7 @@ class Training:
     data: Path
     data_sha256: str
     steps: int
-    previews: int
+    watch: bool
     is_repeat: bool
 
 

@@ -148,7 +148,9 @@ class Adversarial(Method):
         """The gradient of each image's score with respect to the image, differentiable: (B, C * H * W)."""
         images = images.detach().float().requires_grad_()
         with torch.autocast(images.device.type, enabled=False):
-            gradient, = torch.autograd.grad(self.critic(images, *condition).sum(), images, create_graph=True)
+            # `forward` is not compiled: a compiled network has no second derivative.
+            scores = self.critic.forward(images, *condition)
+            gradient, = torch.autograd.grad(scores.sum(), images, create_graph=True)
         return gradient.flatten(1)
 
     def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
