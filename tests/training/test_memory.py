@@ -83,7 +83,7 @@ def test_a_gan_of_512_pixels_is_refused_before_its_weights_are_allocated(device:
     assert "\n" not in message
     # 805,306,368 weights at 512 units on either side of the pixels, and some thousand more
     assert message.startswith(
-        "gan: pictures of 512 x 512 pixels at batch_size 128 and width 256 need at least 15.0 GiB of memory, "
+        "gan: pictures of 512 x 512 pixels at batch_size 32 and width 256 need at least 15.0 GiB of memory, "
         "cpu has 4.0 free; lower `batch_size` or `width` under `gan`")
 
 

@@ -39,12 +39,12 @@ def choose(settings: EvaluatorConfig, shape: Shape, count: int) -> ClassifierCon
 
     Colour pictures are mirrored, grey ones are not: they may be digits or letters.
     """
-    chosen = {"images": min(LONGEST, max(SHORTEST, EPOCHS * count)), "width": WIDTH[shape.channels],
-              "features": FEATURES[shape.channels], "mirror": shape.channels == COLOUR,
-              "shift": max(1, shape.size // SHIFT)}
-    given = {name: value for name in chosen if (value := getattr(settings, name)) != "auto"}
-    return ClassifierConfig(**CYCLE, batch_size=settings.batch_size, learning_rate=settings.learning_rate,
-                            **chosen | given)
+    auto = {"images": min(LONGEST, max(SHORTEST, EPOCHS * count)), "width": WIDTH[shape.channels],
+            "features": FEATURES[shape.channels], "mirror": shape.channels == COLOUR,
+            "shift": max(1, shape.size // SHIFT)}
+    fixed = {name: value for name in auto if (value := getattr(settings, name)) != "auto"}
+    return ClassifierConfig.model_validate({**CYCLE, "batch_size": settings.batch_size,
+                                            "learning_rate": settings.learning_rate, **auto, **fixed})
 
 
 def least_accuracy(settings: EvaluatorConfig, labels: np.ndarray, has_classes: bool) -> float:
