@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from subprocess import PIPE
 
-from aigc.core import process
+from aigc.core import code, process
 from aigc.core.errors import AigcError
 from aigc.workspace import git
 
@@ -80,29 +80,31 @@ def stages(folder: Path) -> list[str]:
 
 
 def remake(folder: Path, targets: Sequence[str] = ()) -> None:
-    """`dvc repro --force` of `targets` (default: everything) and of all that they need, in `folder`.
+    """`aigc repro --force` of `targets` (default: everything) and of all that they need, in `folder`.
 
-    It uses this environment's libraries and that folder's code (dvc.yaml's commands set PYTHONPATH). Its
-    dvc.lock is removed first, so that afterwards it holds what was made and nothing else.
+    The stages use this environment's libraries and that folder's code (dvc.yaml's commands set PYTHONPATH);
+    `aigc repro` itself is ours, since an older commit may have none. Its dvc.lock is removed first, so that
+    afterwards it holds what was made and nothing else.
     """
     from aigc.tracking import store
 
-    environment = {**_environment(), "MLFLOW_TRACKING_URI": store.store_uri()}
+    environment = {**_environment(), "MLFLOW_TRACKING_URI": store.store_uri(), "PYTHONPATH": str(code.SOURCE)}
 
-    def dvc(*arguments: str, remedy: str = "") -> None:
-        done = process.call([sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment,
+    def run(program: str, *arguments: str, remedy: str = "") -> None:
+        done = process.call([sys.executable, "-m", program, *arguments], cwd=folder, env=environment,
                             stdout=sys.stderr, preexec_fn=process.die_with_parent)
         if done.returncode:
-            raise AigcError(f"`dvc {arguments[0]}` failed with exit code {done.returncode} in {folder}; "
-                            f"its own message stands above{remedy}")
+            raise AigcError(f"`{program} {arguments[0]}` failed with exit code {done.returncode} in "
+                            f"{folder}; its own message stands above{remedy}")
 
     listed = git.run("-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard",
                      "--", "*.dvc")
     if added := [name for name in listed.split("\0") if name and (folder / name).is_file()]:
         # A cache of DVC's has the layout of a remote; `verify` makes DVC hash what comes from it.
         cache = ask_dvc(git.top(), "cache", "dir").strip()
-        dvc("remote", "add", "--quiet", "--local", "--force", HERE, cache)
-        dvc("remote", "modify", "--quiet", "--local", HERE, "verify", "true")
-        dvc("pull", "--quiet", "--remote", HERE, *added, remedy=f"; `dvc pull {' '.join(added)}` here first")
+        run("dvc", "remote", "add", "--quiet", "--local", "--force", HERE, cache)
+        run("dvc", "remote", "modify", "--quiet", "--local", HERE, "verify", "true")
+        run("dvc", "pull", "--quiet", "--remote", HERE, *added,
+            remedy=f"; `dvc pull {' '.join(added)}` here first")
     (folder / "dvc.lock").unlink(missing_ok=True)
-    dvc("repro", "--force", *targets)
+    run("aigc", "repro", "--force", *targets)
