@@ -75,7 +75,7 @@ def test_a_new_row_is_in_the_table_of_aigc_evaluate(added: None, tmp_path: Path,
                      lambda path: False)
     row, = (line.split() for line in capsys.readouterr().out.splitlines()
             if line.startswith("feature_counts"))
-    assert row == ["feature_counts", "606", "–", "606", "606", "higher"]
+    assert row == ["feature_counts", "1414", "–", "1414", "1414", "higher"]
 
 
 def test_a_new_row_is_a_column_of_the_report_with_its_meaning(added: None) -> None:
@@ -125,7 +125,7 @@ def test_a_metric_with_its_own_extractor_gets_features_of_that_extractor(
                                   classifier.extract(random_pictures(50)).features)
     fidelity.write_real_statistics(tmp_path, fidelity.real_statistics(features, settings))
     numbers = fidelity.measure(fidelity.read_real_statistics(tmp_path, settings), features, settings)
-    assert numbers["feature_counts"] == {"value": 606}  # the classifier has 6 features, Quarters 4
+    assert numbers["feature_counts"] == {"value": 1414}  # the classifier has 14 features, Quarters 4
     protocol = fidelity.protocol(extractors, config)
     assert fidelity.hashes(protocol) == {MAIN: Quarters.sha256, "classifier": classifier.sha256}
 
