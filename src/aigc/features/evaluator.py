@@ -43,8 +43,8 @@ def choose(settings: EvaluatorConfig, shape: Shape, count: int) -> ClassifierCon
               "features": FEATURES[shape.channels], "mirror": shape.channels == COLOUR,
               "shift": max(1, shape.size // SHIFT)}
     given = {name: value for name in chosen if (value := getattr(settings, name)) != "auto"}
-    return ClassifierConfig(**CYCLE, batch_size=settings.batch_size, learning_rate=settings.learning_rate,
-                            **chosen | given)
+    return ClassifierConfig.model_validate({**CYCLE, "batch_size": settings.batch_size,
+                                            "learning_rate": settings.learning_rate, **chosen, **given})
 
 
 def least_accuracy(settings: EvaluatorConfig, labels: np.ndarray, has_classes: bool) -> float:
