@@ -39,12 +39,12 @@ from aigc.training.loop import Trainer
 from pictures import COLUMNS, FOLDER, save, side_by_side
 
 # Small enough for two minutes per pair. All other settings are those of params.yaml.
-SETTINGS: dict[str, dict[str, int]] = {
+SETTINGS: dict[str, dict[str, float]] = {
     "vae": {"images": 60_000, "max_width": 256, "components": 0},
     "gan": {"images": 48_000, "batch_size": 32, "width": 128},
-    "wgan_gp": {"images": 24_000, "batch_size": 16},
+    "wgan_gp": {"images": 24_000, "batch_size": 16, "penalty_every": 1},
     "dcgan": {"images": 6_400, "batch_size": 16},
-    "cgan": {"images": 24_000, "batch_size": 16},
+    "cgan": {"images": 24_000, "batch_size": 16, "r1": 0.3},
 }
 THREADS = 1  # another number may give other bytes
 BLOCKS = 3  # blocks of evaluate.sample_size samples, for the interval

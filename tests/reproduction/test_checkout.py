@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Path:
     run_in(folder, "git", "init", "-q")
     run_in(folder, "dvc", "init", "-q")
     run_in(folder, "dvc", "config", "core.analytics", "false")  # as in our own; it leaves files
-    (folder / "params.yaml").write_text("methods: [gan]\n")
+    (folder / "params.yaml").write_text("methods: [gan]\nruntime: {arithmetic: portable, threads: 1}\n")
     (folder / "dvc.yaml").write_text(PIPELINE)
     (folder / "dvc.lock").write_text(
         "schema: '2.0'\nstages:\n  train@gan:\n    cmd: sleep 600\n    outs:\n"

@@ -68,7 +68,7 @@ def test_the_ancestors_of_a_stage_are_those_whose_outs_reach_it() -> None:
 def test_stages_that_dvc_yaml_no_longer_has_are_not_judged_and_only_those(tmp_path: Path) -> None:
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").touch()
-    (tmp_path / "params.yaml").write_text("methods: [gan]\n")
+    (tmp_path / "params.yaml").write_text("methods: [gan]\nruntime: {arithmetic: portable, threads: 1}\n")
     (tmp_path / "dvc.yaml").write_text(
         "stages: {train: {matrix: {method: '${methods}'}, cmd: 'touch ${item.method}', "
         "outs: ['${item.method}']}} # aigc.stages"

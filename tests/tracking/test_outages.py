@@ -25,7 +25,7 @@ from aigc.tracking.journal import Entry, Journal
 from conftest import environment_of, run_in
 from stores import CODE
 
-STEPS = 8  # rows of history of the small training
+STEPS = 10  # rows of history of the small training
 PASSWORD = "sEcr3t-0"
 HOSTILE = {
     "http_proxy": "http://127.0.0.1:9",

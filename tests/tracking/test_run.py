@@ -54,7 +54,7 @@ def test_every_step_was_logged_once(finished: Path) -> None:
             *(name for name in run.data.metrics if name.startswith(("loss/", "learning_rate/"))),
         ):
             steps = [point.step for point in client.get_metric_history(run.info.run_id, key)]
-            assert len(steps) == len(set(steps)) == 8, (key, steps)
+            assert len(steps) == len(set(steps)) == 10, (key, steps)
 
 
 def test_samples_over_training_and_sources_are_artifacts_and_nothing_is_pickled(finished: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_terminated_and_a_killed_training_go_on_as_one_run_to_the_same_bytes(p
     assert run.info.status == "FINISHED"
     client = mlflow.MlflowClient(f"sqlite:///{project / 'mlflow.db'}")
     steps = [point.step for point in client.get_metric_history(run.info.run_id, "images")]
-    assert steps == sorted(set(steps)) and len(steps) == 8
+    assert steps == sorted(set(steps)) and len(steps) == 10
     grids = [
         item.path for item in client.list_artifacts(run.info.run_id, "images") if item.path.endswith(".png")
     ]

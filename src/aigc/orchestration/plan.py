@@ -33,9 +33,9 @@ class Plan:
     @property
     def candidates(self) -> frozenset[str]:
         """The stale stages and all that depend on them."""
-        found = set(self.stale)
-        for name in self.order:  # a stage comes after what it waits for, unless `-s` named them otherwise
-            if self.upstream[name] & found:
+        found: set[str] = set()
+        for name in self.order:  # a stage comes after what it waits for
+            if name in self.stale or self.upstream[name] & found:
                 found.add(name)
         return frozenset(found)
 
@@ -65,10 +65,12 @@ def _make(repo: Any, arguments: argparse.Namespace) -> Plan:
     steps = plan_repro(graph, stages, pipeline=arguments.pipeline,
                        downstream=arguments.downstream and not whole)
     if arguments.single_item and not whole:
-        steps = [stage for stage in steps if stage in set(stages)]
+        steps = list(dict.fromkeys(stages))  # in the order of the targets, whatever depends on what
     names = {stage: stage.addressing for stage in steps}
+    place = {stage: index for index, stage in enumerate(steps)}
     upstream, direct = ({names[stage]: frozenset(names[other] for other in before(graph, stage)
-                                                 if other in names) for stage in steps}
+                                                 if place.get(other, place[stage]) < place[stage])
+                         for stage in steps}
                         for before in (nx.descendants, type(graph).successors))
     stale = steps if arguments.force else [stage for stage in steps if stage.changed()]
     intact = [] if arguments.force else [stage for stage in steps if _has_its_outs(stage, stale)]
