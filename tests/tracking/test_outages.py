@@ -142,7 +142,8 @@ def check(uri: str, project: Path) -> None:
     grids = [
         item.path for item in client.list_artifacts(run.info.run_id, "images") if item.path.endswith(".png")
     ]
-    assert len(grids) == 4 == len({path.partition("timestamp")[0] for path in grids})
+    # How many looks were affordable depends on the machine; the first and the last always are.
+    assert 2 <= len(grids) == len({path.partition("timestamp")[0] for path in grids})
     assert {"source/params.yaml", "source/requirements.lock"} <= {
         item.path for item in client.list_artifacts(run.info.run_id, "source")
     }
