@@ -50,15 +50,15 @@ def as_far_as(fid: float, marks: Marks) -> Blur:
 def disorder(marks: Marks) -> str:
     """The first pair of blurs that the marks do not order, as text; "" if all are in order.
 
-    All marks are of the same pictures, so FID must rise with each step. Precision is a share of few pictures:
-    a step may raise it within its interval, but the strongest blur must be below the interval of undamaged
-    pictures.
+    All marks are of the same pictures, so FID must rise with each step. Precision is a share of few pictures,
+    and a slight blur moves photos inwards, to where others are: a step may raise it as long as the intervals
+    overlap, but the strongest blur must be below the interval of undamaged pictures.
     """
     names = list(BLURS)
     for milder, stronger in pairwise(names):
         if marks[stronger]["fid"]["value"] <= marks[milder]["fid"]["value"]:
             return _pair("FID", "fid", milder, stronger, marks)
-        if marks[stronger]["precision"]["value"] > marks[milder]["precision"]["high"]:
+        if marks[stronger]["precision"]["low"] > marks[milder]["precision"]["high"]:
             return _pair("precision", "precision", milder, stronger, marks)
     if marks[names[-1]]["precision"]["value"] >= marks[UNDAMAGED]["precision"]["low"]:
         return _pair("precision", "precision", UNDAMAGED, names[-1], marks)
