@@ -14,9 +14,6 @@ from typing import Any
 
 from aigc import methods
 from aigc.core import hashes, runtime
-from aigc.evaluation.config import EvaluateConfig
-from aigc.model.contract import Method, MethodConfig, Shape
-from aigc.training.config import TrainConfig
 
 if __name__ == "__main__":
     runtime.cap_environment("portable", 1)
@@ -29,12 +26,15 @@ from torch import Tensor, nn
 from aigc.core import config, files, paths
 from aigc.data import pictures as data
 from aigc.evaluation import fidelity
+from aigc.evaluation.config import EvaluateConfig
 from aigc.features.extractor import ClassifierExtractor
 from aigc.methods import cgan, dcgan, gan, vae, wgan_gp
 from aigc.metrics import frechet, intervals
 from aigc.model import sampling
+from aigc.model.contract import Method, MethodConfig, Shape
 from aigc.networks import blocks
 from aigc.networks.convolutional import Critic
+from aigc.training.config import TrainConfig
 from aigc.training.loop import Trainer
 from pictures import COLUMNS, FOLDER, save, side_by_side
 

@@ -10,10 +10,9 @@ from pathlib import Path
 
 from aigc import methods
 from aigc.core import runtime
-from aigc.model import sampling
 
 if __name__ == "__main__":
-    runtime.cap_environment("portable", 2)
+    runtime.cap_environment("portable", 1)
 
 import numpy as np
 import torch
@@ -22,7 +21,7 @@ from PIL import Image
 from aigc.core import config, files, paths
 from aigc.core.randomness import Purpose, generator
 from aigc.data import pictures
-from aigc.methods.families.encoding import Encoding
+from aigc.model import sampling
 from aigc.model.contract import slerp
 from aigc.networks.blocks import as_bytes
 from aigc.reporting.grid import enlarged, grid
@@ -65,7 +64,6 @@ def reconstructions() -> None:
     rows = [real]
     for name in ("autoencoder", "vae"):
         method, _ = methods.load(paths.model(name))
-        assert isinstance(method, Encoding)
         rows.append(sampling.reconstructions(method, torch.from_numpy(real)).numpy())
     save(FOLDER / "reconstructions.png", enlarged(grid(np.concatenate(rows), 2 * COLUMNS), SCALE))
 
