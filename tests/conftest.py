@@ -8,6 +8,7 @@ runtime.cap_environment("portable", THREADS)
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import settings
+
+# Under nohup, or in the background, pytest ignores these, and so would the commands that tests start.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("no clock", deadline=None)
 settings.load_profile("no clock")
