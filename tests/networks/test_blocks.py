@@ -8,25 +8,42 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aigc.core import runtime
 from aigc.networks import blocks
 
 
-@given(st.integers(1, 40), st.integers(1, 30), st.integers(1, 30), st.sampled_from([0, blocks.SMALL_INPUT]))
-def test_linear_is_torchs_linear_with_its_gradients(batch: int, fan_in: int, fan_out: int, most: int) -> None:
-    with mock.patch.object(blocks, "SMALL_INPUT", most):  # 0: every size by convolution
-        compare_linear(batch, fan_in, fan_out)
-
-
-def compare_linear(batch: int, fan_in: int, fan_out: int) -> None:
+@given(st.integers(1, 40), st.integers(1, 30), st.integers(1, 30), st.booleans())
+def test_linear_is_torchs_linear_with_its_first_and_second_derivatives(
+    batch: int, fan_in: int, fan_out: int, capped: bool
+) -> None:
     torch.manual_seed(0)
-    layer = blocks.Linear(fan_in, fan_out).double()
-    x = torch.randn(batch, fan_in, dtype=torch.float64, requires_grad=True)
-    torch.testing.assert_close(layer(x), F.linear(x, layer.weight, layer.bias))
-    ours = torch.autograd.grad(layer(x).square().sum(), (x, layer.weight, layer.bias))
-    theirs = torch.autograd.grad(
-        F.linear(x, layer.weight, layer.bias).square().sum(), (x, layer.weight, layer.bias)
-    )
-    torch.testing.assert_close(ours, theirs)
+    layer = blocks.Linear(fan_in, fan_out)
+    x = torch.randn(batch, fan_in, requires_grad=True)
+    inputs = (x, layer.weight, layer.bias)
+
+    def derivatives(y: torch.Tensor) -> list[torch.Tensor]:
+        first = torch.autograd.grad(y.square().sum(), inputs, create_graph=True)
+        second = torch.autograd.grad(first[0].square().sum() + first[1].square().sum(), inputs)
+        return [y, *first, *second]
+
+    with mock.patch.object(runtime, "is_capped", return_value=capped):
+        ours = derivatives(layer(x))
+    theirs = derivatives(F.linear(*inputs))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5 * float(other.detach().abs().max()))
+
+
+@pytest.mark.parametrize("wanted", ["x", "weight", "bias"])
+def test_linear_computes_only_the_gradients_that_are_asked_for(wanted: str) -> None:
+    layer, x = blocks.Linear(16, 8), torch.randn(4, 16, requires_grad=True)
+    inputs = {"x": x, **dict(layer.named_parameters())}
+    with mock.patch.object(runtime, "is_capped", return_value=True):
+        y = layer(x)
+    with torch.profiler.profile() as profile:
+        y.sum().backward(inputs=[inputs[wanted]])
+    products = sum(event.name == "mkldnn::_linear_pointwise" for event in profile.events())
+    assert products == (wanted != "bias")
+    assert [name for name, tensor in inputs.items() if tensor.grad is not None] == [wanted]
 
 
 @pytest.mark.parametrize(("size", "sides"), [

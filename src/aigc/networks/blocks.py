@@ -1,33 +1,60 @@
 """What several networks use: linear layer, multilayer perceptron, sizes of levels, uint8 <-> float."""
 
 import itertools
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aigc.core import runtime
 
 SMALLEST_SIDE = 7
 VECTOR = 8  # floats in an AVX2 vector
-# Up to this many numbers torch's own code, not oneDNN, computes the convolution. It is slower than a product.
-SMALL_INPUT = 20_480
 
 
 class Linear(nn.Linear):
-    """y = x W^T + b for x of (B, in). Under portable arithmetic it is computed as a convolution of width one.
+    """y = x W^T + b for x of (B, in). Under portable arithmetic oneDNN computes it, not MKL.
 
-    Under the caps of portable arithmetic, MKL's matrix product takes about twice the time of oneDNN's
-    convolution; without the caps it is faster (benchmarks/linear.py). Small inputs and narrow outputs,
-    which oneDNN pads to a whole vector, are faster as a matrix product.
+    With the caps of portable arithmetic MKL's matrix product takes about twice the time of oneDNN's; without
+    them it is as fast (benchmarks/linear.py). Outputs narrower than a vector stay with MKL.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        as_convolution = (x.device.type == "cpu" and x.ndim == 2 and x.numel() > SMALL_INPUT
-                          and self.out_features >= VECTOR and runtime.is_capped())
-        if not as_convolution:
-            return super().forward(x)
-        return F.conv1d(x.T.unsqueeze(0), self.weight.unsqueeze(-1), self.bias).squeeze(0).T
+        """(B, in) -> (B, out)"""
+        if (x.device.type == "cpu" and x.ndim == 2 and x.dtype == torch.float32
+                and self.out_features >= VECTOR and runtime.is_capped()):
+            product: Tensor = _Product.apply(x, self.weight, self.bias)
+            return product
+        return super().forward(x)
+
+
+class _Product(torch.autograd.Function):
+    """x w^T + b by oneDNN, any times differentiable: (B, in), (out, in), (out,) or None -> (B, out)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, w)
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, w, b, "none", [], "")
+        return product
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, w = ctx.saved_tensors
+        of_x, of_w, *of_b = map(_is_asked_for, ctx.next_functions)
+        return (_Product.apply(gradient, w.t(), None) if of_x else None,
+                _Product.apply(gradient.t(), x.t(), None) if of_w else None,
+                gradient.sum(0) if any(of_b) else None)
+
+
+def _is_asked_for(input_node: tuple[Any, int]) -> bool:
+    """Whether the running backward needs the gradient of this input: one player's step skips the others'."""
+    node, _ = input_node
+    if node is None:
+        return False
+    try:
+        return torch._C._will_engine_execute_node(node)
+    except RuntimeError:  # a leaf of torch.autograd.grad
+        return True
 
 
 def mlp(widths: list[int], activation: type[nn.Module] | None = None) -> nn.Sequential:
