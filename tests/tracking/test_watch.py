@@ -58,46 +58,46 @@ def test_the_fid_of_every_method_is_that_of_its_samples_and_the_model_stays_as_i
     average = model(place, method)
     before = {name: value.clone() for name, value in average.state_dict().items()}
     settings = average.config
-    look = watcher(method).look(average)
-    assert look is not None and look.images.shape == (watch.SAMPLES, 1, 16, 16)
+    snapshot = watcher(method).snapshot(average)
+    assert snapshot is not None and snapshot.images.shape == (watch.SAMPLES, 1, 16, 16)
     extractor = ClassifierExtractor(device)
     holdout = extractor.extract(pictures.open_folder(paths.PROCESSED / "holdout").images).features
-    expected = frechet.fid(holdout, extractor.extract(look.images).features)
-    assert look.fid == pytest.approx(expected, rel=1e-4) and look.extractor == extractor.sha256
+    expected = frechet.fid(holdout, extractor.extract(snapshot.images).features)
+    assert snapshot.fid == pytest.approx(expected, rel=1e-4) and snapshot.extractor == extractor.sha256
     assert average.config is settings
     assert all(torch.equal(value, before[name]) for name, value in average.state_dict().items())
 
 
 def test_a_trained_models_look_has_what_training_fitted(place: Path) -> None:
     average = model(place, "dcgan")
-    look = watcher("dcgan").look(average, is_trained=True)
-    assert look is not None
-    assert np.array_equal(look.images, torch.cat(list(sampling.blocks(average, 0, watch.SAMPLES))).numpy())
+    snapshot = watcher("dcgan").snapshot(average, is_trained=True)
+    assert snapshot is not None
+    assert np.array_equal(snapshot.images, torch.cat(list(sampling.blocks(average, 0, watch.SAMPLES))).numpy())
 
 
 def test_looks_take_at_most_their_share_of_the_time(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     average, watching, clock = model(place, "gan"), watcher("gan"), [0.0]
     monkeypatch.setattr(watch.time, "monotonic", lambda: clock[0])
     watching.started = 0.0
-    real_blocks, looks = sampling.blocks, []
+    real_blocks, snapshots = sampling.blocks, []
 
     def slow_blocks(*arguments: object) -> object:
-        clock[0] += 1.0  # seconds that a look takes
+        clock[0] += 1.0  # seconds that a snapshot takes
         return real_blocks(*arguments)
 
     monkeypatch.setattr(watch.sampling, "blocks", slow_blocks)
     while clock[0] < 200:
         begun = clock[0]
-        looks += [begun] if watching.look(average) else []
+        snapshots += [begun] if watching.snapshot(average) else []
         clock[0] += 1.0
-    assert looks[0] == 0 and 5 <= len(looks) <= 200 * watch.SHARE
+    assert snapshots[0] == 0 and 5 <= len(snapshots) <= 200 * watch.SHARE
 
 
 def test_without_an_evaluator_there_are_pictures_and_a_line(place: Path,
                                                             capsys: pytest.CaptureFixture[str]) -> None:
     (paths.EVALUATOR / "config.json").unlink()
-    look = watcher("gan").look(model(place, "gan"))
-    assert look is not None and look.fid is None and len(look.images) == watch.SAMPLES
+    snapshot = watcher("gan").snapshot(model(place, "gan"))
+    assert snapshot is not None and snapshot.fid is None and len(snapshot.images) == watch.SAMPLES
     assert capsys.readouterr().err == ("gan: no FID while it trains: models/evaluator is missing; "
                                        "`dvc repro evaluator` makes it\n")
 
@@ -110,6 +110,6 @@ def test_a_failure_is_one_line_and_the_last_look(place: Path, spoil: str, monkey
         monkeypatch.setattr(type(average), "sample", lambda *_: 1 / 0)
     else:
         (paths.EVALUATOR / "model.safetensors").write_bytes(b"torn")
-    assert watching.look(average) is None and watching.look(average) is None
+    assert watching.snapshot(average) is None and watching.snapshot(average) is None
     message = capsys.readouterr().err
     assert message.startswith("gan: not watched any longer (") and message.count("\n") == 1

@@ -39,7 +39,7 @@ def predict_turns(network: Classifier, images: np.ndarray, device: Device) -> tu
     """The quarter turn and the predicted turn, int64 (4 n,) each, for uint8 (n, C, S, S) in all four turns.
     """
     def forward(turn: int, chunk: Tensor) -> tuple[Tensor, Tensor]:
-        return network.see(chunk.rot90(turn, (2, 3)))
+        return network.on_bytes(chunk.rot90(turn, (2, 3)))
 
     def predicted(turn: int) -> Iterator[np.ndarray]:
         for start in range(0, len(images), CHUNK):

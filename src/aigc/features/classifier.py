@@ -31,7 +31,7 @@ LARGEST_SIDE = 64  # positions a side of the first level; larger pictures are cu
 SMALL = 1e-6  # added to a variance
 # Added to the variance of each feature. A feature that hardly varies between real pictures must not decide:
 # on digits that would be the black ground. Chosen by benchmarks/evaluator.py; see docs/metrics.md.
-STEADY = 0.1
+VARIANCE_FLOOR = 0.1
 WIDEST = 8  # most channels, as a multiple of those of the first level
 
 
@@ -77,7 +77,7 @@ class Classifier(Trainable):
         self.last = nn.Sequential(nn.Flatten(), blocks.Linear(widths[-1] * sides[-1]**2, config.features),
                                   nn.ReLU())
         count = 2 * sum(widths[:-1]) + config.features
-        self.standardise = nn.BatchNorm1d(count, eps=STEADY, affine=False)
+        self.standardise = nn.BatchNorm1d(count, eps=VARIANCE_FLOOR, affine=False)
         self.head = blocks.Linear(count, shape.classes if self.names_classes else TURNS)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -91,7 +91,7 @@ class Classifier(Trainable):
         features = self.standardise(torch.cat([*found, self.last(self.levels[-1](x))], dim=1))
         return features, self.head(features)
 
-    def see(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def on_bytes(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 (B, C, H, W) -> features (B, d), logits (B, classes or 4), on the device's fast path."""
         with self.autocast():
             features, logits = self(blocks.as_model_space(images))
@@ -115,4 +115,4 @@ def rotated(images: Tensor, turns: Tensor) -> Tensor:
 
 def classify(network: Classifier, images: PictureStack, device: Device) -> Features:
     """Features and logits of pictures. network: in eval mode on `device`."""
-    return extract_in_chunks(network.see, images, device, ROWS)
+    return extract_in_chunks(network.on_bytes, images, device, ROWS)

@@ -12,11 +12,11 @@ from aigc.model.contract import Shape
 
 
 class CGANConfig(GANLossConfig, convolutional.ConvolutionalConfig):
-    pass
+    see_batch: bool
 
 
 class CGAN(Adversarial):
     conditional = needs_classes = True
 
     def __init__(self, config: CGANConfig, shape: Shape) -> None:
-        super().__init__(config, shape, *convolutional.networks(config, shape, shape.classes))
+        super().__init__(config, shape, *convolutional.networks(config, shape, shape.classes, config.see_batch))

@@ -127,11 +127,11 @@ class RunWatch(TrainingWatch):
             self.sending.send("rows", content)
             self.last_step, self.last_time = int(fresh[-1]["step"]), now
         if history[-1]["step"] < self.training.steps:
-            self._look(average)
+            self._send_snapshot(average)
         self._watch_machine()
 
     def trained(self, average: Method, folder: Path, card: Card) -> None:
-        self._look(average, is_trained=True)
+        self._send_snapshot(average, is_trained=True)
         self.sending.send("model", model_identity.identity(card), {"model": folder})
 
     def end(self, status: str) -> None:
@@ -140,18 +140,18 @@ class RunWatch(TrainingWatch):
             self.monitor.finish()
         self.sending.send("end", {"status": status, "stamp": store.milliseconds()}, last=True)
 
-    def _look(self, average: Method, is_trained: bool = False) -> None:
+    def _send_snapshot(self, average: Method, is_trained: bool = False) -> None:
         """Send FID and pictures of the samples so far. A trained model's pictures are its own, of its own
         settings.
         """
         at = {"step": self.last_step or 0, "stamp": store.milliseconds()}
-        look = self.watcher.look(average, is_trained) if self.watcher else None
-        if look and look.fid is not None:
-            self.sending.send("watched", {**at, "fid": look.fid, "extractor": look.extractor})
+        snapshot = self.watcher.snapshot(average, is_trained) if self.watcher else None
+        if snapshot and snapshot.fid is not None:
+            self.sending.send("watched", {**at, "fid": snapshot.fid, "extractor": snapshot.extractor})
         if is_trained:
             images = torch.cat(list(sampling.blocks(average, 0, PREVIEWS))).numpy()
-        elif look:
-            images = look.images[:PREVIEWS]
+        elif snapshot:
+            images = snapshot.images[:PREVIEWS]
         else:
             return
         picture = base64.b64encode(png(grid(images, math.isqrt(PREVIEWS)))).decode()

@@ -26,7 +26,7 @@ from aigc.networks.blocks import as_model_space
 from aigc.training.ema import refresh_batch_statistics
 from aigc.training.observer import Training
 
-SHARE = 0.03  # of the time since the start, at most; the first look is taken in any case
+SHARE = 0.03  # of the time since the start, at most; the first snapshot is taken in any case
 SAMPLES = 256  # n of the FID, always: it depends on n
 REAL = 500  # holdout pictures
 CODES = 1000  # training pictures, for what a method fits after training
@@ -34,7 +34,7 @@ STATISTICS = 2  # blocks of samples for the statistics of batch normalisation
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """images: uint8 (SAMPLES, C, H, W). fid: None without models/evaluator. extractor: its sha256, or ""."""
 
     images: np.ndarray
@@ -43,7 +43,7 @@ class Look:
 
 
 class Watcher:
-    """Takes a look where the looks so far took less than SHARE of the time."""
+    """Takes a snapshot where the snapshots so far took less than SHARE of the time."""
 
     def __init__(self, training: Training) -> None:
         self.training = training
@@ -52,7 +52,7 @@ class Watcher:
         self.extractor: ClassifierExtractor | None = None
         self.real: frechet.Gaussian | None = None
 
-    def look(self, average: Method, is_trained: bool = False) -> Look | None:
+    def snapshot(self, average: Method, is_trained: bool = False) -> Snapshot | None:
         """The samples of the averaged model so far; None: not now. is_trained: nothing is left to fit."""
         begun = time.monotonic()
         if self.is_broken or self.spent + self.last_cost > SHARE * (begun - self.started):
@@ -70,7 +70,7 @@ class Watcher:
             return None
         self.last_cost = time.monotonic() - opened
         self.spent += time.monotonic() - begun
-        return Look(images, fid, self.extractor.sha256 if self.extractor else "")
+        return Snapshot(images, fid, self.extractor.sha256 if self.extractor else "")
 
     def _open(self, average: Method) -> None:
         """Open the evaluator and the real pictures, where there is an evaluator."""
