@@ -72,7 +72,8 @@ def test_a_trained_models_look_has_what_training_fitted(place: Path) -> None:
     average = model(place, "dcgan")
     snapshot = watcher("dcgan").snapshot(average, is_trained=True)
     assert snapshot is not None
-    assert np.array_equal(snapshot.images, torch.cat(list(sampling.blocks(average, 0, watch.SAMPLES))).numpy())
+    samples = torch.cat(list(sampling.blocks(average, 0, watch.SAMPLES))).numpy()
+    assert np.array_equal(snapshot.images, samples)
 
 
 def test_looks_take_at_most_their_share_of_the_time(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,4 +19,5 @@ class CGAN(Adversarial):
     conditional = needs_classes = True
 
     def __init__(self, config: CGANConfig, shape: Shape) -> None:
-        super().__init__(config, shape, *convolutional.networks(config, shape, shape.classes, config.see_batch))
+        super().__init__(config, shape, *convolutional.networks(
+            config, shape, shape.classes, config.see_batch))
