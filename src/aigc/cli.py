@@ -14,7 +14,7 @@ from aigc.core.version import VERSION
 from aigc.workspace import root
 
 COMMANDS = ("repro", "ui", "verify", "evaluate", "reproduce", "mend", "runs", "params", "use", "data_check",
-            "record", "generate", "whence", "sync", "promote", "relocate", "deps")
+            "record", "generate", "whence", "sync", "compare", "promote", "rollback", "relocate", "deps")
 DESCRIPTION = ("Image generation as a reproducible pipeline. `dvc repro` makes everything; "
                "these commands look after it.")
 EXAMPLES = """\
@@ -23,6 +23,7 @@ examples:
   aigc repro                                   the same with several stages at a time, as the cores allow
   dvc exp run -S train.seed=1                  try another seed; compare with `dvc exp show`
   dvc exp run -S runtime.arithmetic=fast       use the GPU
+  aigc compare gan dcgan                       metrics of two models, and which differences are real
   aigc ui                                      MLflow's UI, opened on the comparison of methods
   aigc params dcgan                            every key of a method: value, unit, range, default
   aigc use fashion                             other data, a GPU, a quick run: params.yaml by a recipe

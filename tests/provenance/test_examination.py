@@ -115,7 +115,7 @@ def test_a_class_is_asked_for_by_name_or_index() -> None:
     (("cgan", 1, "out", 0, "kind 77"), "--class: no class `kind 77`; did you mean `kind 7`"),
     (("cgan", 1, "out", 0, "10"), "--class: no class `10`"),
     (("gan", 1, "out", 0, None, "models/cgan"), "models/cgan: is a model of cgan, not of gan"),
-    (("gan", 1, "out", 0, None, "nowhere"), "nowhere: missing; --model takes"),
+    (("gan", 1, "out", 0, None, "nowhere"), "nowhere: missing; a model is"),
     ((None, 1), "name a method"),
 ])
 def test_what_cannot_be_made_is_told_in_one_line_and_nothing_is_written(

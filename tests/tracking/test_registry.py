@@ -1,5 +1,7 @@
 """The registry holds each model once, under any name that MLflow takes."""
 
+import hashlib
+import re
 import shutil
 from pathlib import Path
 
@@ -19,11 +21,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def finished_run(evaluated: str = WEIGHTS) -> str:
-    """A finished run with a passed audit of the weights `evaluated`: its id."""
+def finished_run(evaluated: str = WEIGHTS, weights: str = WEIGHTS, fid: tuple[float, ...] = (),
+                 protocol: str = "p") -> str:
+    """A finished run with a passed audit of the weights `evaluated`: its id. fid: value, low, high."""
     client, experiment = store.open_store()
-    tags = {finished.WEIGHTS: WEIGHTS, views.AUDIT: views.PASSED, views.EVALUATED: evaluated}
+    tags = {finished.WEIGHTS: weights, views.AUDIT: views.PASSED, views.EVALUATED: evaluated,
+            views.PROTOCOL: protocol}
     run_id = str(client.create_run(experiment, tags=tags).info.run_id)
+    for name, value in zip(("fid", "fid_low", "fid_high"), fid, strict=False):
+        client.log_metric(run_id, name, value)
     made = client.create_logged_model(experiment, source_run_id=run_id)
     client.log_outputs(run_id, [LoggedModelOutput(made.model_id, 0)])
     client.finalize_logged_model(made.model_id, "READY")
@@ -33,9 +39,51 @@ def finished_run(evaluated: str = WEIGHTS) -> str:
 
 def test_a_model_that_was_made_again_keeps_its_version_under_names_with_quotes_too() -> None:
     first = finished_run()
-    assert registry.promote("gan", WEIGHTS, "a'b", "champion") == ("1", first)
+    assert registry.promote("gan", WEIGHTS, "a'b", "champion")[:2] == ("1", first)
     finished_run()
-    assert registry.promote("gan", WEIGHTS, "a'b", "champion") == ("1", first)
+    assert registry.promote("gan", WEIGHTS, "a'b", "champion")[:2] == ("1", first)
+
+
+def challenge(fid: tuple[float, ...] = (), protocol: str = "p", reason: str = "") -> registry.Promoted:
+    """Promote a model of other weights with this FID. The champion's, if there is none yet, is 5 [4, 6]."""
+    if not store.open_store()[0].search_registered_models():
+        finished_run(fid=(5.0, 4.0, 6.0))
+        registry.promote("gan", WEIGHTS, "aigc", "champion")
+    weights = hashlib.sha256(repr((fid, protocol)).encode()).hexdigest()
+    finished_run(weights, weights, fid, protocol)
+    return registry.promote("vae", weights, "aigc", "champion", reason=reason)
+
+
+def champion() -> tuple[str, str]:
+    """The version that is the champion, and the reason given for it."""
+    found = store.open_store()[0].get_model_version_by_alias("aigc", "champion")
+    return str(found.version), found.tags.get(registry.REASON, "")
+
+
+def test_a_model_that_is_not_measurably_better_needs_a_reason_and_a_rollback_undoes_it() -> None:
+    of_first, no = "that of version 1", "and that of version 1 cannot be compared"
+    for fid, protocol, why in [
+        ((4.5, 3.5, 5.5), "p", f"its FID is 4.5 [3.5, 5.5], {of_first} 5 [4, 6]: the intervals overlap"),
+        ((9.0, 8.0, 10.0), "p", f"its FID is 9 [8, 10], {of_first} 5 [4, 6]: worse"),
+        ((1.0, 0.9, 1.1), "other", f"its FID {no}: another extractor, n or test set"),
+        ((1.0,), "p", f"its FID {no}: one of them has no interval"),
+    ]:
+        with pytest.raises(GateError, match=f"^{re.escape(why)}; not promoted; `--force REASON` promotes it"):
+            challenge(fid, protocol)
+        assert champion() == ("1", "")
+        forced = challenge(fid, protocol, reason="looks better")
+        assert forced.decision == why and champion() == (forced.version, "looks better")
+        assert registry.rollback("aigc", "champion").version == "1"
+
+
+def test_a_better_model_replaces_the_champion_and_a_rollback_brings_each_one_back() -> None:
+    assert challenge((2.0, 1.5, 2.5)).decision == "its FID is 2 [1.5, 2.5], that of version 1 5 [4, 6]"
+    assert challenge((1.0, 0.9, 1.1)).version == "3" == champion()[0]
+    assert [registry.rollback("aigc", "champion").version for _ in range(2)] == ["2", "1"]
+    with pytest.raises(AigcError, match="^models:/aigc@champion: version 1 is the first that it"):
+        registry.rollback("aigc", "champion")
+    with pytest.raises(AigcError, match="^models:/aigc@best: the MLflow store has none; `aigc promote`"):
+        registry.rollback("aigc", "best")
 
 
 def test_an_audit_of_other_weights_does_not_count() -> None:

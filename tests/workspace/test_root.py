@@ -64,7 +64,7 @@ def test_a_model_may_be_named_by_its_path_from_where_the_user_is_or_by_a_name(
     wrong = aigc(project / "notes", "whence", "--model", "absent", picture, check=False)
     assert (
         wrong.returncode == 1
-        and "error: absent: missing; --model takes the folder of a model" in wrong.stderr
+        and "error: absent: missing; a model is its folder" in wrong.stderr
     )
     assert {path.name for path in (project / "notes").iterdir()} == {"made", "mine"}
 

@@ -19,17 +19,14 @@ def named(name: str) -> Iterator[Path]:
         folder = path.parent if path.is_file() else path
         if not (folder / CONFIG).exists():
             raise StorageError(
-                f"{name}: no model, it has no {CONFIG}; --model takes the folder of a model, a run "
-                "id, or models:/… or runs:/…"
+                f"{name}: no model, it has no {CONFIG}; a model is its folder, a run id, models:/… or runs:/…"
             )
         yield folder
         return
     from aigc.tracking import models
 
     if not models.is_name(name):
-        raise StorageError(
-            f"{name}: missing; --model takes the folder of a model, a run id, or models:/… or runs:/…"
-        )
+        raise StorageError(f"{name}: missing; a model is its folder, a run id, models:/… or runs:/…")
     with tempfile.TemporaryDirectory(prefix="aigc-") as temporary:
         yield models.download(name, Path(temporary))
 

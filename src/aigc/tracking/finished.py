@@ -95,15 +95,29 @@ class Finished:
     metrics: dict[str, float]
 
 
+    @classmethod
+    def of(cls, run: Run) -> "Finished":
+        """What a run of the store says of itself."""
+        tags = run.data.tags
+        return cls(run.info.run_id, tags.get("aigc.method", "?"), tags.get("aigc.recipe", run.info.run_id),
+                   tags.get(views.PROTOCOL, ""), run.info.start_time, run.data.params, run.data.metrics)
+
+
 @store.errors()
 def every() -> list[Finished]:
     """All finished runs of our experiment whose numbers are of the weights that they trained."""
     client, experiment = store.open_store()
     found = store.runs(client, experiment, "attributes.status = 'FINISHED'")
-    return [
-        Finished(run.info.run_id, run.data.tags.get("aigc.method", "?"),
-                 run.data.tags.get("aigc.recipe", run.info.run_id), run.data.tags.get("aigc.protocol", ""),
-                 run.info.start_time, run.data.params, run.data.metrics)
-        for run in found
-        if run.data.tags.get(views.EVALUATED) in (None, run.data.tags.get(WEIGHTS))
-    ]
+    return [Finished.of(run) for run in found
+            if run.data.tags.get(views.EVALUATED) in (None, run.data.tags.get(WEIGHTS))]
+
+
+@store.errors()
+def evaluated(name: str, weights_sha256: str, card_sha256: str) -> Finished:
+    """The newest run that trained and evaluated this model. Raises AigcError, with `name`, without one."""
+    client, experiment = store.open_store()
+    for run in of_weights(client, experiment, weights_sha256, card_sha256):
+        if run.data.tags.get(views.EVALUATED) == weights_sha256:
+            return Finished.of(run)
+    raise AigcError(f"{name}: the MLflow store has no evaluated run of this model; `dvc repro "
+                    "evaluate@METHOD` evaluates it, then `aigc sync`")

@@ -25,6 +25,7 @@ PALETTE = (
 OF_ONE_MODEL = ("samples", "weights_sha256",
                 "card_sha256")  # how the keys begin that differ between models of one protocol
 AUDIT, PASSED = "aigc.memorization", "passed"
+PROTOCOL = "aigc.protocol"
 EVALUATED = "aigc.evaluated_sha256"  # the weights that a run's numbers and its audit are of
 NOTE = """\
 One run a trained model. `fid` and `is` are on the pipeline's own evaluator: compare them with each other
@@ -67,6 +68,6 @@ def verdict_tags(content: Mapping[str, Any]) -> dict[str, str]:
     if "protocol" in content:
         protocol = {key: value for key,
                     value in content["protocol"].items() if not key.startswith(OF_ONE_MODEL)}
-        tags["aigc.protocol"] = hashes.short_digest(protocol)
+        tags[PROTOCOL] = hashes.short_digest(protocol)
         tags[EVALUATED] = content["protocol"].get("weights_sha256", "")
     return tags
