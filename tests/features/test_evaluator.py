@@ -12,10 +12,12 @@ DEFAULT = EvaluatorConfig(seed=0, batch_size=64, learning_rate=0.004, outlier=0.
 
 
 @pytest.mark.parametrize(("shape", "count", "expected"), [
-    (Shape(1, 28, 10), 3000, {"images": 40_000, "width": 12, "features": 64, "mirror": False, "shift": 2}),
+    (Shape(1, 28, 10), 3000, {"images": 40_000, "width": 12, "features": 64, "mirror": False, "shift": 2,
+                             "first_level": 1.0}),
     (Shape(3, 32, 10), 24_000, {"images": 192_000, "width": 16, "features": 128, "mirror": True,
-                                "shift": 2}),
-    (Shape(3, 128, 0), 10**6, {"images": 200_000, "width": 16, "features": 128, "mirror": True, "shift": 9}),
+                                "shift": 2, "first_level": 3.0}),
+    (Shape(3, 128, 0), 10**6, {"images": 200_000, "width": 16, "features": 128, "mirror": True, "shift": 9,
+                                "first_level": 3.0}),
 ])
 def test_it_follows_size_channels_and_number_of_pictures(shape: Shape, count: int,
                                                          expected: dict[str, object]) -> None:
@@ -29,6 +31,20 @@ def test_a_key_that_is_given_is_as_given(given: dict[str, int]) -> None:
     shape = Shape(3, 32, 10)
     chosen = choose(DEFAULT.model_copy(update=given), shape, 3000).model_dump()
     assert chosen == {**choose(DEFAULT, shape, 3000).model_dump(), **given}
+
+
+def test_the_first_level_of_colour_pictures_weighs_more_and_the_logits_do_not_know_it() -> None:
+    shape = Shape(3, 32, 4)
+    chosen = choose(DEFAULT, shape, 1000)
+    torch.manual_seed(0)
+    weighted = Classifier(chosen, shape).eval()
+    plain = Classifier(chosen.model_copy(update={"first_level": 1.0}), shape).eval()
+    plain.load_state_dict(weighted.state_dict())
+    pictures = torch.rand(2, 3, 32, 32)
+    (features, logits), (others, same_logits) = weighted(pictures), plain(pictures)
+    ratio = torch.full((features.shape[1],), 1.0)
+    ratio[:2 * 16] = 3.0
+    assert torch.equal(features, ratio * others) and torch.equal(logits, same_logits)
 
 
 def test_large_pictures_cost_a_bounded_number_of_positions() -> None:

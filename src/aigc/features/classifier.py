@@ -2,7 +2,7 @@
 
 The features are the last layer, and the mean and the standard deviation over the picture of the activations
 of each level but the last. The first levels see sharpness and grain, the last layer sees what is shown. Each
-feature has mean 0 on real pictures, and variance 1 or less.
+feature has mean 0 on real pictures, and variance 1 or less; those of the first level may weigh more.
 
 The classifier is trained on the same pictures as the methods. This is fair if all methods are measured with
 the same classifier, if it orders the damages of the ruler, and if its hash is given with every number.
@@ -36,13 +36,17 @@ WIDEST = 8  # most channels, as a multiple of those of the first level
 
 
 class ClassifierConfig(MethodConfig):
-    """width: channels of the first level. features: of the last layer. mirror, shift: see TrainConfig."""
+    """width: channels of the first level. features: of the last layer. mirror, shift: see TrainConfig.
+
+    first_level: the factor on the features of the first level, where these see sharpness.
+    """
 
     learning_rate: Annotated[float, Field(gt=0)]
     width: Annotated[int, Field(ge=1)]
     features: Annotated[int, Field(ge=2)]
     mirror: bool = False
     shift: Annotated[int, Field(ge=0)] = 0
+    first_level: Annotated[float, Field(gt=0)] = 1.0
 
 
 class Residual(nn.Module):
@@ -78,6 +82,9 @@ class Classifier(Trainable):
                                   nn.ReLU())
         count = 2 * sum(widths[:-1]) + config.features
         self.standardise = nn.BatchNorm1d(count, eps=VARIANCE_FLOOR, affine=False)
+        weights = torch.ones(count)
+        weights[:2 * widths[0]] = config.first_level
+        self.register_buffer("weights", weights, persistent=False)
         self.head = blocks.Linear(count, shape.classes if self.names_classes else TURNS)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -89,7 +96,7 @@ class Classifier(Trainable):
             # Not torch.sqrt, whose last bit depends on the CPU.
             found += [mean, variance * (variance + SMALL).rsqrt()]
         features = self.standardise(torch.cat([*found, self.last(self.levels[-1](x))], dim=1))
-        return features, self.head(features)
+        return features * self.weights, self.head(features)
 
     def on_bytes(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """uint8 (B, C, H, W) -> features (B, d), logits (B, classes or 4), on the device's fast path."""
