@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-parser.add_argument("--methods", nargs="+", help="default: those of params.yaml, and r3gan")
+parser.add_argument("--methods", nargs="+", help="default: those of params.yaml")
 parser.add_argument("--steps", type=int, default=600, help="of each training; 8 at most on a CPU (600)")
 parser.add_argument("--size", type=int, default=32, help="pixels a side (32)")
 parser.add_argument("--channels", type=int, default=3, help="1 or 3 (3)")
@@ -301,7 +301,7 @@ def main() -> int:
             run = trainer(name, FAST, "options", 6, **other)
             go(run, 6)
             run.history_row()
-    names = ASKED.methods or dict.fromkeys([*CONTENT["methods"], "r3gan"])
+    names = ASKED.methods or CONTENT["methods"]
     rows = [one_method(name, eye, real) for name in names]
     with check("pairs on the device"):
         check_pairs()

@@ -96,7 +96,7 @@ def test_a_key_that_a_method_merges_is_written_at_the_method_alone(project: Path
 
 def test_lists_and_sections_may_be_written_in_the_other_style_of_yaml(project: Path) -> None:
     text = (project / "params.yaml").read_text()
-    before = "methods: [autoencoder, vae, gan, wgan_gp, dcgan, cgan, flow]\n"
+    before = "methods: [autoencoder, vae, gan, wgan_gp, dcgan, cgan, r3gan, flow]\n"
     behind = text.partition("\nflow:\n")[2]
     assert before in text
     text = text.replace(before, "methods:\n- flow\n- vae  # the second\n# a comment behind the list\n")
