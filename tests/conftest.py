@@ -102,7 +102,7 @@ def aigc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 TRACER = Path(__file__).with_name("pipeline") / "tracer.py"
 SMALL = {
-    "methods: [autoencoder, vae, gan, wgan_gp, dcgan, cgan, flow]": "methods: [vae, gan]",
+    "methods: [autoencoder, vae, gan, wgan_gp, dcgan, cgan, r3gan, flow]": "methods: [vae, gan]",
     "images: auto ": "images: 4000 ",
     "count: 5000": "count: 600",
     "sample_size: 1000": "sample_size: 300",
