@@ -28,6 +28,7 @@ examples:
   aigc params dcgan                            every key of a method: value, unit, range, default
   aigc use fashion                             other data, a GPU, a quick run: params.yaml by a recipe
   aigc evaluate --real A --fake B              judge any pictures
+  aigc data use PATH                           fit params.yaml to your own pictures
   aigc data check PATH                         would these pictures get through?
   aigc verify                                  make the committed results again and compare byte by byte
   aigc generate dcgan --n 64 --out pictures    pictures that name the model they come from

@@ -1,14 +1,18 @@
-"""`aigc data check`: what the pipeline would make of some pictures, before anything is changed."""
+"""`aigc data`: `check` says what the pipeline makes of some pictures, `use` fits params.yaml to them."""
 
 import argparse
 from pathlib import Path
 
+PATH_HELP = ("a folder of pictures (a sub-folder a class), a .csv table of paths and labels, a .npy array, "
+             "or a folder with IDX files, images.npy or CIFAR-10's archive")
+
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     data = commands.add_parser("data", help="look at pictures before they are trained on",
-                               description="What concerns the pictures that go in. `aigc data check PATH` "
-                                           "says whether a folder, a table or an array of your own would "
-                                           "get through the pipeline, and changes nothing.")
+                               description="What concerns the pictures that go in. `aigc data use PATH` "
+                                           "fits params.yaml to a folder, a table or an array of your own. "
+                                           "`aigc data check PATH` says whether they would get through the "
+                                           "pipeline as it is set, and changes nothing.")
     actions = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
     check = actions.add_parser(
         "check", help="say what the pipeline would make of PATH",
@@ -16,10 +20,19 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
                     "what they would do: which pictures are used, which are quarantined and why, which "
                     "expectations fail or warn. Nothing in the project changes. Exit 0: ready to train "
                     "(warnings allowed); 1: not.")
-    check.add_argument("path", type=Path, metavar="PATH",
-                       help="a folder of pictures (a sub-folder a class), a .csv table of paths and labels, "
-                            "a .npy array, or a folder with IDX files, images.npy or CIFAR-10's archive")
+    check.add_argument("path", type=Path, metavar="PATH", help=PATH_HELP)
     check.set_defaults(run=run)
+    use = actions.add_parser(
+        "use", help="fit params.yaml to the pictures at PATH",
+        description="Read the pictures at PATH, where they stay, and fit params.yaml to them: source, size, "
+                    "channels, splits, sample size, thresholds of the gate, methods, lengths. Shows each key "
+                    "that changes with the reason, and asks before it writes. `make repro` then leads to the "
+                    "report.")
+    use.add_argument("path", type=Path, metavar="PATH", help=PATH_HELP)
+    use.add_argument("--size", type=int, metavar="N",
+                     help="pixels a side: a multiple of 8 from 16 to 512, or 28 (default: at most 32)")
+    use.add_argument("--yes", action="store_true", help="write without asking")
+    use.set_defaults(run=run_use)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -31,3 +44,16 @@ def run(arguments: argparse.Namespace) -> int:
     from aigc.data import check
 
     return check.run(arguments.path, process.cores(), lambda: methods.needing_classes(config.methods()))
+
+
+def run_use(arguments: argparse.Namespace) -> int:
+    from aigc.commands import use
+    from aigc.core import config, process, runtime
+
+    switches = config.section("runtime", runtime.RuntimeConfig)
+    runtime.cap_environment(switches.arithmetic, switches.threads)
+    from aigc.data import fitting
+
+    text, recipe = fitting.fit(arguments.path, process.cores(), arguments.size)
+    print(text)
+    return use.put("settings", recipe, arguments.yes)

@@ -5,7 +5,10 @@ Comments, order and the blocks under `shared` of params.yaml stay as they are.
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aigc.recipes import Recipe
 
 MOST_ALIGNED = 32  # characters of two values; longer ones move their reason to the right
 
@@ -24,21 +27,27 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 def run(arguments: argparse.Namespace) -> int:
     from aigc import recipes
-    from aigc.core import files, paths, process
 
     if arguments.recipe is None:
         titles = {name: recipes.read(name).title for name in recipes.names()}
         width = max(map(len, titles), default=0)
         print("\n".join(f"{name:<{width}}  {title}" for name, title in titles.items()))
         return 0
-    recipe = recipes.read(arguments.recipe)
+    return put(arguments.recipe, recipes.read(arguments.recipe), arguments.yes)
+
+
+def put(name: str, recipe: "Recipe", is_agreed: bool) -> int:
+    """Show what `recipe` changes, ask unless it is agreed, and write params.yaml. Returns the exit code."""
+    from aigc import recipes
+    from aigc.core import files, paths, process
+
     text, changes = recipes.apply(recipe)
-    print(f"{arguments.recipe}: {recipe.title}\nresult: {recipe.result}")
+    print(f"{name}: {recipe.title}\nresult: {recipe.result}")
     if not changes:
         print(f"{paths.PARAMS} already has every value of this recipe; nothing to change")
         return 0
     print(f"\n{_table(changes)}\n")
-    if not arguments.yes:
+    if not is_agreed:
         if not sys.stdin.isatty():
             print(f"error: {paths.PARAMS} is not changed: there is no terminal to ask on; add --yes to write",
                   file=sys.stderr)
@@ -48,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
             return 1
     files.write_bytes(paths.PARAMS, text.encode())
     print(f"{paths.PARAMS}: {len(changes)} keys changed; `git checkout {paths.PARAMS}` undoes it, "
-          "`dvc repro` runs it")
+          "`make repro` runs it")
     return 0
 
 
