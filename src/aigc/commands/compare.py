@@ -15,7 +15,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "MLflow run ids, or models:/… or runs:/…. Numbers of another extractor, n or test set are not "
         "compared.",
     )
-    compare.add_argument("models", nargs=2, type=PathOrName, metavar=("A", "B"), help="what to compare")
+    compare.add_argument("first", type=PathOrName, metavar="A", help="a method or a model")
+    compare.add_argument("second", type=PathOrName, metavar="B", help="another one")
     compare.add_argument("--out", type=Path, metavar="FILE.png", help="write samples of both, side by side")
     compare.set_defaults(run=run)
 
@@ -27,5 +28,5 @@ def run(arguments: argparse.Namespace) -> int:
     runtime.cap_environment(switches.arithmetic, switches.threads)
     from aigc.reporting import comparison
 
-    print(comparison.compare(arguments.models, arguments.out, switches))
+    print(comparison.compare((arguments.first, arguments.second), arguments.out, switches))
     return 0
