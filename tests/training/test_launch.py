@@ -51,7 +51,7 @@ def start(folder: Path, processes: int, command: list[str] = STAGE,
           **environment: str) -> subprocess.Popen[str]:
     own = {"PYTHONPATH": str(ROOT / "src"), "DVC_ROOT": str(ROOT), DEVICES: str(processes)}
     return subprocess.Popen(command, cwd=folder, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                            start_new_session=True, env=environment_of(**own, **environment))
+                            start_new_session=True, env=environment_of(**{**own, **environment}))
 
 
 def end(run: subprocess.Popen[str]) -> tuple[int, list[str]]:
@@ -133,7 +133,7 @@ def test_no_process_outlives_a_dvc_that_is_killed(tmp_path: Path, alone: str) ->
         f"stages:\n  train:\n    cmd: exec env PYTHONPATH=src {' '.join(STAGE)}\n    outs: [models/gan]\n")
     run_in(folder, "dvc", "init", "-q", "--no-scm")
     repro = [sys.executable, "-m", "dvc", "repro"]
-    run = start(folder, 2, repro)
+    run = start(folder, 2, repro, DVC_ROOT=str(folder))
     while step_of(folder) == 0:
         assert run.poll() is None, run.communicate()
         time.sleep(0.05)
@@ -141,7 +141,7 @@ def test_no_process_outlives_a_dvc_that_is_killed(tmp_path: Path, alone: str) ->
     run.kill()
     assert len(started) >= 3 and not psutil.wait_procs(started, timeout=120)[1]
     run_in(folder, sys.executable, "-m", "aigc", "mend", PYTHONPATH="src")
-    assert end(start(folder, 2, repro)) == (0, [])
+    assert end(start(folder, 2, repro, DVC_ROOT=str(folder))) == (0, [])
     assert weights(folder) == alone
 
 
