@@ -69,7 +69,7 @@ def test_a_training_in_several_processes_takes_as_many_slots(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "cores", lambda: 4)
-    monkeypatch.delenv(DEVICES, raising=False)
+    monkeypatch.setenv(DEVICES, "1")  # is put back afterwards
     with (project / "params.yaml").open("a") as params:
         params.write("train: {seed: 0, intervals: 10, checkpoints: 5, shards: 4}\n")
     assert slots.devices_of_training(None) == 1
