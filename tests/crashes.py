@@ -1,11 +1,14 @@
 """Kill training at random instants and compare what comes out with the run that was never killed.
 
-    PYTHONPATH=src:tests python tests/crashes.py [--methods vae gan …] [--kills 20] [--seed 0]
+    PYTHONPATH=src:tests python tests/crashes.py [--methods vae gan …] [--kills 20] [--seed 0] [--devices 1]
 
 A project made small is run up to each method's training. SIGKILL goes in turn to dvc alone, to the stage
 alone, to both. Then `dvc repro` runs at once (beside an orphan, if there is one), after `aigc mend` where DVC
 refuses to start. Exits 1 when
 one byte of dvc.lock differs, a step was logged twice, or a run stays RUNNING.
+
+With --devices above 1 as many processes share each training, in as many shards. One of them is a victim too,
+and the run that was never killed is that of one process.
 """
 
 import argparse
@@ -24,9 +27,11 @@ from pathlib import Path
 
 import psutil
 
+from aigc.training.config import DEVICES
 from conftest import copy_project, environment_of, run_in
 
 VICTIMS = ("dvc", "stage", "both")
+RANK = "rank"  # a victim too where several processes share a training
 ATTEMPTS = 4
 
 
@@ -44,11 +49,12 @@ class Crash:
     faults: list[str]
 
 
-def small_project(folder: Path, methods: list[str], upto: str = "preprocess") -> Path:
+def small_project(folder: Path, methods: list[str], upto: str = "preprocess", shards: int = 1) -> Path:
     """A project in which everything before training has run."""
     copy_project(folder)
     params = folder / "params.yaml"
-    params.write_text(params.read_text().replace("methods: [vae, gan]", f"methods: [{', '.join(methods)}]"))
+    text = params.read_text().replace("methods: [vae, gan]", f"methods: [{', '.join(methods)}]")
+    params.write_text(text.replace("shards: 1 ", f"shards: {shards} "))
     run_in(folder, "dvc", "repro", upto)
     run_in(folder, "git", "add", "-A")
     run_in(folder, "git", "commit", "-qm", "start of training")
@@ -63,29 +69,30 @@ def straight(base: Path, folder: Path, target: str) -> tuple[bytes, float]:
     return (folder / "dvc.lock").read_bytes(), time.monotonic() - started
 
 
-def crash(base: Path, folder: Path, target: str, victim: str, instant: float, expected: bytes) -> Crash:
+def crash(base: Path, folder: Path, target: str, victim: str, instant: float, expected: bytes,
+          devices: int = 1) -> Crash:
     """Run in a copy of `base`, kill `victim` after `instant` seconds, run to the end, compare."""
     shutil.copytree(base, folder, symlinks=True)
+    environment = {DEVICES: str(devices)}
     run = subprocess.Popen(
         [sys.executable, "-m", "dvc", "repro", target],
         cwd=folder,
-        env=environment_of(),
+        env=environment_of(**environment),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     time.sleep(instant)
-    stages = stages_of(run)
-    hit = run.poll() is None and (victim != "stage" or bool(stages))
-    for process in [
-        *([psutil.Process(run.pid)] if victim != "stage" and hit else []),
-        *(stages if victim != "dvc" else []),
-    ]:
+    stages, ranks = stages_of(run)
+    found = {"dvc": [psutil.Process(run.pid)], "stage": stages, RANK: ranks[-1:]}
+    victims = [*found["dvc"], *stages] if victim == "both" else found[victim]
+    hit = run.poll() is None and bool(victims)
+    for process in victims if hit else []:
         process.send_signal(signal.SIGKILL)
     kept = folder.glob(f".checkpoints/{target.partition('@')[2]}-*/[0-9]*.safetensors")
     checkpoint = max((int(path.name[:10]) for path in kept), default=0)
     run.wait()
-    mended, said = go_on(folder, target)
+    mended, said = go_on(folder, target, **environment)
     resumed = max((int(step) for step in re.findall(r"resumed at step (\d+) of", said)), default=0)
     # A stage that had ended before the kill may come from DVC's cache. One that runs must resume from the
     # newest checkpoint.
@@ -95,31 +102,33 @@ def crash(base: Path, folder: Path, target: str, victim: str, instant: float, ex
         else [f"resumed at {resumed}, a checkpoint of {checkpoint} was there"]
     )
     faults += faults_of_runs(folder)
-    found = (folder / "dvc.lock").read_bytes()
-    if found != expected:
+    lock = (folder / "dvc.lock").read_bytes()
+    if lock != expected:
         lines = difflib.unified_diff(
-            expected.decode().splitlines(), found.decode().splitlines(), "never killed", "killed", n=1
+            expected.decode().splitlines(), lock.decode().splitlines(), "never killed", "killed", n=1
         )
         faults += ["dvc.lock: " + " ".join(line for line in lines if line[:1] in "+-")[:600]]
-    return Crash(victim, instant, hit, found == expected, mended, checkpoint, resumed, faults)
+    return Crash(victim, instant, hit, lock == expected, mended, checkpoint, resumed, faults)
 
 
-def stages_of(run: subprocess.Popen[bytes]) -> list[psutil.Process]:
-    """The stage that a running `dvc repro` has started, if it has."""
-    found = []
+def stages_of(run: subprocess.Popen[bytes]) -> tuple[list[psutil.Process], list[psutil.Process]]:
+    """The stage that a running `dvc repro` has started, if it has, and the processes that share its work."""
+    stages: list[psutil.Process] = []
+    ranks: list[psutil.Process] = []
     try:
         for child in psutil.Process(run.pid).children(recursive=True):
-            found += [child] if "aigc.stages" in child.cmdline() else []
+            if "aigc.stages" in child.cmdline():
+                (ranks if "-u" in child.cmdline() else stages).append(child)
     except psutil.Error:
         pass
-    return found
+    return stages, ranks
 
 
-def go_on(folder: Path, *targets: str) -> tuple[bool, str]:
+def go_on(folder: Path, *targets: str, **environment: str) -> tuple[bool, str]:
     """`dvc repro` until it ends well: (whether `aigc mend` was needed, what was said)."""
     said, mended = "", False
     for _ in range(ATTEMPTS):
-        done = run_in(folder, "dvc", "repro", *targets, check=False)
+        done = run_in(folder, "dvc", "repro", *targets, check=False, **environment)
         said += done.stdout + done.stderr
         if done.returncode == 0:
             return mended, said
@@ -145,14 +154,17 @@ def faults_of_runs(folder: Path) -> list[str]:
     return faults
 
 
-def loop(base: Path, scratch: Path, target: str, kills: int, rng: random.Random) -> list[Crash]:
+def loop(base: Path, scratch: Path, target: str, kills: int, rng: random.Random,
+         devices: int = 1) -> list[Crash]:
     """`kills` crashes of one target, the victims in turn; each is told as it ends."""
+    victims = [*VICTIMS, RANK] if devices > 1 else VICTIMS
     expected, seconds = straight(base, scratch / "straight", target)
     crashes = []
     for index in range(kills):
         folder = scratch / f"killed-{index}"
         crashes.append(
-            crash(base, folder, target, VICTIMS[index % len(VICTIMS)], rng.uniform(0, seconds), expected)
+            crash(base, folder, target, victims[index % len(victims)], rng.uniform(0, seconds), expected,
+                  devices)
         )
         print(f"{target}: {crashes[-1]}", file=sys.stderr, flush=True)
         shutil.rmtree(folder)
@@ -166,12 +178,13 @@ def main() -> int:
     )
     parser.add_argument("--kills", type=int, default=20, help="kills a method (default 20)")
     parser.add_argument("--seed", type=int, default=0, help="of the instants (default 0)")
+    parser.add_argument("--devices", type=int, default=1, help="processes and shards of a training")
     chosen = parser.parse_args()
     print(f"{'method':<12}{'kills':>6}{'hit':>5}{'resumed':>9}{'mended':>8}{'same bytes':>12}{'faults':>8}")
     failed = False
     with tempfile.TemporaryDirectory(prefix="aigc-crashes-") as scratch:
         (Path(scratch) / "base").mkdir()
-        base = small_project(Path(scratch) / "base", chosen.methods)
+        base = small_project(Path(scratch) / "base", chosen.methods, shards=chosen.devices)
         for method in chosen.methods:
             (Path(scratch) / method).mkdir()
             rows = loop(
@@ -180,6 +193,7 @@ def main() -> int:
                 f"train@{method}",
                 chosen.kills,
                 random.Random(f"{chosen.seed}/{method}"),
+                chosen.devices,
             )
             counts = [
                 sum(row.hit for row in rows),

@@ -38,6 +38,9 @@ def check(content: dict[str, Any]) -> None:
                               f"{config.did_you_mean(name, [*SECTIONS, *available, *config.UNPARSED])}")
     for name, kind in SECTIONS.items():
         config.section(name, kind, content)
+    train = config.section("train", TrainConfig, content)
+    for name in config.methods(content):
+        train.check_batch_size(name, methods.load_config(name, content).batch_size)
     check_shared(content, [name for name in available if name in content])
     size, count = content["evaluate"]["sample_size"], content["generate"]["count"]
     if count < size:

@@ -38,6 +38,12 @@ def test_a_chain_is_that_of_one_method_where_the_shared_stages_are_done() -> Non
     assert plan.start("train@a") == ["train@a", "generate@a", "evaluate@a"]
 
 
+def test_to_look_at_a_chain_takes_nothing() -> None:
+    plan = schedule()
+    plan.done("check")
+    assert plan.chain("train@a") == plan.chain("train@a") == plan.start("train@a")
+
+
 def test_what_took_longest_comes_first() -> None:
     plan = schedule(train_a=1.0, generate_a=1.0, evaluate_a=1.0, train_b=50.0, evaluator=3.0)
     plan.done("check")

@@ -7,6 +7,7 @@ import pytest
 from aigc.core import process
 from aigc.core.errors import ConfigError
 from aigc.orchestration import slots
+from aigc.training.config import DEVICES
 
 
 @pytest.fixture
@@ -62,3 +63,28 @@ def test_more_jobs_than_devices_are_refused_with_the_devices(
 def test_no_jobs_are_refused(jobs: int) -> None:
     with pytest.raises(ConfigError, match=f"^-j {jobs}: at least 1$"):
         slots.choose(jobs)
+
+
+def test_a_training_in_several_processes_takes_as_many_slots(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "cores", lambda: 4)
+    monkeypatch.setenv(DEVICES, "1")  # is put back afterwards
+    with (project / "params.yaml").open("a") as params:
+        params.write("train: {seed: 0, intervals: 10, checkpoints: 5, shards: 4}\n")
+    assert slots.devices_of_training(None) == 1
+    assert slots.devices_of_training(4) == 4
+    assert slots.devices_of_training(None) == 4  # it is in the environment, for the stages
+    assert slots.choose(None, 2) == [None] * 2 and slots.choose(None, 4) == [None] * 4
+    with pytest.raises(ConfigError, match="^-j 2: a training of 4 processes"):
+        slots.choose(2, 4)
+    with pytest.raises(ConfigError, match=r"^3 processes must divide `train.shards` in params.yaml \(4\)"):
+        slots.devices_of_training(3)
+
+
+def test_more_processes_than_gpus_are_refused(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "params.yaml").write_text("runtime: {arithmetic: fast, threads: 2}\n")
+    monkeypatch.setenv(slots.VISIBLE, "2,5")
+    assert slots.choose(None, 2) == ["2", "5"]
+    with pytest.raises(ConfigError, match=r"^--devices 4: .* and there are 2 \(2, 5\)$"):
+        slots.choose(None, 4)

@@ -54,3 +54,12 @@ def test_what_does_not_fit_the_device_is_read_ahead_and_is_the_same(device: Devi
         for one, other in zip(resident.batch(step, 8), streamed.batch(step, 8), strict=True):
             assert torch.equal(one, other)
     assert all(torch.equal(one, other) for one, other in zip(resident.all(8), streamed.all(8), strict=True))
+
+
+def test_what_a_process_asks_for_next_is_read_ahead(device: Device) -> None:
+    images, labels = np.random.default_rng(0).integers(0, 256, (50, 1, 16, 16), np.uint8), np.arange(50)
+    plain, streamed = Feed(images, labels, 0, device), Feed(images, labels, 0, device, memory=0)
+    assert streamed.prefetch is not None
+    for number, following in ((2, 3), (3, 10), (10, 11)):  # shards 2 and 3 of 8 of each step
+        assert torch.equal(streamed.batch(number, 4, following)[1], plain.batch(number, 4)[1])
+        assert streamed.prefetch.requested and streamed.prefetch.requested[0] == (following, 4)

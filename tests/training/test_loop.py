@@ -121,9 +121,10 @@ def test_a_diverged_run_names_method_player_and_step(device: Device, tmp_path: P
 def test_a_player_moves_only_its_own_parameters(device: Device, tmp_path: Path) -> None:
     run = trainer(tmp_path, device)
     before = run.model.left[1].weight.clone()
-    run.optimizer_step(
+    run.differentiate(
         "right", run.model.right(torch.randn(3, 256)).sum() + run.model.left(torch.randn(3, 1, 16, 16)).sum()
     )
+    run.optimizer_step("right")
     assert torch.equal(before, run.model.left[1].weight)
 
 

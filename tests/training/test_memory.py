@@ -69,6 +69,13 @@ def test_a_batch_must_fit_beside_gradients_average_and_moments(missing: int, ref
         memory.check_batch("square", Square(), CONFIG, device)
 
 
+def test_of_a_batch_in_shards_one_shard_must_fit() -> None:
+    device = Small(torch.device("cpu"), False, None, free=4 * 4 * WEIGHTS + 250 * 4 * KEPT)
+    memory.check_batch("square", Square(), CONFIG, device, shards=4)
+    with pytest.raises(ConfigError):
+        memory.check_batch("square", Square(), CONFIG, device, shards=2)
+
+
 def test_a_gan_of_512_pixels_is_refused_before_its_weights_are_allocated(device: Device) -> None:
     settings = methods.load_config("gan", config.read(ROOT / "params.yaml"))
     shape = Shape(3, 512, 0)

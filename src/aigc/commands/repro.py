@@ -24,6 +24,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     repro.add_argument("-j", "--jobs", type=int, metavar="N",
                        help="processes at a time; default: CPU cores / runtime.threads, and with "
                             "runtime.arithmetic `fast` one a GPU, or one a device in CUDA_VISIBLE_DEVICES")
+    repro.add_argument("--devices", type=int, metavar="N",
+                       help="processes that share each training, by its shards (train.shards): N cores, or "
+                            "N GPUs; the results are the same for any N. Default: AIGC_DEVICES, else 1")
     dvc = repro.add_argument_group(f"flags of `dvc repro` ({DVC_REPRO})")
     for short, name, text in (
             ("-f", "--force", "run stages that did not change, too"),
@@ -57,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     for name, reason in REFUSED.items():
         if getattr(arguments, name):
             raise ConfigError(f"--{name.replace('_', '-')}: {reason}; `dvc repro` takes it")
-    places = slots.choose(arguments.jobs)
+    devices = slots.devices_of_training(arguments.devices)
+    places = slots.choose(arguments.jobs, devices)
     flags = [f"--{name.replace('_', '-')}" for name in PASSED if getattr(arguments, name)]
     if arguments.dry:
         return process.call([sys.executable, "-m", "dvc", "repro", "--dry", *flags, *_selection(arguments)],
@@ -67,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         forget_order()
         print("Data and pipelines are up to date.")
         return 0
-    made = run_plan(planned, places, flags)
+    made = run_plan(planned, places, flags, devices)
     print(f"{len(made)} of {len(planned.order)} stages made. Use `dvc push` to send your updates to remote "
           "storage." if made else "Data and pipelines are up to date.")
     return 0

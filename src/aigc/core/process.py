@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import fcntl
+import json
 import os
 import re
 import signal
@@ -21,6 +22,8 @@ PR_SET_PDEATHSIG = 1
 USAGE_EXIT_CODE = 2
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 NO_HOME = "/nonexistent"  # as Debian's passwd has it for users without one
+LAUNCHER = "AIGC_LAUNCHER"  # the pid of the stage that had torch's agent start this process
+AGENT, REPLY = "TORCHELASTIC_RUN_ID", "TORCHELASTIC_ERROR_FILE"  # set by torch's agent for what it starts
 GRACE_SECONDS = 3.0  # in which a child may end by itself, and in which a repeated signal counts once
 # Lines of another program's stderr.
 ADVICE = ("hint:", "Having any troubles?", "warning:", "WARNING:")
@@ -99,13 +102,23 @@ def guarded(work: Callable[[], int | None], debug: Callable[[], bool] = lambda: 
 
 
 def _report(error: BaseException, message: str, code: int, debug: bool) -> int:
+    if REPLY in os.environ:
+        _reply(error, message, code)
     with suppress(OSError):  # nobody reads stderr any more
         if debug or os.environ.get("AIGC_DEBUG"):
             import traceback
 
             traceback.print_exception(error)
-        print(f"error: {message}", file=sys.stderr, flush=True)
+        if os.environ.get(LAUNCHER) != str(os.getppid()):  # who prints the error of one of its processes
+            print(f"error: {message}", file=sys.stderr, flush=True)
     return code
+
+
+def _reply(error: BaseException, message: str, code: int) -> None:
+    """Tell the agent that started this process, in the form that torchrun prints."""
+    extra = {"timestamp": str(int(time.time())), "kind": type(error).__name__, "exit_code": code}
+    with suppress(OSError):
+        Path(os.environ[REPLY]).write_text(json.dumps({"message": {"message": message, "extraInfo": extra}}))
 
 
 def _drop_output() -> None:
@@ -254,13 +267,33 @@ def reason(stderr: bytes | str) -> str:
 def die_with_parent() -> None:
     """Ask the kernel for SIGTERM when the parent ends, so that no writer outlives the DVC that started it.
 
-    Where DVC has ended already, the process ends here: what DVC starts is in DVC's process group, and the
-    process that adopts an orphan (init, or what acts as one) is in another.
+    Where the parent has ended already, the process ends here. What DVC starts is in DVC's process group, and
+    the process that adopts an orphan (init, or what acts as one) is in another. What torch's agent starts is
+    in a group of its own, and knows the agent's pid.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if "DVC_STAGE" in os.environ and os.getpgid(os.getppid()) != os.getpgrp():
+        if is_launched():
+            is_orphan = os.environ[LAUNCHER] != str(os.getppid())
+        else:
+            is_orphan = "DVC_STAGE" in os.environ and os.getpgid(os.getppid()) != os.getpgrp()
+        if is_orphan:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def is_launched() -> bool:
+    """Whether a stage had this process started, as one of several."""
+    return os.environ.get(LAUNCHER, str(os.getpid())) != str(os.getpid())
+
+
+def is_one_of_several() -> bool:
+    """Whether torch's agent started this process, as one of those that share a stage."""
+    return AGENT in os.environ
+
+
+def rank() -> int:
+    """Which of the processes of a stage this is; 0 = the one that writes, or the only one."""
+    return int(os.environ["RANK"]) if is_one_of_several() else 0
 
 
 @contextmanager

@@ -18,6 +18,7 @@ class Purpose(StrEnum):
 
     INITIAL_WEIGHTS = "initial weights of {}"
     TRAIN = "train {}"
+    SHARED = "shared by the shards of {}"
     BATCH_STATISTICS = "statistics of {}"
     CONCLUDE = "conclude {}"
     ORDER = "order"

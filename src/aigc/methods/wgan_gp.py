@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from aigc.core.config import Count, Positive
-from aigc.core.randomness import on_host
 from aigc.methods.families import convolutional
 from aigc.methods.families.adversarial import Adversarial
 from aigc.model.contract import Shape
@@ -35,7 +34,7 @@ class WGANGP(Adversarial):
         self.batches_per_update = config.n_critic
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
-        host_rng = on_host(rng)
+        host_rng = self.on_host(rng)
         for batch in real.chunk(self.config.n_critic):
             with torch.no_grad():
                 fake = self.augmented(self.generator(self.latents(len(batch), rng)), rng)

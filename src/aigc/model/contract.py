@@ -18,6 +18,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from aigc.data.pictures import Pictures
 
+from aigc.core import randomness
 from aigc.core.config import FEWEST_CLASSES, Count, Positive, Section, Share
 from aigc.core.runtime import Device
 
@@ -74,10 +75,12 @@ class Trainable(nn.Module, ABC):
     batches_per_update: how many batches of real images `updates` receives in one call, concatenated.
     progress: the share of the run that is done, in [0, 1); the loop sets it before it calls `updates`.
     autocast: the context of a forward pass on the model's device. The loop enters it for `updates`.
+    shared_seed: of the draws of `on_host`, where the loop sets it; None = they come from `rng`.
     """
 
     batches_per_update = 1
     progress = 0.0
+    shared_seed: int | None = None
     autocast: Callable[[], AbstractContextManager[object]] = nullcontext
 
     def __init__(self, shape: Shape) -> None:
@@ -90,6 +93,15 @@ class Trainable(nn.Module, ABC):
         self.to(memory_format=torch.channels_last if device.channels_last else torch.contiguous_format)
         self.autocast = device.autocast
         return self
+
+    def on_host(self, rng: torch.Generator) -> torch.Generator:
+        """A CPU generator for draws that Python reads, so that they can decide what `updates` computes.
+
+        A batch in several shards gives all of them the same draws here, and each its own from `rng`.
+        """
+        if self.shared_seed is None:
+            return randomness.on_host(rng)
+        return torch.Generator().manual_seed(self.shared_seed)
 
     @abstractmethod
     def players(self) -> dict[str, Player]:

@@ -35,10 +35,14 @@ class Event:
 
 
 class Job:
-    """The chain `stages`, in a process that ends when this one does. device: its CUDA_VISIBLE_DEVICES."""
+    """The chain `stages`, in a process that ends when this one does. slots: its devices, None = no choice.
 
-    def __init__(self, stages: Sequence[str], flags: Sequence[str], device: str | None) -> None:
-        self.stages, self.device = list(stages), device
+    device: its CUDA_VISIBLE_DEVICES.
+    """
+
+    def __init__(self, stages: Sequence[str], flags: Sequence[str], slots: Sequence[str | None]) -> None:
+        self.stages, self.slots = list(stages), list(slots)
+        self.device = ",".join(name for name in slots if name is not None) or None
         self.log = LOGS / f"{stages[0].replace('/', '-')}.log"
         self.current = stages[0]
         self.started = time.monotonic()
@@ -54,7 +58,7 @@ class Job:
             if os.getppid() != parent:
                 os._exit(1)
 
-        self.child = subprocess.Popen([*DVC, *flags, "--", *stages], env=_environment(device),
+        self.child = subprocess.Popen([*DVC, *flags, "--", *stages], env=_environment(self.device),
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=begin)
         assert self.child.stdout

@@ -18,18 +18,20 @@ from aigc.workspace.paths import LOCK
 ONLY_ONE = paths.CHECKPOINTS / "repro.lock"
 SECONDS = LOGS / "seconds.json"  # {stage: what it took last}
 ORDER = LOGS / "order.json"  # the stages that dvc.lock had, while stages run side by side
+TRAINING = "train@"  # begins the name of each stage that several processes can share
 NAMED = 6  # stages in a message; more are counted
 
 
 class Runner:
     """One `aigc repro`. slots: a device for each job that may run at a time, None where it is given none.
 
-    flags: of `dvc repro`, for every chain.
+    flags: of `dvc repro`, for every chain. devices: the slots that a chain with a training takes.
     """
 
-    def __init__(self, plan: Plan, slots: Sequence[str | None], flags: Sequence[str],
-                 display: Display) -> None:
+    def __init__(self, plan: Plan, slots: Sequence[str | None], flags: Sequence[str], display: Display,
+                 devices: int = 1) -> None:
         self.plan, self.free, self.flags, self.display = plan, list(slots), flags, display
+        self.devices = devices
         self.seconds = _read_seconds()
         self.schedule = Schedule(plan.order, plan.upstream, plan.candidates, self.seconds)
         self.jobs: list[Job] = []
@@ -64,19 +66,27 @@ class Runner:
         return f"; not run: {', '.join(names[:NAMED])}{more}" if names else ""
 
     def start_what_can_start(self) -> None:
-        """Give each free slot a chain, and pass over stages for which nothing has changed."""
+        """Give free slots to chains, and pass over stages for which nothing has changed.
+
+        A chain that needs more slots than are free waits for them, and what is less urgent waits with it.
+        """
         while ready := self.schedule.ready():
             if spared := [name for name in ready if self.is_unchanged(name)]:
                 for name in spared:
                     self.schedule.done(name)
-            elif self.free:
-                device = self.free.pop(0)
+            elif (count := self.slots_for(ready[0])) <= len(self.free):
+                slots, self.free = self.free[:count], self.free[count:]
                 with process.uninterrupted():  # a signal within would lose the process
-                    job = Job(self.schedule.start(ready[0]), self.flags, device)
+                    job = Job(self.schedule.start(ready[0]), self.flags, slots)
                     self.jobs.append(job)
                 self.selector.register(job.output, selectors.EVENT_READ)
             else:
                 return
+
+    def slots_for(self, first: str) -> int:
+        """The slots that the chain of `first` takes."""
+        has_training = any(name.startswith(TRAINING) for name in self.schedule.chain(first))
+        return self.devices if has_training else 1
 
     def is_unchanged(self, name: str) -> bool:
         """Whether a stage is as it was, since what it depends on was made again with the same outs."""
@@ -128,7 +138,7 @@ class Runner:
         """A job has ended: its slot is free, and its stages are done, or one of them failed."""
         self.selector.unregister(job.output)
         self.jobs.remove(job)
-        self.free.append(job.device)
+        self.free += job.slots
         code = job.close()
         if code == 0:
             for name in job.stages:
@@ -143,10 +153,13 @@ class Runner:
         self.display.say(self.failures[-1])
 
 
-def run(plan: Plan, slots: Sequence[str | None], flags: Sequence[str]) -> list[str]:
-    """Run what `plan` has to run; returns the stages that ran or were restored. Raises AigcError."""
+def run(plan: Plan, slots: Sequence[str | None], flags: Sequence[str], devices: int = 1) -> list[str]:
+    """Run what `plan` has to run; returns the stages that ran or were restored. Raises AigcError.
+
+    slots, flags, devices: as for Runner.
+    """
     with process.only_writer(ONLY_ONE, patience=0), _order_kept(plan), Display() as display:
-        runner = Runner(plan, slots, flags, display)
+        runner = Runner(plan, slots, flags, display, devices)
         runner.run()
         return [name for name in plan.order if name in runner.made]
 

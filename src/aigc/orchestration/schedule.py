@@ -38,8 +38,8 @@ class Schedule:
                 and not self.upstream[name] & self.unfinished]
         return sorted(free, key=lambda name: -self.urgency[name])
 
-    def start(self, first: str) -> list[str]:
-        """Take `first` and the stages after it that one process can run one after another: a chain.
+    def chain(self, first: str) -> list[str]:
+        """`first` and the stages after it that one process can run one after another.
 
         The chain ends where several stages become ready, which then run side by side.
         """
@@ -51,6 +51,11 @@ class Schedule:
             if len(freed) != 1:
                 break
             chain += freed
+        return chain
+
+    def start(self, first: str) -> list[str]:
+        """Take the chain of `first`: it waits no more."""
+        chain = self.chain(first)
         self.waiting.difference_update(chain)
         return chain
 

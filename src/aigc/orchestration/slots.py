@@ -1,4 +1,4 @@
-"""How many jobs may run at a time, and on which device each."""
+"""How many jobs may run at a time, and on which devices each."""
 
 import os
 import sys
@@ -7,23 +7,44 @@ from subprocess import PIPE
 from aigc.core import config, process
 from aigc.core.errors import ConfigError
 from aigc.core.runtime import RuntimeConfig
+from aigc.training.config import DEVICES, TrainConfig, processes_here
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 COUNT_DEVICES = "import torch; print(torch.cuda.device_count())"
 
 
-def choose(jobs: int | None) -> list[str | None]:
-    """A slot for each job that may run at a time: its device, or None for whatever the stage finds.
+def devices_of_training(count: int | None) -> int:
+    """The processes, and slots, of each training; they are put into the environment of the stages.
 
-    jobs: as on the command line, None = as many as fit. Raises ConfigError below 1, and above the number of
-    devices.
+    count: as on the command line, None = as the environment says. Raises ConfigError where they cannot share
+    the shards.
+    """
+    if count is not None:
+        os.environ[DEVICES] = str(count)
+    found = processes_here()
+    if found > 1:
+        config.section("train", TrainConfig).check_processes(found)
+    return found
+
+
+def choose(jobs: int | None, each: int = 1) -> list[str | None]:
+    """The slots of the jobs that may run at a time: a device each, or None for whatever the stage finds.
+
+    jobs: as on the command line, None = as many as fit. each: the slots of a training. Raises ConfigError
+    below 1, above the number of devices, and where a training would never have enough slots.
     """
     if jobs is not None and jobs < 1:
         raise ConfigError(f"-j {jobs}: at least 1")
     switches = config.section("runtime", RuntimeConfig)
     names = devices() if switches.arithmetic == "fast" else []
+    if jobs is not None and jobs < each:
+        raise ConfigError(f"-j {jobs}: a training of {each} processes (--devices) takes the place of {each} "
+                          f"jobs; -j {each} or more, or fewer --devices")
     if not names:
-        return [None] * (jobs or max(1, process.cores() // switches.threads))
+        return [None] * (jobs or max(each, process.cores() // switches.threads))
+    if each > len(names):
+        raise ConfigError(f"--devices {each}: a process of a training needs a device of its own, and there "
+                          f"are {len(names)} ({', '.join(names)})")
     if jobs is not None and jobs > len(names):
         raise ConfigError(f"-j {jobs}: one job a device, and there are {len(names)} ({', '.join(names)}); to "
                           f"share a device, name it several times, as in {VISIBLE}={','.join(names[:1] * 2)}")

@@ -9,10 +9,15 @@ import inspect
 import os
 import pkgutil
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aigc.core import paths, process
 from aigc.core.errors import AigcError, ConfigError
+
+if TYPE_CHECKING:
+    from aigc.training.observer import Observer
 
 OBSERVED = ("train", "evaluate")  # stages that MLflow records
 
@@ -38,21 +43,42 @@ def _run(name: str, *arguments: str) -> None:
     known = sorted(page.name for page in pages if page.name != "__main__")
     if name not in known:
         raise ConfigError(f"no stage `{name}`{config.did_you_mean(name, known)}")
-    work = importlib.import_module(f"aigc.stages.{name}").run
+    page = importlib.import_module(f"aigc.stages.{name}")
+    work, launch = page.run, getattr(page, "launch", None)
     wanted = [parameter for parameter in inspect.signature(work).parameters if parameter != "observer"]
     if len(arguments) != len(wanted):
         raise ConfigError(f"usage: python -m aigc.stages {' '.join([name, *map(str.upper, wanted)])}")
-    if name in OBSERVED:
-        from aigc.tracking.observer import MlflowObserver
-
-        work = functools.partial(work, observer=MlflowObserver())
     try:
-        # An orphan of a killed DVC may still be here for a moment; two writers never meet.
-        with process.only_writer(paths.CHECKPOINTS / f"{'-'.join((name, *arguments))}.lock"):
+        with _only_writer(paths.CHECKPOINTS / f"{'-'.join((name, *arguments))}.lock"):
+            if launch and launch(*arguments):  # in several processes, which have ended
+                return
+            if name in OBSERVED:
+                work = functools.partial(work, observer=_observer())
             work(*arguments)
     except AigcError as error:
-        error.args = (f"{' '.join((name, *arguments))}: {error}",)
+        if not process.is_launched():
+            error.args = (f"{' '.join((name, *arguments))}: {error}",)
         raise
+
+
+def _only_writer(lock: Path) -> AbstractContextManager[None]:
+    """An orphan of a killed DVC may still be here for a moment; two writers never meet.
+
+    Of several processes of a stage, who started them holds the lock, or the first of them.
+    """
+    is_held = process.is_launched() or process.rank() > 0
+    return nullcontext() if is_held else process.only_writer(lock)
+
+
+def _observer() -> "Observer":
+    """MLflow's; of several processes the first alone has it."""
+    if process.rank() > 0:
+        from aigc.training.observer import Observer
+
+        return Observer()
+    from aigc.tracking.observer import MlflowObserver
+
+    return MlflowObserver()
 
 
 def _refuse_foreign_code() -> None:

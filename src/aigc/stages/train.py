@@ -1,4 +1,9 @@
-"""train: trains one method on the train split. It may take long, and resumes after a kill."""
+"""train: trains one method on the train split. It may take long, and resumes after a kill.
+
+Several processes may share it (training/parallel.py): each runs `run`.
+"""
+
+from contextlib import nullcontext
 
 from aigc import methods
 from aigc.core import code, config, files, hashes, paths, process, runtime
@@ -6,7 +11,8 @@ from aigc.core.runtime import RuntimeConfig
 from aigc.data import pictures
 from aigc.model.card import write_model
 from aigc.model.contract import Method, Shape
-from aigc.training.checkpoint import Checkpoints
+from aigc.training import launch as launching
+from aigc.training import parallel
 from aigc.training.config import TrainConfig
 from aigc.training.loop import Trainer
 from aigc.training.observer import Observer, Row, Training
@@ -15,10 +21,18 @@ COUNTS = ("step", "images")
 UNHASHED = {"watch"}  # keys of the section `train` that no out depends on; dvc.yaml lists the others
 
 
+def launch(method: str) -> bool:
+    """Run the stage in several processes, where the environment asks for them; whether it did."""
+    content = config.read()
+    fast = config.section("runtime", RuntimeConfig, content).arithmetic == "fast"
+    return launching.launch(("train", method), config.section("train", TrainConfig, content), fast)
+
+
 def run(method: str, observer: Observer) -> None:
     content = config.read()
     settings = methods.load_config(method, content)
     train = config.section("train", TrainConfig, content)
+    train.check_batch_size(method, settings.batch_size)
     switches = config.section("runtime", RuntimeConfig, content)
     split = pictures.open_folder(paths.PROCESSED / "train")
     device = runtime.start_torch(switches.arithmetic, switches.threads)
@@ -28,15 +42,19 @@ def run(method: str, observer: Observer) -> None:
     identified = {"method": method, **params, **runtime.device_identity(switches, device)}
     fingerprint, identity = code.fingerprint("train", method, identified, deps)
     lock = paths.training_lock(method, fingerprint)
-    with process.only_writer(lock):
-        checkpoints = Checkpoints(lock.parent, identity)
+    with (parallel.join(device, identity, train) as team,
+          process.only_writer(lock) if team.leads else nullcontext()):
+        checkpoints = parallel.SharedCheckpoints(lock.parent, identity, team)
         is_repeat = checkpoints.start_anew_if_recorded()
-        trainer = Trainer.on(split, method, lambda: methods.build(method, settings, Shape.of(split)),
-                             settings, train, device, checkpoints)
+        kind = parallel.ShardedTrainer if train.shards > 1 else Trainer
+        trainer = kind.on(split, method, lambda: methods.build(method, settings, Shape.of(split)), settings,
+                          train, device, checkpoints)
         training = Training(method, fingerprint, params, identity["code"], paths.PROCESSED / "train",
-                            deps["images"], trainer.schedule.steps, train.watch, is_repeat)
+                            deps["images"], trainer.schedule.steps, train.watch, is_repeat, team.size)
         with observer.training(training) as watch:
             average = trainer.fit(watch.progress)
+            if not team.leads:
+                return
             assert isinstance(average, Method)
             card = write_model(paths.model(method), average, method=method, config=settings.model_dump(),
                                shape=vars(average.shape), classes=split.classes, seed=train.seed,

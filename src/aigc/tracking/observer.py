@@ -96,6 +96,7 @@ class RunWatch(TrainingWatch):
             "code": training.code,
             "params": {key: value for key, value in training.params.items() if key != "train.seed"},
         }
+        content["about"]["aigc.processes"] = str(training.processes)
         content["about"][run.RECIPE] = hashes.short_digest(recipe)
         sending.send(
             "begin",

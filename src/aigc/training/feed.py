@@ -54,9 +54,13 @@ class Feed:
                 self.images[start:start + ROWS] = torch.from_numpy(np.array(images[start:start + ROWS]))
             self.labels = torch.from_numpy(np.array(labels)).to(self.device)
 
-    def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """Batch number `step` on the device: float32 (size, C, H, W) in [-1, 1] and int64 (size,)."""
-        images, labels = self.prefetch.get(step, size) if self.prefetch else self.read(step, size)
+    def batch(self, step: int, size: int, following: int | None = None) -> tuple[Tensor, Tensor]:
+        """Batch number `step` on the device: float32 (size, C, H, W) in [-1, 1] and int64 (size,).
+
+        following: the number of the batch that is asked for next, default step + 1. It may be read ahead.
+        """
+        images, labels = (self.prefetch.get(step, size, step + 1 if following is None else following)
+                          if self.prefetch else self.read(step, size))
         images = as_model_space(images.to(self.device, non_blocking=True))
         labels = labels.to(self.device, non_blocking=True)
         if self.augmentations:
@@ -91,13 +95,13 @@ class _Prefetch:
         self.thread = ThreadPoolExecutor(1, "prefetch")
         self.requested: tuple[tuple[int, int], Future[tuple[Tensor, Tensor]]] | None = None
 
-    def get(self, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """The result of `feed.read(step, size)`, pinned for CUDA."""
+    def get(self, step: int, size: int, following: int) -> tuple[Tensor, Tensor]:
+        """The result of `feed.read(step, size)`, pinned for CUDA. Then reads batch number `following`."""
         if self.requested is None or self.requested[0] != (step, size):
             self._request(step, size)
         assert self.requested is not None
         batch = self.requested[1].result()
-        self._request(step + 1, size)
+        self._request(following, size)
         return batch
 
     def _request(self, step: int, size: int) -> None:

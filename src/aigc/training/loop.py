@@ -82,7 +82,7 @@ class Trainer:
         torch.manual_seed(randomness.stream_seed(train.seed, Purpose.INITIAL_WEIGHTS, of=stream))
         self.model = build()
         if checkpoints is None or checkpoints.is_empty():  # a batch that was trained on fits
-            memory.check_batch(self.label, self.model, config, device)
+            memory.check_batch(self.label, self.model, config, device, train.shards)
         self.model.place_on(device)
         self.ema = EMA(self.model, config.ema_halflife)
         if device.compiles:
@@ -91,7 +91,7 @@ class Trainer:
         self.players = self.model.players()
         self.optimizers = {player: _adam(part, device) for player, part in self.players.items()}
         self.schedule = Schedule.from_config(config, train, self.model.batches_per_update)
-        self.checkpoints = checkpoints
+        self.checkpoints, self.stop_request = checkpoints, StopRequest()
         self.history: list[Row] = []
         self.pending: list[Outcome] = []
         self.step = 0
@@ -122,7 +122,7 @@ class Trainer:
     def run_steps(self, after_checkpoint: AfterCheckpoint | None) -> None:
         """All steps that are left, with history, checkpoints and progress bar."""
         told = progress.bar(self.label, self.step, self.schedule.steps, self.schedule.batch)
-        with StopRequest() as stop, told as bar:
+        with self.stop_request, told as bar:
             while self.step < self.schedule.steps:
                 self.pending += self.train_step()
                 bar.update()
@@ -133,37 +133,53 @@ class Trainer:
                     self.save()
                     if after_checkpoint:
                         after_checkpoint(self.history, self.ema.model.eval())
-                if stop.signal_number:
-                    self.stop(stop.signal_number)
+                if number := self.signal_to_stop():
+                    self.stop(number)
 
     def train_step(self) -> list[Outcome]:
         """One step of every player. The outcomes stay on the device: reading them would wait for the GPU."""
-        real, labels = self.feed.batch(self.step, self.schedule.batch)
-        rng = randomness.generator(self.train.seed, Purpose.TRAIN, self.step, self.device.torch_device,
-                                   of=self.stream)
-        if self.device.channels_last:
-            real = real.contiguous(memory_format=torch.channels_last)
-        outcomes = []
         self.model.train()
         self.model.progress = self.step / self.schedule.steps
-        updates = self.model.updates(real, labels, rng)
-        while True:
-            with self.device.autocast():
-                update = next(updates, None)
-            if update is None:
-                break
-            player, loss = update
-            outcomes.append((self.step, player, loss.detach(), self.optimizer_step(player, loss)))
+        outcomes = [(self.step, player, loss, self.optimizer_step(player))
+                    for player, loss in self.gradients()]
         self.step += 1
         self.ema.update(self.model, self.step * self.schedule.batch, self.schedule.batch)
         return outcomes
 
-    def optimizer_step(self, player: str, loss: Tensor) -> Tensor:
-        """Step one player's optimizer by the gradient of `loss`; returns the gradient's norm."""
+    def gradients(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield (player, loss) of one step, each with the gradient in that player's parameters.
+
+        Whoever iterates steps the player's optimizer before the next.
+        """
+        updates = self.updates(self.step, self.schedule.batch)
+        while update := self.next_update(updates):
+            player, loss = update
+            self.differentiate(player, loss)
+            yield player, loss.detach()
+
+    def updates(self, number: int, size: int, following: int | None = None) -> Iterator[tuple[str, Tensor]]:
+        """The method's updates on batch `number` of `size` images. following: as for `Feed.batch`."""
+        real, labels = self.feed.batch(number, size, following)
+        rng = randomness.generator(self.train.seed, Purpose.TRAIN, number, self.device.torch_device,
+                                   of=self.stream)
+        if self.device.channels_last:
+            real = real.contiguous(memory_format=torch.channels_last)
+        return self.model.updates(real, labels, rng)
+
+    def next_update(self, updates: Iterator[tuple[str, Tensor]]) -> tuple[str, Tensor] | None:
+        """The next player and its loss; None at the end of the step."""
+        with self.device.autocast():
+            return next(updates, None)
+
+    def differentiate(self, player: str, loss: Tensor) -> None:
+        """Set the gradient of one player's parameters, and of no others, to that of `loss`."""
+        self.optimizers[player].zero_grad()
+        loss.backward(inputs=self.players[player].parameters)
+
+    def optimizer_step(self, player: str) -> Tensor:
+        """Step one player's optimizer by the gradient of its parameters; returns the gradient's norm."""
         parameters, optimizer = self.players[player].parameters, self.optimizers[player]
         optimizer.param_groups[0]["lr"] = self.learning_rate(player)
-        optimizer.zero_grad()
-        loss.backward(inputs=parameters)
         norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
         optimizer.step()
         return norm
@@ -218,6 +234,10 @@ class Trainer:
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"model": self.model, "average": self.ema.model}
+
+    def signal_to_stop(self) -> int:
+        """The signal that asks to stop after this step, 0 = none."""
+        return self.stop_request.signal_number
 
     def stop(self, signal_number: int) -> None:
         """Save at this step and raise Interrupted."""

@@ -27,12 +27,13 @@ def check_weights(label: str, build: Callable[[], Trainable], config: MethodConf
     _check(label, model, config, device, weights_bytes(model))
 
 
-def check_batch(label: str, model: Trainable, config: MethodConfig, device: Device) -> None:
+def check_batch(label: str, model: Trainable, config: MethodConfig, device: Device, shards: int = 1) -> None:
     """Raises ConfigError when parameters and one batch do not fit the device. model: on the CPU, untrained.
 
-    The average and the optimizer are counted although they do not exist yet.
+    The average and the optimizer are counted although they do not exist yet. shards: of a batch; one is
+    computed at a time.
     """
-    batch = config.batch_size * activation_bytes(model)
+    batch = config.batch_size // shards * activation_bytes(model)
     # The weights are allocated already.
     _check(label, model, config, device, weights_bytes(model) * (COPIES - 1) // COPIES + int(batch))
 

@@ -21,7 +21,8 @@ class Training:
     """What a training is, before it begins.
 
     params: flat, {"train.seed": 0, ...}. code: {module: sha256}. steps: the length of the training.
-    watch: train.watch. is_repeat: it was finished and recorded before, and is done anew.
+    watch: train.watch. is_repeat: it was finished and recorded before, and is done anew. processes: those
+    that share it; their number changes no byte.
     """
 
     method: str
@@ -33,6 +34,7 @@ class Training:
     steps: int
     watch: bool
     is_repeat: bool
+    processes: int = 1
 
 
 class TrainingWatch:

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from aigc.core.config import Count, NonNegative, Share
-from aigc.core.randomness import on_host
 from aigc.model.contract import LearningRate, Method, MethodConfig, Player, Shape
 from aigc.networks import augment
 
@@ -103,7 +102,7 @@ class Adversarial(Method):
         fake = self.augmented(self.decode(self.latents(len(real), rng), labels), rng)
         real = self.augmented(real, rng)
         logits = self.critic(real, *condition), self.critic(fake.detach(), *condition)
-        penalty = self.r1_r2_penalty(real, fake, condition, on_host(rng))
+        penalty = self.r1_r2_penalty(real, fake, condition, self.on_host(rng))
         yield "critic", CRITIC_LOSSES[loss](*logits) + penalty
         with torch.no_grad():
             real_logits = self.critic(real, *condition) if loss == "relativistic" else torch.empty(0)
@@ -139,7 +138,7 @@ class Adversarial(Method):
     def lazy_weight(self, host_rng: torch.Generator) -> int:
         """Lazy regularisation (Karras 2020, StyleGAN2): penalty_every at one step of so many, else 0.
 
-        host_rng: from `on_host`; with a draw on a GPU every step would wait for the GPU.
+        host_rng: from `self.on_host`; with a draw on a GPU every step would wait for the GPU.
         """
         every = self.config.penalty_every
         return 0 if int(torch.randint(every, (), generator=host_rng)) else every
