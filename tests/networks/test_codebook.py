@@ -73,7 +73,8 @@ def test_without_a_restart_the_planted_code_would_stay_dead() -> None:
 def test_the_first_batch_sets_all_codes_and_many_codes_are_used() -> None:
     torch.manual_seed(0)
     book = Codebook(32, 4, DECAY)
-    vectors = unit(torch.tensor([5.0, 0, 0, 0]) + torch.randn(1000, 4))  # all on one side, as of a new encoder
+    # All on one side, as those of a new encoder.
+    vectors = unit(torch.tensor([5.0, 0, 0, 0]) + torch.randn(1000, 4))
     for step in range(40):
         book.learn(vectors, book(vectors), torch.Generator().manual_seed(step))
     assert len(book(vectors).unique()) == 32

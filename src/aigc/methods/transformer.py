@@ -159,9 +159,8 @@ class Transformer(Method):
 
     def drawn_tokens(self, latents: Tensor, labels: Tensor, temperature: float) -> Tensor:
         """The tokens of latents (B, n), one after the other: int64 (B, n)."""
-        uniform = ((latents * SQUARE_ROOT_OF_HALF).erf() + 1) / 2
         past, inputs, tokens = self.prior.start(), self.prefix(labels), []
-        for u in uniform.unbind(1):
+        for u in uniform(latents).unbind(1):
             tokens.append(pick(self.prior.step(inputs, past), u, temperature, self.config.top_k))
             inputs = self.prior.embed(tokens[-1])[:, None]
         return torch.stack(tokens, 1)
@@ -193,6 +192,11 @@ class Transformer(Method):
         return {"bits_per_token": bits,
                 "reconstruction_error": (self.images(tokens) - real).square().mean((1, 2, 3)),
                 **{name: value.expand(len(real)) for name, value in of_batch.items()}}
+
+
+def uniform(latents: Tensor) -> Tensor:
+    """Normal numbers -> uniform ones in [0, 1], by the normal distribution function."""
+    return ((latents * SQUARE_ROOT_OF_HALF).erf() + 1) / 2
 
 
 def tokeniser(config: TransformerConfig, channels: int, sides: list[int]) -> tuple[nn.Module, nn.Module]:
