@@ -245,12 +245,28 @@ class Reads(TorchDispatchMode):
 
 @pytest.mark.parametrize("progress", [0.0, 0.9])
 def test_no_step_of_either_half_reads_from_the_device(progress: float) -> None:
-    built = build().train()
+    built = build(adversarial=0.1).train()
     built.progress = progress
     with Reads():
         for _, loss in built.updates(torch.rand(4, 1, 16, 16), torch.zeros(4, dtype=torch.int64),
                                      torch.Generator().manual_seed(0)):
             loss.backward()
+
+
+def test_with_a_critic_the_tokeniser_gains_its_score_and_the_critic_learns_to_tell_them_apart() -> None:
+    built, real = build(adversarial=0.5, likelihood="gaussian").train(), torch.rand(4, 1, 16, 16) * 2 - 1
+    labels, seen = torch.zeros(4, dtype=torch.int64), []
+    assert built.critic is not None
+    built.critic.register_forward_hook(lambda *given: seen.append(given[2].detach()))
+    (first, critic), (second, loss) = built.updates(real, labels, torch.Generator().manual_seed(0))
+    assert (first, second) == ("critic", "tokeniser")
+    on_real, on_fake, after = seen
+    hinge = (1 - on_real).relu().mean() + (1 + on_fake).relu().mean()
+    assert critic.item() == pytest.approx(hinge.item(), rel=1e-5)
+    plain = build(likelihood="gaussian").train()
+    plain.load_state_dict(build(adversarial=0.5).state_dict(), strict=False)
+    (_, without), = plain.updates(real, labels, torch.Generator().manual_seed(0))
+    assert loss.item() == pytest.approx(without.item() - 0.5 * after.mean().item(), rel=1e-4)
 
 
 def test_the_memory_of_both_halves_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:

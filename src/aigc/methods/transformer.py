@@ -2,7 +2,8 @@
 Radford et al. 2019; Ramesh et al. 2021, DALL-E).
 
     tokeniser   z = unit(encoder(x)),  token = argmax_k <z, codes_k>,  e = codes[token],  G = decoder(e)
-                loss = -log p(x|e) + commitment |z - sg(e)|^2        sg: no gradient
+                loss = -log p(x|e) + commitment |z - sg(e)|^2 - adversarial D(G)        sg: no gradient
+    critic      loss = relu(1 - D(x)) + relu(1 + D(G)), where adversarial > 0 (Esser et al. 2021, VQGAN)
     prior       loss = -sum_i log p(token_i | class, token_1 ... token_(i-1))
     sampling    token_i = the inverse CDF of softmax(logits / temperature) at u_i = Phi(z_i),  z_i ~ N(0, 1)
 
@@ -20,20 +21,24 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from aigc.core import paths
 from aigc.core.config import Count, NonNegative, Positive
 from aigc.core.errors import ConfigError
+from aigc.methods.families.adversarial import CRITIC_LOSSES, GENERATOR_LOSSES
 from aigc.methods.families.encoding import Likelihood, negative_log_likelihood, pixels
 from aigc.model.contract import LearningRate, Method, MethodConfig, Player, Shape
 from aigc.networks import blocks
 from aigc.networks.causal import INITIAL, CausalTransformer, pick
 from aigc.networks.codebook import Codebook, unit
+from aigc.networks.convolutional import Critic
 from aigc.networks.residual import EXPANSION, GROUP, bottlenecks, fix_up
 
 USED = 0.1  # of an even share of the training tokens: a code with less counts as unused
 COLLAPSED = 0.1  # share of the codes: with fewer used ones the codebook has collapsed
 SQUARE_ROOT_OF_HALF = 0.7071067811865476
+TOKENISER_BETAS, CRITIC_BETAS, PRIOR_BETAS = (0.5, 0.99), (0.0, 0.99), (0.9, 0.99)  # of Adam
 
 Width = Annotated[int, Field(gt=0, multiple_of=GROUP // EXPANSION)]
 ShareBelow1 = Annotated[float, Field(ge=0, lt=1)]
@@ -49,6 +54,8 @@ class TransformerConfig(MethodConfig):
     codebook_decay: ShareBelow1
     commitment: NonNegative
     likelihood: Likelihood
+    adversarial: NonNegative
+    critic_lr: LearningRate
     width: Width
     max_width: Width
     depth: Count
@@ -85,6 +92,7 @@ class Transformer(Method):
         self.latent_shape = (self.side**2,)
         self.encoder, self.decoder = tokeniser(config, shape.channels, sides)
         self.codebook = Codebook(config.codes, config.code_width, config.codebook_decay)
+        self.critic = critic(config, shape) if config.adversarial else None
         self.condition = nn.Embedding(1 + (shape.classes if self.conditional else 0), config.prior_width)
         nn.init.normal_(self.condition.weight, std=INITIAL)
         self.prior = CausalTransformer(config.codes, self.side**2, 1, config.prior_width, config.layers,
@@ -93,28 +101,38 @@ class Transformer(Method):
 
     def players(self) -> dict[str, Player]:
         switch, config = self.config.tokeniser_share, self.config
-        return {"tokeniser": Player([*self.encoder.parameters(), *self.decoder.parameters()],
-                                    config.tokeniser_lr, share=(0.0, switch)),
-                "prior": Player([*self.condition.parameters(), *self.prior.parameters()], config.prior_lr,
-                                betas=(0.9, 0.99), share=(switch, 1.0))}
+        first = {"tokeniser": Player([*self.encoder.parameters(), *self.decoder.parameters()],
+                                     config.tokeniser_lr, TOKENISER_BETAS, (0.0, switch))}
+        if self.critic is not None:
+            first["critic"] = Player(list(self.critic.parameters()), config.critic_lr, CRITIC_BETAS,
+                                     (0.0, switch))
+        return {**first, "prior": Player([*self.condition.parameters(), *self.prior.parameters()],
+                                         config.prior_lr, PRIOR_BETAS, (switch, 1.0))}
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         if self.progress < self.config.tokeniser_share:
-            yield "tokeniser", self.tokeniser_loss(real, rng)
+            yield from self.tokeniser_updates(real, rng)
         else:
             with torch.no_grad():
                 tokens = self.tokens(real)
             yield "prior", self.token_losses(tokens, labels, rng).mean()
 
-    def tokeniser_loss(self, real: Tensor, rng: torch.Generator) -> Tensor:
-        """Nats per number of a picture, plus the weighted commitment; moves the codebook by this batch."""
+    def tokeniser_updates(self, real: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        """The losses of the first part: nats per number of a picture, plus the weighted commitment, minus the
+        weighted score of the critic, where there is one. Moves the codebook by this batch.
+        """
         z = self.vectors(real)
         tokens = self.codebook(z)
         e = self.codebook.codes[tokens]
         self.codebook.learn(z.detach(), tokens, rng)
         logits = self.decoder(self.on_grid(z + (e - z).detach()))
         nats = negative_log_likelihood(self.config.likelihood, logits, real)
-        return nats.mean() / real[0].numel() + self.config.commitment * (z - e).square().sum(1).mean()
+        loss = nats.mean() / real[0].numel() + self.config.commitment * (z - e).square().sum(1).mean()
+        if self.critic is not None:
+            fake = pixels(logits)
+            yield "critic", CRITIC_LOSSES["hinge"](self.critic(real), self.critic(fake.detach()))
+            loss = loss + self.config.adversarial * GENERATOR_LOSSES["hinge"](real, self.critic(fake))
+        yield "tokeniser", loss
 
     def token_losses(self, tokens: Tensor, labels: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """-log p(token | class, earlier tokens) in nats: int64 (B, n), int64 (B,) -> (B, n)."""
@@ -197,6 +215,19 @@ class Transformer(Method):
 def uniform(latents: Tensor) -> Tensor:
     """Normal numbers -> uniform ones in [0, 1], by the normal distribution function."""
     return ((latents * SQUARE_ROOT_OF_HALF).erf() + 1) / 2
+
+
+def critic(config: TransformerConfig, shape: Shape) -> Critic:
+    """A critic whose score is a sum over positions: it judges how sharp and natural a picture is in detail.
+
+    With spectral normalisation (Miyato 2018), so that it needs no gradient penalty.
+    """
+    levels, sides = blocks.pyramid(config.width, shape.size, config.max_width)
+    built = Critic(shape.channels, levels, sides)
+    for layer in built.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            spectral_norm(layer)
+    return built
 
 
 def tokeniser(config: TransformerConfig, channels: int, sides: list[int]) -> tuple[nn.Module, nn.Module]:
