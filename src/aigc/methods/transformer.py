@@ -35,7 +35,7 @@ from aigc.networks.codebook import Codebook, unit
 from aigc.networks.convolutional import Critic
 from aigc.networks.residual import EXPANSION, GROUP, bottlenecks, fix_up
 
-USED = 0.1  # of an even share of the training tokens: a code with less counts as unused
+USED = 0.01  # of an even share of the training tokens: a code with less counts as unused
 COLLAPSED = 0.1  # share of the codes: with fewer used ones the codebook has collapsed
 SQUARE_ROOT_OF_HALF = 0.7071067811865476
 TOKENISER_BETAS, CRITIC_BETAS, PRIOR_BETAS = (0.5, 0.99), (0.0, 0.99), (0.9, 0.99)  # of Adam
@@ -233,18 +233,19 @@ def critic(config: TransformerConfig, shape: Shape) -> Critic:
 def tokeniser(config: TransformerConfig, channels: int, sides: list[int]) -> tuple[nn.Module, nn.Module]:
     """encoder: images -> vectors (B, code_width, side, side). decoder: the reverse, to logits of pixels.
 
-    sides: from `blocks.halved`.
+    sides: from `blocks.halved`. The vector of a patch depends on its own pixels alone. So equal patches, such
+    as those of a blank ground, have one token, and no token tells again what its neighbour tells; both would
+    be for the prior to learn. The decoder sees neighbours: it joins the patches.
     """
     levels = [min(config.max_width, config.width * 2**level) for level in range(len(sides))]
     down: list[nn.Module] = []
     up: list[nn.Module] = []
     for (fine, coarse), side in zip(pairwise([channels, *levels[1:]]), sides, strict=False):
-        down += [blocks.down(fine, coarse), nn.SiLU()]
+        down += [nn.Conv2d(fine, coarse, 2 + side % 2, stride=2), nn.SiLU()]
         up = [nn.SiLU(), blocks.up(coarse, fine, side), *up]
-    encoder = nn.Sequential(*down, bottlenecks(levels[-1], config.depth),
+    encoder = nn.Sequential(*down, nn.Conv2d(levels[-1], levels[-1], 1), nn.SiLU(),
                             nn.Conv2d(levels[-1], config.code_width, 1))
     decoder = nn.Sequential(nn.Conv2d(config.code_width, levels[-1], 3, padding=1),
                             bottlenecks(levels[-1], config.depth), *up)
-    fix_up(encoder)
     fix_up(decoder)
     return encoder, decoder

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-DEAD = 0.1  # of an even share of the vectors: a code that is chosen less often is restarted
-RESTARTED = 0.2  # of an even share: the count that a restarted code begins with
+DEAD = 0.03  # of an even share of the vectors: a code that is chosen less often is restarted
+RESTARTED = 0.06  # of an even share: the count that a restarted code begins with
+TRIES = 8  # vectors that are drawn for a restart
 TINY = 1e-12  # keeps the length of a vector above 0
 
 
@@ -16,7 +17,9 @@ class Codebook(nn.Module):
 
     Vectors and codes have length 1 (Yu et al. 2022, ViT-VQGAN), so the nearest code is the one with the
     largest product. A code that hardly any vector chooses is restarted at a vector of the batch (as
-    Dhariwal et al. 2020, Jukebox). At first all codes are unused, so the first batch sets them.
+    Dhariwal et al. 2020, Jukebox): of TRIES drawn ones, the one that is farthest from its code. Any one would
+    split what is frequent, such as a blank ground, into many codes that mean the same. At first all codes
+    are unused, so the first batch sets them.
 
     The state is in buffers: no optimizer changes it.
     """
@@ -47,10 +50,12 @@ class Codebook(nn.Module):
             self.sums.lerp_(chosen.T @ vectors, 1 - self.decay)
         even = len(vectors) / len(self.codes)
         dead = self.counts < DEAD * even
-        drawn = torch.randint(len(vectors), (len(self.codes),), generator=rng, device=rng.device)
+        drawn = torch.randint(len(vectors), (TRIES, len(self.codes)), generator=rng, device=rng.device)
+        distance = (vectors - self.codes[tokens]).square().sum(1)
+        farthest = drawn.gather(0, distance[drawn].argmax(0, keepdim=True)).squeeze(0)
         count = RESTARTED * even
         self.counts.copy_(torch.where(dead, count, self.counts))
-        self.sums.copy_(torch.where(dead[:, None], count * vectors[drawn], self.sums))
+        self.sums.copy_(torch.where(dead[:, None], count * vectors[farthest], self.sums))
         self.codes.copy_(unit(self.sums))
 
 
