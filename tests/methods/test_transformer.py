@@ -112,6 +112,22 @@ def test_the_gradient_of_the_picture_passes_the_codebook_unchanged() -> None:
     torch.testing.assert_close(gradient, expected)
 
 
+@pytest.mark.parametrize(("size", "patch"), [(16, 2), (28, 4), (88, 0)])  # 88 -> 44 -> 22 -> 11 -> 5: none
+def test_a_vector_is_of_its_own_patch_alone_and_every_pixel_is_seen(size: int, patch: int) -> None:
+    built = build(Shape(1, size, 0))
+    real = torch.rand(1, 1, size, size).requires_grad_()
+    vectors, seen = built.vectors(real).view(built.side, built.side, -1), torch.zeros(size, size)
+    for row in range(built.side):
+        for column in range(built.side):
+            vector = vectors[row, column] @ torch.randn(vectors.shape[2])
+            gradient = torch.autograd.grad(vector, real, retain_graph=True)[0][0, 0].abs()
+            seen += gradient
+            if patch:
+                gradient[patch * row:patch * (row + 1), patch * column:patch * (column + 1)] = 0
+                assert not gradient.any()
+    assert (seen > 0).all()
+
+
 def test_tokens_become_the_picture_at_their_place() -> None:
     built = build(Shape(1, 16, 0), depth=1)
     tokens = torch.zeros(1, 64, dtype=torch.int64)

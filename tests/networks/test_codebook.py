@@ -1,5 +1,7 @@
 """The codebook's moving averages against a loop, and the restart of dead codes."""
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor
@@ -60,6 +62,18 @@ def test_a_dead_code_restarts_at_a_vector_of_the_batch_and_the_others_stay() -> 
     for _ in range(60):
         book.learn(vectors, book(vectors), torch.Generator().manual_seed(1))
     assert sorted(book(directions(0, 10, 80)).tolist()) == [0, 1, 2]
+
+
+def test_a_restart_goes_to_what_is_far_from_its_code_not_to_what_is_frequent() -> None:
+    book = Codebook(2, 2, DECAY)
+    book.codes.copy_(directions(0, 180))
+    book.counts.copy_(torch.tensor([50.0, 0.0]))
+    book.sums.copy_(book.codes * 50)
+    vectors = directions(*[1.0] * 60, *[50.0] * 40)  # 60% lie at the code that is used
+    for seed in range(20):
+        learned = copy.deepcopy(book)
+        learned.learn(vectors, learned(vectors), torch.Generator().manual_seed(seed))
+        assert learned.codes[1] @ directions(50.0)[0] > 0.999
 
 
 def test_without_a_restart_the_planted_code_would_stay_dead() -> None:
