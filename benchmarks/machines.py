@@ -20,7 +20,8 @@ import sysconfig
 from pathlib import Path
 
 CPUS = ["Haswell", "EPYC-Rome"]
-NARROW = {"width": 8, "max_width": 16, "batch_size": 8, "components": 2, "steps": 2, "images": 3000}
+NARROW = {"width": 8, "max_width": 16, "batch_size": 8, "components": 2, "steps": 2, "images": 3000,
+          "layers": 2}
 WORDS = ("weights", "samples", "metrics")
 
 

@@ -26,7 +26,8 @@ ROOT = Path(__file__).resolve().parents[2]
 METHODS = methods.available()
 NEEDS_LABELS = {"cgan"}
 FEWER_STEPS = {"flow": {"steps": 2}}
-NARROW = {"width": 8, "max_width": 16}  # no promise here depends on the width
+# No promise here depends on the width.
+NARROW = {"width": 8, "max_width": 16, "prior_width": 16, "layers": 1, "codes": 32}
 # Pairwise: every side with either number of channels, with and without labels.
 SHAPES = [Shape(1, 28, 10), Shape(3, 16, 0)]
 SHAPES += [pytest.param(shape, marks=pytest.mark.slow) for shape in (
@@ -175,6 +176,8 @@ OPTIONS = [
     ("flow", {"solver": "euler", "guidance": 1.0, "label_dropout": 0.0}),
     ("flow", {"solver": "midpoint", "levels": [1, 2, 4], "depth": 2, "attention": [4, 2], "dropout": 0.2}),
     ("flow", {"levels": [1], "patch": 1, "width": 8}),
+    ("transformer", {"adversarial": 0.1, "likelihood": "gaussian", "top_k": 5, "temperature": 0.8}),
+    ("transformer", {"grid": 4, "heads": 1, "layers": 2, "dropout": 0.0, "depth": 2, "codes": 600}),
 ]
 
 

@@ -16,7 +16,7 @@ from small import committed_params
 SIZES = [28, *range(16, 513, 8)]
 FEW = [24, 28, 40, 88, 504, 512]  # even and odd sides at every level; the largest
 TINY = {"width": 8, "max_width": 8, "latent": 4, "generator_hidden": 4, "critic_hidden": 4,
-        "penalty_every": 1, "components": 1, "batch_size": 2, "steps": 1}
+        "penalty_every": 1, "components": 1, "batch_size": 2, "steps": 1, "prior_width": 8, "layers": 1}
 NETWORKS = [*methods.available(), "classifier"]
 
 

@@ -280,12 +280,17 @@ def test_the_commands_make_the_same_bytes_whatever_the_environment_says(
     assert done.returncode == 1 and done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("method", "settings", "sampler"), [
+    ("flow", {"steps": "2", "guidance": "3.0", "solver": "euler"}, "guidance=3.0 solver=euler steps=2"),
+    ("transformer", {"top_k": "3", "temperature": "0.5"}, "temperature=0.5 top_k=3"),
+])
 def test_settings_of_sampling_are_in_the_picture_and_make_it_again(
-    capsys: pytest.CaptureFixture[str]
+    method: str, settings: dict[str, str], sampler: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    own = make("flow", 1, "own")
-    chosen = make("flow", 2, "chosen", steps="2", guidance="3.0", solver="euler")
-    assert claim(chosen[0]).sampler == "guidance=3.0 solver=euler steps=2"
+    small_model(Path("models"), method)
+    own = make(method, 1, "own")
+    chosen = make(method, 2, "chosen", **settings)
+    assert claim(chosen[0]).sampler == sampler
     assert np.asarray(Image.open(own[0])).tobytes() != np.asarray(Image.open(chosen[0])).tobytes()
     assert [verdict for verdict, _ in asked([*own, *chosen], capsys)] == [examination.IDENTICAL] * 4
 
@@ -304,10 +309,12 @@ def test_settings_that_are_the_models_own_leave_the_same_file() -> None:
     ("flow", {"steps": "1001"}, "steps: Input should be less than or equal to 1000"),
     ("flow", {"guidance": "nan"}, "guidance: Input should be"),
     ("flow", {"solver": "rk4"}, "solver: Input should be 'euler', 'midpoint' or 'heun'"),
+    ("transformer", {"top_k": "0"}, "sampled like that: top_k: Input should be greater"),
 ])
 def test_settings_that_cannot_be_are_one_line_and_nothing_is_written(
     method: str, settings: dict[str, str], message: str
 ) -> None:
+    small_model(Path("models"), method)
     with pytest.raises(ConfigError, match=message) as caught:
         make(method, 1, **settings)
     assert "\n" not in str(caught.value) and not Path("out").exists()

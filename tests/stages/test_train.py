@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from aigc.core import cuda, files, paths, runtime
 from aigc.core.runtime import Device
 from aigc.data import pictures
+from aigc.reporting import figures
 from aigc.stages import train
-from aigc.tracking import relocation
+from aigc.tracking import relocation, sync
 from aigc.training.observer import Observer
 from conftest import ROOT, run_in
 from stores import client_of
@@ -28,9 +30,21 @@ def test_a_history_that_went_through_a_checkpoint_is_the_same_file(
     resumed = [{name: float(value) for name, value in row.items()} for row in straight]
     contents = []
     for history in (straight, resumed):
-        train.write_history("gan", history)
+        train.write_history("gan", list(straight[0]), history)
         contents.append(paths.history("gan").read_text())
     assert contents[0] == contents[1] == "step,images,loss/critic\n3,384,0.1\n"
+
+
+def test_a_player_that_rested_has_an_empty_cell_and_no_number_in_the_curves(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    history = [{"step": 1, "images": 8, "loss/a": 0.5}, {"step": 2, "images": 16, "loss/b": 0.25}]
+    train.write_history("turns", ["step", "images", "loss/a", "loss/b"], history)
+    assert paths.history("turns").read_text() == "step,images,loss/a,loss/b\n1,8,0.5,\n2,16,,0.25\n"
+    assert sync._history(paths.history("turns")) == history
+    drawn = pd.read_csv(paths.history("turns"))
+    assert drawn["loss/a"].isna().tolist() == [False, True]
+    assert figures.losses(drawn).startswith(b"\x89PNG")
 
 
 def store_of(finished: Path, folder: Path) -> Path:

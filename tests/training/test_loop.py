@@ -135,6 +135,54 @@ def test_the_learning_rate_rises_stays_and_falls() -> None:
     assert rates[75] == pytest.approx(0.5) and rates[99] == pytest.approx(0.02)
 
 
+def test_the_learning_rate_of_a_part_of_the_run_is_that_of_a_whole_run_within_it() -> None:
+    whole = [learning_rate(CONFIG, 1.0, step / 50) for step in range(50)]
+    second = [learning_rate(CONFIG, 1.0, step / 100, (0.5, 1.0)) for step in range(50, 100)]
+    assert second == pytest.approx(whole)
+    assert {learning_rate(CONFIG, 1.0, step / 100, (0.5, 1.0)) for step in range(50)} == {0.0}
+    assert {learning_rate(CONFIG, 1.0, step / 100, (0.0, 0.5)) for step in range(51, 100)} == {0.0}
+
+
+class InTurn(TwoPlayers):
+    """The left player learns in the first three quarters of the run, the right one in the last half."""
+
+    def players(self) -> dict[str, Player]:
+        left, right = super().players().values()
+        return {"left": Player(left.parameters, 1e-2, share=(0.0, 0.75)),
+                "right": Player(right.parameters, 1e-3, share=(0.5, 1.0))}
+
+    def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+        for player, loss in super().updates(real, labels, rng):
+            start, end = self.players()[player].share
+            if start <= self.progress < end:
+                yield player, loss
+
+
+def test_a_row_of_history_has_the_players_that_learned_in_its_interval_before_and_after_a_kill(
+    device: Device, tmp_path: Path
+) -> None:
+    straight = trainer(tmp_path / "straight", device, InTurn)
+    straight.fit()
+    named = [{name.partition("/")[2] for name in row} - {""} for row in straight.history]
+    assert named == [{"left"}] * 5 + [{"left", "right"}] * 3 + [{"right"}] * 2
+    assert straight.columns == ["step", "images", "loss/left", "gradient_norm/left", "learning_rate/left",
+                                "loss/right", "gradient_norm/right", "learning_rate/right"]
+    again = trainer(tmp_path / "straight", device, InTurn)
+    again.fit()  # from the last checkpoint
+    assert_same(straight, again)
+    for stop in (9, 22, 33):
+        killed = trainer(tmp_path / str(stop), device, InTurn)
+        while killed.step < stop:
+            killed.pending += killed.train_step()
+            if killed.schedule.is_due(killed.step, killed.schedule.interval):
+                killed.history.append(killed.history_row())
+                killed.pending.clear()
+        killed.save()
+        resumed = trainer(tmp_path / str(stop), device, InTurn)
+        resumed.fit()
+        assert_same(straight, resumed)
+
+
 def test_checkpoints_fall_on_intervals_and_on_the_end() -> None:
     schedule = Schedule.from_config(CONFIG, TRAIN, batches_per_update=1)
     assert schedule == Schedule(steps=40, batch=16, interval=4, checkpoint=8)

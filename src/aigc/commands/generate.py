@@ -7,7 +7,8 @@ from aigc.commands import options
 from aigc.workspace.root import PathOrName
 
 SETTINGS = [("steps", int, "steps of the solver"), ("solver", str, "euler, midpoint or heun"),
-            ("guidance", float, "strength of the class")]
+            ("guidance", float, "strength of the class"), ("temperature", float, "of each token's softmax"),
+            ("top_k", int, "how many of the likeliest tokens can be drawn")]
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -28,8 +29,8 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     generate.add_argument("--model", type=PathOrName, metavar="MODEL",
                           help=f"{options.MODEL_HELP} (default: models/METHOD)")
     for name, kind, meaning in SETTINGS:
-        generate.add_argument(f"--{name}", type=kind,
-                              help=f"{meaning}, of a method that lets it be chosen, such as flow "
+        generate.add_argument(f"--{name.replace('_', '-')}", type=kind,
+                              help=f"{meaning}, of a method that lets it be chosen "
                                    "(default: the model's own)")
     generate.set_defaults(run=run)
 

@@ -6,6 +6,7 @@ batch.
 
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -21,6 +22,13 @@ from aigc.model.contract import Method
 from aigc.networks.blocks import as_model_space
 
 MIN_BATCHES = 20
+FLAG = "_collapsed"  # how a measure's name ends whose mean is above 1/2 where something collapsed
+
+
+def collapsed(own: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What collapsed, as texts such as "codebook collapsed". own: the result of `measure`."""
+    return [name.replace("_", " ") for name, measure in own.items()
+            if name.endswith(FLAG) and measure["value"] > 0.5]
 
 
 def measure(method: Method, test: Pictures, train: Pictures, count: int, batch_size: int,

@@ -62,11 +62,16 @@ class Shape:
 
 @dataclass(frozen=True)
 class Player:
-    """A group of parameters with one Adam optimizer."""
+    """A group of parameters with one Adam optimizer.
+
+    share: the part of the run in which it learns, such as (0.0, 0.5) = the first half. Outside it the method
+    yields no loss of this player. The learning rate warms up and decays within it.
+    """
 
     parameters: list[nn.Parameter]
     learning_rate: float
     betas: tuple[float, float] = (0.9, 0.999)
+    share: tuple[float, float] = (0.0, 1.0)
 
 
 class Trainable(nn.Module, ABC):
@@ -149,7 +154,8 @@ class Method(Trainable):
     def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
         """The family's own measures beside those of samples: name -> float32 or bool (B,). Default: none.
 
-        real, labels, rng: as for `updates`, but not of the training. The model is in eval mode.
+        real, labels, rng: as for `updates`, but not of the training. The model is in eval mode. A name that
+        ends in `_collapsed` is a flag: the report and `evaluate` name the method where its mean is above 1/2.
         """
         return {}
 

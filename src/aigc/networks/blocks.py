@@ -65,13 +65,13 @@ def mlp(widths: list[int], activation: type[nn.Module] | None = None) -> nn.Sequ
     return nn.Sequential(*layers[:-1])
 
 
-def halved(size: int) -> list[int]:
-    """A side, halved until it is at most 7 pixels: 28 -> [28, 14, 7], 88 -> [88, 44, 22, 11, 5].
+def halved(size: int, most: int = SMALLEST_SIDE) -> list[int]:
+    """A side, halved until it is at most `most` pixels: 28 -> [28, 14, 7], 88 -> [88, 44, 22, 11, 5].
 
     Half of an odd side is rounded down, as `down` and `up` do.
     """
     sides = [size]
-    while sides[-1] > SMALLEST_SIDE:
+    while sides[-1] > most:
         sides.append(sides[-1] // 2)
     return sides
 

@@ -10,7 +10,7 @@ from aigc import methods
 from aigc.core import config, files, paths
 from aigc.data import pictures, splits
 from aigc.data.pictures import Pictures
-from aigc.evaluation import model_identity
+from aigc.evaluation import model_identity, own_measures
 from aigc.metrics import ruler, table
 from aigc.model.card import WEIGHTS, parameter_count, read_card
 from aigc.reporting import figures, page
@@ -118,6 +118,7 @@ def method_facts(name: str) -> dict[str, Any]:
     by_class = pd.read_csv(paths.classes(name), converters={"class": str})
     nearest = pairs(name)
     return {"name": name, "summary": methods.summary(name), "metrics": metrics,
+            "collapsed": own_measures.collapsed(metrics.get("own", {})),
             "images": int(history["images"].iloc[-1]), "parameters": parameter_count(weights),
             "config": card.config, "weights_sha256": card.weights_sha256,
             "grid": paths.grid(name).read_bytes(), "latents": paths.latents(name).read_bytes(),

@@ -10,7 +10,7 @@ from aigc.core import config, files, paths, runtime
 from aigc.core.errors import StorageError
 from aigc.core.runtime import RuntimeConfig
 from aigc.data import pictures
-from aigc.evaluation import audit, fidelity, model_identity, published_protocol
+from aigc.evaluation import audit, fidelity, model_identity, own_measures, published_protocol
 from aigc.evaluation.audit import AuditContext, Samples
 from aigc.evaluation.config import AuditConfig, EvaluateConfig
 from aigc.model.card import read_card
@@ -47,6 +47,8 @@ def run(method: str, observer: Observer) -> None:
     if not content["memorization"]["passes"]:
         print(f"{method}: fails the memorization audit and cannot be promoted; see "
               f"{paths.metrics(method)} and the report", file=sys.stderr)
+    for name in own_measures.collapsed(content["own"]):
+        print(f"{method}: {name}; see {paths.metrics(method)} and the report", file=sys.stderr)
     observer.evaluated(generator, card, content)
 
 

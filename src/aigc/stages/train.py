@@ -60,15 +60,17 @@ def run(method: str, observer: Observer) -> None:
                                shape=vars(average.shape), classes=split.classes, seed=train.seed,
                                data_sha256=deps["images"],
                                origin=pictures.read_origin(paths.PROCESSED / "train"))
-            write_history(method, trainer.history)
+            write_history(method, trainer.columns, trainer.history)
             watch.trained(average, paths.model(method), card)
         checkpoints.finish(paths.history(method))
 
 
-def write_history(method: str, history: list[Row]) -> None:
-    """Write the history as CSV, one row an interval. Counts are integers; a checkpoint has floats."""
-    columns = list(history[0])
-    rows = ([repr(int(row[name]) if name in COUNTS else float(row[name])) for name in columns]
-            for row in history)
+def write_history(method: str, columns: list[str], history: list[Row]) -> None:
+    """Write the history as CSV, one row an interval. Counts are integers; a checkpoint has floats.
+
+    A value that a row lacks is an empty cell.
+    """
+    rows = ([repr(int(row[name]) if name in COUNTS else float(row[name])) if name in row else ""
+             for name in columns] for row in history)
     lines = [",".join(columns), *(",".join(row) for row in rows)]
     files.write_bytes(paths.history(method), ("\n".join(lines) + "\n").encode())

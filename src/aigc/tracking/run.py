@@ -134,7 +134,7 @@ class StoreWriter:
         """
         fresh = [row for row in content["rows"] if row["step"] > self.last_step]
         stamp = content["stamp"]
-        size = max(1, BATCH // max(len(content["rows"][0]), 1) - 1)
+        size = max(1, BATCH // max(map(len, content["rows"])) - 1)
         for start in range(0, len(fresh), size):
             some = fresh[start:start + size]
             last = int(some[-1]["step"])

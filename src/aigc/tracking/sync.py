@@ -181,7 +181,8 @@ def _otherwise_now(params: dict[str, Any]) -> str:
 
 def _history(path: Path) -> list[dict[str, float]]:
     with path.open(newline="") as stream:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(stream)]
+        return [{name: float(value) for name, value in row.items() if value}
+                for row in csv.DictReader(stream)]
 
 
 def _changed_outs() -> set[str]:

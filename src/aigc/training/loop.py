@@ -28,6 +28,7 @@ from aigc.training.ema import EMA, refresh_batch_statistics
 from aigc.training.feed import Feed
 from aigc.training.observer import Row
 
+PER_PLAYER = ("loss", "gradient_norm", "learning_rate")  # of a row of history
 STATISTICS_PASSES = 20  # batches of samples that BatchNorm statistics are estimated from
 
 Outcome = tuple[int, str, Tensor, Tensor]  # (step, player, loss, gradient norm)
@@ -56,11 +57,17 @@ class Schedule:
         return step % every == 0 or step == self.steps
 
 
-def learning_rate(config: MethodConfig, peak: float, progress: float) -> float:
+def learning_rate(config: MethodConfig, peak: float, progress: float,
+                  share: tuple[float, float] = (0.0, 1.0)) -> float:
     """Linear warm-up over the first share `warmup` of the run, linear decay to 0 over its last share `decay`.
 
-    progress: the share of the run that is done, in [0, 1).
+    progress: the share of the run that is done, in [0, 1). share: the part of the run that counts as the
+    whole run (see Player); outside it the learning rate is 0.
     """
+    start, end = share
+    progress = (progress - start) / (end - start)
+    if not 0 <= progress <= 1:
+        return 0.0
     rising = progress / config.warmup if config.warmup else 1.0
     falling = (1 - progress) / config.decay if config.decay else 1.0
     return peak * min(1.0, max(rising, 1e-3), falling)
@@ -186,7 +193,13 @@ class Trainer:
 
     def learning_rate(self, player: str) -> float:
         """The learning rate of one player at this step."""
-        return learning_rate(self.config, self.players[player].learning_rate, self.step / self.schedule.steps)
+        part = self.players[player]
+        return learning_rate(self.config, part.learning_rate, self.step / self.schedule.steps, part.share)
+
+    @property
+    def columns(self) -> list[str]:
+        """The keys of a row of history. A row lacks those of a player that had no update in its interval."""
+        return ["step", "images", *(f"{kind}/{player}" for player in self.players for kind in PER_PLAYER)]
 
     def history_row(self) -> Row:
         """The means over an interval. Raises DivergedError at the first value that is not finite."""
@@ -200,9 +213,10 @@ class Trainer:
                         f"{self.schedule.steps}; a smaller learning rate under `{self.label}` in "
                         f"{paths.PARAMS} is the first remedy")
         for player in self.players:
-            mean = numbers[[name == player for _, name, *_ in self.pending]].mean(0)
-            row[f"loss/{player}"], row[f"gradient_norm/{player}"] = mean.tolist()
-            row[f"learning_rate/{player}"] = self.learning_rate(player)
+            of_player = numbers[[name == player for _, name, *_ in self.pending]]
+            if len(of_player):
+                values = (*of_player.mean(0).tolist(), self.learning_rate(player))
+                row |= {f"{kind}/{player}": value for kind, value in zip(PER_PLAYER, values, strict=True)}
         return row
 
     def save(self) -> None:
@@ -210,11 +224,10 @@ class Trainer:
         if self.checkpoints is None:
             return
         tensors = checkpoint.pack(self._modules(), self.optimizers)
-        columns = list(self.history[0]) if self.history else []
-        tensors["history"] = torch.tensor([[row[column] for column in columns] for row in self.history],
-                                          dtype=torch.float64)
+        tensors["history"] = torch.tensor([[row.get(column, math.nan) for column in self.columns]
+                                           for row in self.history], dtype=torch.float64)
         tensors["pending"] = _numbers(self.pending)
-        self.checkpoints.save(self.step, tensors, {"step": self.step, "columns": columns,
+        self.checkpoints.save(self.step, tensors, {"step": self.step, "columns": self.columns,
                                                    "pending": [outcome[:2] for outcome in self.pending]})
 
     def resume(self) -> None:
@@ -227,7 +240,8 @@ class Trainer:
         pending = tensors.pop("pending").float().to(self.device.torch_device)
         checkpoint.unpack(tensors, self._modules(), self.optimizers)
         self.step = metadata["step"]
-        self.history = [dict(zip(metadata["columns"], row, strict=True)) for row in history]
+        self.history = [{column: value for column, value in zip(metadata["columns"], row, strict=True)
+                         if not math.isnan(value)} for row in history]
         self.pending = [(step, player, *numbers)
                         for (step, player), numbers in zip(metadata["pending"], pending, strict=True)]
         print(f"{self.label}: resumed at step {self.step} of {self.schedule.steps}", file=sys.stderr)

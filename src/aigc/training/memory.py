@@ -16,7 +16,7 @@ from aigc.model.contract import MethodConfig, Trainable
 
 COPIES = 5  # float32 of each parameter: weight, average, gradient and Adam's two moments
 PROBE = 2  # images a batch; a batch normalisation needs more than one
-STEPS = 4  # probed: a lazy penalty acts on some steps only
+STEPS = 4  # probed, evenly over the run: a lazy penalty acts on some steps only, a player on a part of them
 GIB = 2**30
 
 
@@ -51,6 +51,7 @@ def activation_bytes(model: Trainable) -> float:
     labels = torch.full((count,), 0 if model.shape.has_classes else -1)
     most = 0
     for step in range(STEPS):
+        model.progress = step / STEPS
         updates = model.updates(real, labels, torch.Generator().manual_seed(step))
         while True:
             kept = _Kept([parameter.data_ptr() for parameter in model.parameters()])

@@ -56,18 +56,24 @@ class Encoding(Method):
         return {"reconstruction_error": (self.reconstruct(real) - real).square().mean((1, 2, 3))}
 
     def reconstruction_loss(self, logits: Tensor, real: Tensor, deviation: float | None = None) -> Tensor:
-        """-log p(x|z) in nats, summed over pixels: (B,).
+        """-log p(x|z) in nats, summed over pixels: (B,). See `negative_log_likelihood`."""
+        return negative_log_likelihood(self.config.likelihood, logits, real, deviation)
 
-        bernoulli: binary cross-entropy with pixels in [0, 1] as probabilities. This is the expected value
-        for an image whose pixels are drawn black or white; it is no density of the grey image (Loaiza-Ganem
-        & Cunningham 2019). gaussian: pixels in [-1, 1] with one standard deviation. None = the
-        maximum-likelihood value for this batch, sigma^2 = mean squared error (Rybkin 2021, eq. 5).
-        """
-        if self.config.likelihood == "bernoulli":
-            return F.binary_cross_entropy_with_logits(logits, (real + 1) / 2, reduction="none").sum((1, 2, 3))
-        error = (pixels(logits) - real).square()
-        variance = error.mean().detach() if deviation is None else real.new_full((), deviation**2)
-        return error.sum((1, 2, 3)) / (2 * variance) + real[0].numel() / 2 * (2 * torch.pi * variance).log()
+
+def negative_log_likelihood(likelihood: Likelihood, logits: Tensor, real: Tensor,
+                            deviation: float | None = None) -> Tensor:
+    """-log p(x|z) in nats, summed over pixels: logits and real (B, C, H, W) -> (B,).
+
+    bernoulli: binary cross-entropy with pixels in [0, 1] as probabilities. This is the expected value
+    for an image whose pixels are drawn black or white; it is no density of the grey image (Loaiza-Ganem
+    & Cunningham 2019). gaussian: pixels in [-1, 1] with one standard deviation. None = the
+    maximum-likelihood value for this batch, sigma^2 = mean squared error (Rybkin 2021, eq. 5).
+    """
+    if likelihood == "bernoulli":
+        return F.binary_cross_entropy_with_logits(logits, (real + 1) / 2, reduction="none").sum((1, 2, 3))
+    error = (pixels(logits) - real).square()
+    variance = error.mean().detach() if deviation is None else real.new_full((), deviation**2)
+    return error.sum((1, 2, 3)) / (2 * variance) + real[0].numel() / 2 * (2 * torch.pi * variance).log()
 
 
 def pixels(logits: Tensor) -> Tensor:
