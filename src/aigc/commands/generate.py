@@ -7,7 +7,9 @@ from aigc.commands import options
 from aigc.workspace.root import PathOrName
 
 SETTINGS = [("steps", int, "steps of the solver"), ("solver", str, "euler, midpoint or heun"),
-            ("guidance", float, "strength of the class")]
+            ("guidance", float, "strength of the class"),
+            ("truncation", float, "factor on the distance of a style from the mean style"),
+            ("mixed", int, "layers, finest first, with the style of a second latent")]
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -1,0 +1,157 @@
+"""Layers of a style-based generator (Karras et al. 2019, 2020): a style scales the feature maps of each
+convolution.
+"""
+
+import math
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aigc.networks import blocks
+from aigc.networks.blocks import Linear
+
+SLOPE = 0.2  # of the leaky ReLU
+EPS = 1e-8  # keeps the demodulation of a style of zeros finite
+
+
+class Modulated(nn.Module):
+    """A convolution whose weights a style w scales, and whose outputs are brought back to unit variance.
+
+        s = affine(w),   w'_oik = s_i w_oik,   w''_oik = w'_oik / sqrt(sum_ik w'_oik^2 + EPS)
+
+    (Karras 2020, eq. 1 and 3.) A convolution is linear, so here the input is scaled by s and the output by
+    the root (their section 2.2): one convolution serves a batch of styles, not a group of filters a picture.
+    up_to: the new side, about twice the old one, by a transposed convolution as `blocks.up`; 0 = the same
+    side. A pixel then gets a quarter of the taps, so the output is doubled.
+    demodulate: without it the weights are divided by sqrt(fan_in kernel^2). gain: factor on the output.
+    """
+
+    def __init__(self, fan_in: int, fan_out: int, style: int, kernel: int, up_to: int = 0,
+                 demodulate: bool = True, gain: float = 1.0) -> None:
+        super().__init__()
+        self.affine = Linear(style, fan_in)
+        nn.init.ones_(self.affine.bias)
+        self.padding, self.up_to, self.demodulate = kernel // 2, up_to, demodulate
+        ends = (fan_in, fan_out) if up_to else (fan_out, fan_in)
+        self.weight = nn.Parameter(torch.randn(*ends, kernel, kernel))
+        self.gain = gain * (2 if up_to else 1) if demodulate else gain / math.sqrt(fan_in * kernel**2)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """(B, fan_in, H, W), (B, style) -> (B, fan_out, H', W')"""
+        s = self.affine(w)
+        x = x * s[:, :, None, None]
+        if self.up_to:
+            x = F.conv_transpose2d(x, self.weight, stride=2, padding=1, output_padding=self.up_to % 2)
+        else:
+            x = F.conv2d(x, self.weight, padding=self.padding)
+        return x * (self.norms(s) if self.demodulate else self.gain)
+
+    def norms(self, s: Tensor) -> Tensor:
+        """gain / sqrt(sum_ik (s_i w_oik)^2 + EPS): (B, fan_in) -> (B, fan_out, 1, 1)."""
+        squares = self.weight.square().sum((2, 3))
+        energy = F.linear(s.square(), squares.T if self.up_to else squares)
+        return (self.gain * (energy + EPS).rsqrt())[:, :, None, None]
+
+
+class StyleLayer(nn.Module):
+    """Modulated convolution, noise of a learned strength, bias, leaky ReLU."""
+
+    def __init__(self, fan_in: int, fan_out: int, style: int, up_to: int = 0) -> None:
+        super().__init__()
+        kernel = 4 if up_to else 3
+        self.convolution = Modulated(fan_in, fan_out, style, kernel, up_to, gain=math.sqrt(2))
+        self.strength = nn.Parameter(torch.zeros(1))
+        self.bias = nn.Parameter(torch.zeros(fan_out, 1, 1))
+
+    def forward(self, x: Tensor, w: Tensor, noise: Tensor) -> Tensor:
+        """(B, fan_in, H, W), (B, style), (B, 1, H', W') -> (B, fan_out, H', W')"""
+        return F.leaky_relu(self.convolution(x, w) + self.bias + self.strength * noise, SLOPE)
+
+
+class Synthesis(nn.Module):
+    """w (B, layers, style), noise (B, pixels) -> images (B, channels, size, size) in [-1, 1].
+
+    The coarsest level starts from a learned constant. Each level makes a picture, and the output is their
+    sum, each enlarged to the next side (Karras 2020, figure 7b: skip outputs). Each layer has its own style
+    and noise. levels, sides: from `blocks.pyramid` of the side in patches of `patch` x `patch` pixels.
+    """
+
+    def __init__(self, levels: list[int], sides: list[int], channels: int, patch: int, style: int) -> None:
+        super().__init__()
+        widths, self.sides, self.patch = levels[::-1], sides[::-1], patch
+        steps = zip(pairwise(widths), self.sides[1:], strict=True)
+        self.constant = nn.Parameter(torch.randn(widths[0], self.sides[0], self.sides[0]))
+        self.first = StyleLayer(widths[0], widths[0], style)
+        self.ups = nn.ModuleList(StyleLayer(*pair, style, side) for pair, side in steps)
+        self.evens = nn.ModuleList(StyleLayer(width, width, style) for width in widths[1:])
+        self.outputs = nn.ModuleList(Modulated(width, channels * patch**2, style, 1, demodulate=False)
+                                     for width in widths)
+        self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.layer_sides = [self.sides[0], *(side for side in self.sides[1:] for _ in range(2))]
+
+    @property
+    def layers(self) -> int:
+        """The number of styles."""
+        return len(self.layer_sides)
+
+    @property
+    def pixels(self) -> int:
+        """The noise inputs of all layers together."""
+        return sum(side**2 for side in self.layer_sides)
+
+    def forward(self, w: Tensor, noise: Tensor) -> Tensor:
+        """(B, layers, style), (B, pixels) -> (B, channels, size, size)"""
+        maps = [part.unflatten(1, (1, side, side)) for part, side in zip(
+            noise.split([side**2 for side in self.layer_sides], dim=1), self.layer_sides, strict=True)]
+        x = self.first(self.constant.expand(len(w), -1, -1, -1), w[:, 0], maps[0])
+        image = self.picture(0, x, w[:, 0])
+        for level, (up, even) in enumerate(zip(self.ups, self.evens, strict=True), 1):
+            x = up(x, w[:, 2 * level - 1], maps[2 * level - 1])
+            x = even(x, w[:, 2 * level], maps[2 * level])
+            side = self.sides[level] * self.patch
+            image = F.interpolate(image, size=(side, side), mode="bilinear")
+            image = image + self.picture(level, x, w[:, 2 * level])
+        return (image + self.bias).tanh()
+
+    def picture(self, level: int, x: Tensor, w: Tensor) -> Tensor:
+        """The picture of one level."""
+        return F.pixel_shuffle(self.outputs[level](x, w), self.patch)
+
+
+class StyleGenerator(nn.Module):
+    """Latents (B, 2 * latent + pixels) [, labels (B,)] -> images (B, channels, size, size) in [-1, 1].
+
+    Latents are z, the z of a second style, and the noise of all layers. The mapping network makes w of z and,
+    with classes, an embedding of the class. The label `classes` means no class.
+    """
+
+    def __init__(self, latent: int, mapping: int, style: int, synthesis: Synthesis, classes: int = 0) -> None:
+        super().__init__()
+        self.latent, self.synthesis = latent, synthesis
+        self.embed = nn.Embedding(classes + 1, latent) if classes else None
+        inputs = latent * (2 if classes else 1)
+        self.mapping = nn.Sequential(blocks.mlp([inputs, *[style] * mapping]), nn.LeakyReLU(SLOPE))
+
+    def map(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """z (B, latent) -> w (B, style)."""
+        w: Tensor = self.mapping(z if self.embed is None else torch.cat([z, self.embed(labels)], dim=1))
+        return w
+
+    def styles(self, latents: Tensor, crossover: Tensor,
+               labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """w of each layer (B, layers, style), and the noise (B, pixels).
+
+        crossover: int64 (B, 1); layers from it on have the second style (Karras 2019, section 3.1).
+        """
+        first, second, noise = latents.split([self.latent, self.latent, self.synthesis.pixels], dim=1)
+        both = self.map(torch.cat([first, second]), None if labels is None else labels.repeat(2))
+        layer = torch.arange(self.synthesis.layers, device=latents.device)
+        w_1, w_2 = both[:, None].chunk(2)
+        return torch.where((layer < crossover)[:, :, None], w_1, w_2), noise
+
+    def forward(self, latents: Tensor, crossover: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(B, 2 * latent + pixels), int64 (B, 1), int64 (B,) -> (B, channels, size, size)"""
+        images: Tensor = self.synthesis(*self.styles(latents, crossover, labels))
+        return images
