@@ -25,7 +25,7 @@ SWITCHES = RuntimeConfig(arithmetic="portable", threads=1)
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
-    for method in ("gan", "cgan", "flow"):
+    for method in ("gan", "cgan", "flow", "stylegan"):
         small_model(folder, method)
     return folder
 
@@ -286,6 +286,15 @@ def test_settings_of_sampling_are_in_the_picture_and_make_it_again(
     own = make("flow", 1, "own")
     chosen = make("flow", 2, "chosen", steps="2", guidance="3.0", solver="euler")
     assert claim(chosen[0]).sampler == "guidance=3.0 solver=euler steps=2"
+    assert np.asarray(Image.open(own[0])).tobytes() != np.asarray(Image.open(chosen[0])).tobytes()
+    assert [verdict for verdict, _ in asked([*own, *chosen], capsys)] == [examination.IDENTICAL] * 4
+
+
+def test_truncated_and_mixed_styles_are_in_the_picture_and_make_it_again(
+    capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, chosen = make("stylegan", 1, "own"), make("stylegan", 2, "chosen", truncation="0.5", mixed="3")
+    assert claim(chosen[0]).sampler == "mixed=3 truncation=0.5"
     assert np.asarray(Image.open(own[0])).tobytes() != np.asarray(Image.open(chosen[0])).tobytes()
     assert [verdict for verdict, _ in asked([*own, *chosen], capsys)] == [examination.IDENTICAL] * 4
 

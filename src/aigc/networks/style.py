@@ -13,6 +13,7 @@ from aigc.networks import blocks
 from aigc.networks.blocks import Linear
 
 SLOPE = 0.2  # of the leaky ReLU
+INITIAL = 0.25  # standard deviation of the weights that are demodulated: the smaller, the faster they turn
 EPS = 1e-8  # keeps the demodulation of a style of zeros finite
 
 
@@ -35,7 +36,7 @@ class Modulated(nn.Module):
         nn.init.ones_(self.affine.bias)
         self.padding, self.up_to, self.demodulate = kernel // 2, up_to, demodulate
         ends = (fan_in, fan_out) if up_to else (fan_out, fan_in)
-        self.weight = nn.Parameter(torch.randn(*ends, kernel, kernel))
+        self.weight = nn.Parameter((INITIAL if demodulate else 1) * torch.randn(*ends, kernel, kernel))
         self.gain = gain * (2 if up_to else 1) if demodulate else gain / math.sqrt(fan_in * kernel**2)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
