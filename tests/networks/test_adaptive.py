@@ -10,7 +10,16 @@ from scipy import ndimage
 from torch import Tensor
 
 from aigc.networks import adaptive
-from aigc.networks.adaptive import COLOURS, GEOMETRY, NAMES, AdaptiveAugmentation, colours, geometry, recolour, warp
+from aigc.networks.adaptive import (
+    COLOURS,
+    GEOMETRY,
+    NAMES,
+    AdaptiveAugmentation,
+    colours,
+    geometry,
+    recolour,
+    warp,
+)
 
 SIDE = 16
 IMAGES = torch.rand(4, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -67,9 +76,9 @@ def test_any_change_of_place_is_the_resampling_of_scipy(strengths: dict[str, flo
     # scipy's axes are down, right; its matrix leads from the new place to the old one.
     inverse = np.linalg.inv(forward)[::-1, ::-1]
     centre, shift = np.full(2, (SIDE - 1) / 2), np.array(strengths.get("shift", (0, 0)))[::-1]
+    offset = centre - inverse @ (centre + shift)
     for image, found in zip(IMAGES.flatten(0, 1), moved(IMAGES, **strengths).flatten(0, 1), strict=True):
-        expected = ndimage.affine_transform(image.double().numpy(), inverse, centre - inverse @ (centre + shift),
-                                            order=1, mode="mirror")
+        expected = ndimage.affine_transform(image.double().numpy(), inverse, offset, order=1, mode="mirror")
         np.testing.assert_allclose(found.numpy(), expected, atol=1e-4)
 
 
@@ -83,8 +92,10 @@ def test_what_can_be_undone_is_undone_by_its_opposite() -> None:
     assert torch.equal(moved(moved(IMAGES, turn=1), turn=3), IMAGES)
     for change in ({"contrast": 0.7}, {"hue": 2.0}, {"saturation": -0.9}, {"brightness": 0.3}):
         opposite = {name: -strength for name, strength in change.items()}
-        torch.testing.assert_close(coloured(coloured(IMAGES, **change), **opposite), IMAGES, rtol=0, atol=1e-5)
-    torch.testing.assert_close(coloured(coloured(IMAGES, luma_flip=1), luma_flip=1), IMAGES, rtol=0, atol=1e-6)
+        back = coloured(coloured(IMAGES, **change), **opposite)
+        torch.testing.assert_close(back, IMAGES, rtol=0, atol=1e-5)
+    twice = coloured(coloured(IMAGES, luma_flip=1), luma_flip=1)
+    torch.testing.assert_close(twice, IMAGES, rtol=0, atol=1e-6)
 
 
 def test_colours_are_their_closed_forms() -> None:
@@ -105,8 +116,8 @@ def test_each_change_happens_to_a_share_p_of_the_pictures_and_only_if_it_is_chos
         drawn = with_p(0.3, (name,)).draw(4000, 64, rng(index))
         for other, strength in drawn.items():
             share = (strength.reshape(-1, 4000)[0] != 0).float().mean().item()
-            never = {"flip": 2, "luma_flip": 2, "turn": 4 / 3, "shift": 17 / 16}  # a draw that changes nothing
-            assert share == pytest.approx(0.3 / never.get(name, 1) if other == name else 0, abs=0.03), name
+            visible = {"flip": 1 / 2, "luma_flip": 1 / 2, "turn": 3 / 4, "shift": 15 / 16}.get(name, 1)
+            assert share == pytest.approx(0.3 * visible if other == name else 0, abs=0.03), name
 
 
 def test_strengths_have_the_papers_distributions() -> None:
@@ -143,7 +154,7 @@ def test_p_follows_a_sequence_computed_by_hand() -> None:
     assert heard(128) == 0.25
     assert heard(76) == 0.25 - 0.25  # r = (128 + 76 - 52) / 256 = 0.59 < 0.6
     assert [heard(0), heard(0)] == [0.0, 0.0]  # not below 0
-    assert [heard(128) for _ in range(12)] == [0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75, 1, 1, 1, 1, 1]  # nor above 1
+    assert [heard(128) for _ in range(10)] == [0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75, 1, 1, 1]  # nor above 1
     assert augmentation.signs == augmentation.seen == 0
 
 

@@ -51,7 +51,8 @@ def test_it_is_the_grouped_convolution_of_a_filter_for_each_picture() -> None:
 
 @pytest.mark.parametrize("side", [2 * SIDE, 2 * SIDE + 1])
 def test_on_the_way_up_it_is_twice_the_transposed_convolution_of_the_papers_filters(side: int) -> None:
-    layer, x, w = Modulated(IN, OUT, STYLE, 4, up_to=side), torch.randn(3, IN, SIDE, SIDE), torch.randn(3, STYLE)
+    layer = Modulated(IN, OUT, STYLE, 4, up_to=side)
+    x, w = torch.randn(3, IN, SIDE, SIDE), torch.randn(3, STYLE)
     up = blocks.up(IN, OUT, side)
     nn.init.zeros_(up.bias)
     for n in range(3):

@@ -1,4 +1,4 @@
-"""Each method that is not in the default `methods:`, from its training to the report and to single pictures."""
+"""Each method that is not in the default `methods:`, from its training to the report and a picture."""
 
 import json
 from pathlib import Path
