@@ -21,7 +21,8 @@ from aigc.training.loop import Trainer
 from small import committed_params
 
 SHAPE = Shape(1, 16, 4)
-CHANGES = {"width": 8, "max_width": 8, "latent": 4, "style": 6, "critic_hidden": 4, "penalty_every": 1}
+CHANGES = {"patch": 1, "depth": 1, "width": 8, "max_width": 8, "latent": 4, "style": 6, "critic_hidden": 4,
+           "penalty_every": 1}
 LABELS = torch.tensor([0, 1, 2, 3])
 
 
@@ -169,8 +170,9 @@ def test_p_and_its_window_are_in_the_checkpoint(device: Device, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("changes", "says"), [
-    ({"patch": 3}, r"`stylegan.patch` \(3\) must divide the pictures' side of 16 pixels"),
-    ({"patch": 4}, r"`stylegan.patch` \(4\) must divide .* into more than 7 parts"),
+    ({"patch": 3}, r"`stylegan.patch` \(3\) must be a power of 2 .* side of 16 pixels into 8 parts"),
+    ({"patch": 4}, r"`stylegan.patch` \(4\) must be a power of 2"),
+    ({"patch": 1024}, r"`stylegan.patch` \(1024\) must be a power of 2"),
     ({"mixed": 6}, r"`stylegan.mixed` \(6\) is more than the 5 layers"),
 ])
 def test_what_cannot_be_built_is_one_line_that_names_the_key(changes: dict[str, object], says: str) -> None:

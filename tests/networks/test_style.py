@@ -86,15 +86,17 @@ def test_noise_is_added_to_every_channel_with_one_strength_that_starts_at_0() ->
     torch.testing.assert_close(layer(x, w, noise), torch.where(expected > 0, expected, 0.2 * expected))
 
 
-@pytest.mark.parametrize(("size", "patch"), [(28, 1), (28, 2), (88, 1), (16, 2)])
-def test_the_picture_is_the_sum_of_the_levels_pictures_each_enlarged(size: int, patch: int) -> None:
+@pytest.mark.parametrize(("size", "patch", "depth"), [(28, 1, 1), (28, 2, 2), (88, 1, 0), (16, 2, 1)])
+def test_the_picture_is_the_sum_of_the_levels_pictures_each_enlarged(
+    size: int, patch: int, depth: int
+) -> None:
     levels, sides = blocks.pyramid(4, size // patch, 8)
-    synthesis = Synthesis(levels, sides, 3, patch, STYLE)
+    synthesis = Synthesis(levels, sides, 3, patch, depth, STYLE)
     w, noise = torch.randn(2, synthesis.layers, STYLE), torch.randn(2, synthesis.pixels)
     for output in synthesis.outputs:
         output.gain /= 10  # so that no sum is where tanh is flat
     whole = synthesis(w, noise).atanh()
-    assert whole.shape == (2, 3, size, size) and synthesis.layers == 2 * len(sides) - 1
+    assert whole.shape == (2, 3, size, size) and synthesis.layers == (1 + depth) * (len(sides) - 1) + 1
     alone = []
     scales = [output.gain for output in synthesis.outputs]
     for chosen in range(len(sides)):
@@ -107,7 +109,7 @@ def test_the_picture_is_the_sum_of_the_levels_pictures_each_enlarged(size: int, 
 
 def test_a_coarse_style_changes_all_of_the_picture_and_noise_of_a_level_stays_near_its_place() -> None:
     levels, sides = blocks.pyramid(4, 28, 8)
-    synthesis = Synthesis(levels, sides, 1, 1, STYLE)
+    synthesis = Synthesis(levels, sides, 1, 1, 1, STYLE)
     w, noise = torch.randn(1, synthesis.layers, STYLE), torch.zeros(1, synthesis.pixels)
     for layer in synthesis.modules():
         if isinstance(layer, StyleLayer):
@@ -123,7 +125,7 @@ def test_a_coarse_style_changes_all_of_the_picture_and_noise_of_a_level_stays_ne
 
 def test_layers_from_the_crossover_on_have_the_second_style() -> None:
     levels, sides = blocks.pyramid(4, 28, 8)
-    generator = StyleGenerator(3, 2, STYLE, Synthesis(levels, sides, 1, 1, STYLE), classes=4)
+    generator = StyleGenerator(3, 2, STYLE, Synthesis(levels, sides, 1, 1, 1, STYLE), classes=4)
     labels = torch.tensor([0, 3, 4, 1])
     latents = torch.randn(4, 2 * 3 + generator.synthesis.pixels)
     w_1, w_2 = generator.map(latents[:, :3], labels), generator.map(latents[:, 3:6], labels)

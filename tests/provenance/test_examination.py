@@ -313,7 +313,7 @@ def test_settings_that_are_the_models_own_leave_the_same_file() -> None:
     ("flow", {"steps": "1001"}, "steps: Input should be less than or equal to 1000"),
     ("flow", {"guidance": "nan"}, "guidance: Input should be"),
     ("stylegan", {"truncation": "-0.1"}, "truncation: Input should be greater than or equal to 0"),
-    ("stylegan", {"mixed": "6"}, r"`stylegan.mixed` \(6\) is more than the 5 layers of"),
+    ("stylegan", {"mixed": "6"}, r"`stylegan.mixed` \(6\) is more than the 3 layers of"),
     ("flow", {"solver": "rk4"}, "solver: Input should be 'euler', 'midpoint' or 'heun'"),
 ])
 def test_settings_that_cannot_be_are_one_line_and_nothing_is_written(

@@ -41,6 +41,7 @@ class StyleGANConfig(GANLossConfig):
     width: Count
     max_width: Count
     patch: Count
+    depth: Annotated[int, Field(ge=0)]
     style: Count
     mapping: Count
     critic_hidden: Annotated[int, Field(ge=0)]
@@ -60,12 +61,14 @@ class StyleGAN(Adversarial):
     sampling_settings = ("truncation", "mixed")
 
     def __init__(self, config: StyleGANConfig, shape: Shape) -> None:
-        if shape.size % config.patch or shape.size // config.patch <= blocks.SMALLEST_SIDE:
-            raise ConfigError(f"{paths.PARAMS}: `stylegan.patch` ({config.patch}) must divide the pictures' "
-                              f"side of {shape.size} pixels, into more than {blocks.SMALLEST_SIDE} parts")
+        levels, sides = blocks.pyramid(config.width, shape.size, config.max_width)
+        coarser = config.patch.bit_length() - 1
+        if sides[coarser:-1] == [] or sides[coarser] * config.patch != shape.size:
+            raise ConfigError(f"{paths.PARAMS}: `stylegan.patch` ({config.patch}) must be a power of 2 that "
+                              f"divides the pictures' side of {shape.size} pixels into 8 parts or more")
         classes = shape.classes if shape.has_classes else 0
-        levels, sides = blocks.pyramid(config.width, shape.size // config.patch, config.max_width)
-        synthesis = Synthesis(levels, sides, shape.channels, config.patch, config.style)
+        synthesis = Synthesis(levels[coarser:], sides[coarser:], shape.channels, config.patch,
+                              config.depth, config.style)
         if config.mixed > synthesis.layers:
             raise ConfigError(f"`stylegan.mixed` ({config.mixed}) is more than the {synthesis.layers} layers "
                               f"of a generator of {shape.size} x {shape.size} pixels")
@@ -73,8 +76,7 @@ class StyleGAN(Adversarial):
         super().__init__(
             config, shape,
             StyleGenerator(config.latent, config.mapping, config.style, synthesis, classes),
-            Critic(shape.channels, *blocks.pyramid(config.width, shape.size, config.max_width), with_none,
-                   config.critic_hidden, see_batch=True))
+            Critic(shape.channels, levels, sides, with_none, config.critic_hidden, see_batch=True))
         self.conditional = shape.has_classes
         self.latent_shape = (2 * config.latent + synthesis.pixels,)
         self.augmentation = AdaptiveAugmentation(config.augmentations, config.overfitting, config.ramp)

@@ -76,21 +76,24 @@ class Synthesis(nn.Module):
 
     The coarsest level starts from a learned constant. Each level makes a picture, and the output is their
     sum, each enlarged to the next side (Karras 2020, figure 7b: skip outputs). Each layer has its own style
-    and noise. levels, sides: from `blocks.pyramid` of the side in patches of `patch` x `patch` pixels.
+    and noise. levels, sides: as of `blocks.pyramid`, in patches of `patch` x `patch` pixels. depth: layers of
+    a level behind the one that enlarges.
     """
 
-    def __init__(self, levels: list[int], sides: list[int], channels: int, patch: int, style: int) -> None:
+    def __init__(self, levels: list[int], sides: list[int], channels: int, patch: int, depth: int,
+                 style: int) -> None:
         super().__init__()
         widths, self.sides, self.patch = levels[::-1], sides[::-1], patch
         steps = zip(pairwise(widths), self.sides[1:], strict=True)
         self.constant = nn.Parameter(torch.randn(widths[0], self.sides[0], self.sides[0]))
         self.first = StyleLayer(widths[0], widths[0], style)
         self.ups = nn.ModuleList(StyleLayer(*pair, style, side) for pair, side in steps)
-        self.evens = nn.ModuleList(StyleLayer(width, width, style) for width in widths[1:])
+        self.evens = nn.ModuleList(nn.ModuleList(StyleLayer(width, width, style) for _ in range(depth))
+                                   for width in widths[1:])
         self.outputs = nn.ModuleList(Modulated(width, channels * patch**2, style, 1, demodulate=False)
                                      for width in widths)
         self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
-        self.layer_sides = [self.sides[0], *(side for side in self.sides[1:] for _ in range(2))]
+        self.layer_sides = [self.sides[0], *(side for side in self.sides[1:] for _ in range(1 + depth))]
 
     @property
     def layers(self) -> int:
@@ -104,21 +107,20 @@ class Synthesis(nn.Module):
 
     def forward(self, w: Tensor, noise: Tensor) -> Tensor:
         """(B, layers, style), (B, pixels) -> (B, channels, size, size)"""
-        maps = [part.unflatten(1, (1, side, side)) for part, side in zip(
-            noise.split([side**2 for side in self.layer_sides], dim=1), self.layer_sides, strict=True)]
-        x = self.first(self.constant.expand(len(w), -1, -1, -1), w[:, 0], maps[0])
-        image = self.picture(0, x, w[:, 0])
-        for level, (up, even) in enumerate(zip(self.ups, self.evens, strict=True), 1):
-            x = up(x, w[:, 2 * level - 1], maps[2 * level - 1])
-            x = even(x, w[:, 2 * level], maps[2 * level])
-            side = self.sides[level] * self.patch
-            image = F.interpolate(image, size=(side, side), mode="bilinear")
-            image = image + self.picture(level, x, w[:, 2 * level])
+        maps = noise.split([side**2 for side in self.layer_sides], dim=1)
+        inputs = [(style, part.unflatten(1, (1, side, side)))
+                  for style, part, side in zip(w.unbind(1), maps, self.layer_sides, strict=True)][::-1]
+        style, pixels = inputs.pop()
+        x = self.first(self.constant.expand(len(w), -1, -1, -1), style, pixels)
+        image = F.pixel_shuffle(self.outputs[0](x, style), self.patch)
+        levels = zip(self.sides[1:], self.ups, self.evens, self.outputs[1:], strict=True)
+        for side, up, evens, output in levels:
+            for layer in (up, *evens):
+                style, pixels = inputs.pop()
+                x = layer(x, style, pixels)
+            image = F.interpolate(image, size=side * self.patch, mode="bilinear")
+            image = image + F.pixel_shuffle(output(x, style), self.patch)
         return (image + self.bias).tanh()
-
-    def picture(self, level: int, x: Tensor, w: Tensor) -> Tensor:
-        """The picture of one level."""
-        return F.pixel_shuffle(self.outputs[level](x, w), self.patch)
 
 
 class StyleGenerator(nn.Module):
