@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aigc.networks import blocks
-from aigc.networks.style import EPS, Modulated, StyleGenerator, StyleLayer, Synthesis
+from aigc.networks.style import EPS, Equalised, Modulated, StyleGenerator, StyleLayer, Synthesis
 
 STYLE, IN, OUT, SIDE = 6, 5, 4, 7
 
@@ -25,7 +25,7 @@ def double() -> Iterator[None]:
 def filters(layer: Modulated, w: Tensor) -> Tensor:
     """w'' of one style, element by element as eq. 1 and 3 of Karras 2020 write it: (out, in, k, k)."""
     weight = layer.weight.transpose(0, 1) if layer.up_to else layer.weight
-    s = layer.affine.weight @ w + layer.affine.bias
+    s = layer.affine.weight @ w / math.sqrt(STYLE) + layer.affine.bias
     made = torch.zeros_like(weight)
     for o in range(weight.shape[0]):
         for i in range(weight.shape[1]):
@@ -73,6 +73,31 @@ def test_the_gradients_of_a_modulated_convolution_are_those_of_finite_difference
     layer = Modulated(2, 3, 2, 3)
     x, w = torch.randn(2, 2, 4, 4, requires_grad=True), torch.randn(2, 2, requires_grad=True)
     assert torch.autograd.gradcheck(layer, (x, w))
+
+
+def test_at_the_start_w_depends_on_z_and_the_styles_on_w_as_much_as_on_the_bias() -> None:
+    levels, sides = blocks.pyramid(16, 28, 128)
+    generator = StyleGenerator(64, 2, 64, Synthesis(levels, sides, 1, 1, 1, 64), classes=10)
+    w = generator.map(torch.randn(500, 64), torch.zeros(500, dtype=torch.int64))
+    assert 0.4 < w.std(0).mean() < 1.2
+    for layer in generator.modules():
+        if isinstance(layer, Modulated):
+            assert 0.4 < layer.affine(w).std(0).mean() < 1.4
+
+
+def test_the_rate_of_an_equalised_layer_slows_its_steps_and_changes_nothing_else() -> None:
+    x, target = torch.randn(8, 3), torch.randn(8, 2)
+    steps = []
+    for rate in (1.0, 0.1):
+        torch.manual_seed(1)
+        layer = Equalised(3, 2, gain=1.5, rate=rate, bias=0.5)
+        before = layer(x)
+        adam = torch.optim.Adam(layer.parameters(), lr=1e-3)
+        (layer(x) - target).square().sum().backward()
+        adam.step()
+        steps.append(((layer(x) - before), before))
+    torch.testing.assert_close(steps[0][1], steps[1][1])
+    torch.testing.assert_close(steps[0][0], 10 * steps[1][0], rtol=1e-4, atol=1e-7)
 
 
 def test_noise_is_added_to_every_channel_with_one_strength_that_starts_at_0() -> None:

@@ -12,7 +12,7 @@ mix in, and the noise of each layer.
 
 Departures from the papers:
 - The critic is dcgan's. Both networks are narrow, and a picture may be made in patches of pixels.
-- No path length penalty. Learning rates are not equalised, but for the modulated weights.
+- No path length penalty. Weights that are demodulated start smaller, so that they learn faster.
 - z is not normalised, so that `generate.temperature` has an effect. The output has a tanh.
 - The mean of w is that of the class, of the averaged weights, computed after training.
 """

@@ -9,12 +9,30 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aigc.networks import blocks
-from aigc.networks.blocks import Linear
-
 SLOPE = 0.2  # of the leaky ReLU
+MAPPING_RATE = 0.1  # of the mapping's learning rate to the others'; 0.01 in the papers' longer trainings
 INITIAL = 0.25  # standard deviation of the weights that are demodulated: the smaller, the faster they turn
 EPS = 1e-8  # keeps the demodulation of a style of zeros finite
+
+
+class Equalised(nn.Module):
+    """A linear layer whose weights start at N(0, 1) and are scaled by gain / sqrt(fan_in) in each pass.
+
+    Adam's steps are then of equal size, relative to the weights, in layers of all widths (Karras et al. 2018,
+    section 4.1). With torch's own initial weights w would hardly depend on z, nor the styles on w, and all
+    pictures would become alike. rate: factor on the learning rate. bias: its first value.
+    """
+
+    def __init__(self, fan_in: int, fan_out: int, gain: float = 1.0, rate: float = 1.0,
+                 bias: float = 0.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(fan_out, fan_in) / rate)
+        self.bias = nn.Parameter(torch.full((fan_out,), bias / rate))
+        self.scale, self.rate = gain * rate / math.sqrt(fan_in), rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, fan_in) -> (B, fan_out)"""
+        return F.linear(x, self.scale * self.weight, self.rate * self.bias)
 
 
 class Modulated(nn.Module):
@@ -32,8 +50,7 @@ class Modulated(nn.Module):
     def __init__(self, fan_in: int, fan_out: int, style: int, kernel: int, up_to: int = 0,
                  demodulate: bool = True, gain: float = 1.0) -> None:
         super().__init__()
-        self.affine = Linear(style, fan_in)
-        nn.init.ones_(self.affine.bias)
+        self.affine = Equalised(style, fan_in, bias=1.0)
         self.padding, self.up_to, self.demodulate = kernel // 2, up_to, demodulate
         ends = (fan_in, fan_out) if up_to else (fan_out, fan_in)
         self.weight = nn.Parameter((INITIAL if demodulate else 1) * torch.randn(*ends, kernel, kernel))
@@ -83,22 +100,22 @@ class Synthesis(nn.Module):
     def __init__(self, levels: list[int], sides: list[int], channels: int, patch: int, depth: int,
                  style: int) -> None:
         super().__init__()
-        widths, self.sides, self.patch = levels[::-1], sides[::-1], patch
-        steps = zip(pairwise(widths), self.sides[1:], strict=True)
-        self.constant = nn.Parameter(torch.randn(widths[0], self.sides[0], self.sides[0]))
-        self.first = StyleLayer(widths[0], widths[0], style)
-        self.ups = nn.ModuleList(StyleLayer(*pair, style, side) for pair, side in steps)
-        self.evens = nn.ModuleList(nn.ModuleList(StyleLayer(width, width, style) for _ in range(depth))
-                                   for width in widths[1:])
+        widths, self.patch, self.per_level = levels[::-1], patch, 1 + depth
+        self.constant = nn.Parameter(torch.randn(widths[0], sides[-1], sides[-1]))
+        layers, self.layer_sides = [StyleLayer(widths[0], widths[0], style)], [sides[-1]]
+        for (coarse, fine), side in zip(pairwise(widths), sides[-2::-1], strict=True):
+            layers += [StyleLayer(coarse, fine, style, side),
+                       *(StyleLayer(fine, fine, style) for _ in range(depth))]
+            self.layer_sides += [side] * self.per_level
+        self.stack = nn.ModuleList(layers)
         self.outputs = nn.ModuleList(Modulated(width, channels * patch**2, style, 1, demodulate=False)
                                      for width in widths)
         self.bias = nn.Parameter(torch.zeros(channels, 1, 1))
-        self.layer_sides = [self.sides[0], *(side for side in self.sides[1:] for _ in range(1 + depth))]
 
     @property
     def layers(self) -> int:
         """The number of styles."""
-        return len(self.layer_sides)
+        return len(self.stack)
 
     @property
     def pixels(self) -> int:
@@ -108,18 +125,15 @@ class Synthesis(nn.Module):
     def forward(self, w: Tensor, noise: Tensor) -> Tensor:
         """(B, layers, style), (B, pixels) -> (B, channels, size, size)"""
         maps = noise.split([side**2 for side in self.layer_sides], dim=1)
-        inputs = [(style, part.unflatten(1, (1, side, side)))
-                  for style, part, side in zip(w.unbind(1), maps, self.layer_sides, strict=True)][::-1]
-        style, pixels = inputs.pop()
-        x = self.first(self.constant.expand(len(w), -1, -1, -1), style, pixels)
-        image = F.pixel_shuffle(self.outputs[0](x, style), self.patch)
-        levels = zip(self.sides[1:], self.ups, self.evens, self.outputs[1:], strict=True)
-        for side, up, evens, output in levels:
-            for layer in (up, *evens):
-                style, pixels = inputs.pop()
-                x = layer(x, style, pixels)
-            image = F.interpolate(image, size=side * self.patch, mode="bilinear")
-            image = image + F.pixel_shuffle(output(x, style), self.patch)
+        x, images = self.constant.expand(len(w), -1, -1, -1), []
+        for index, (layer, side) in enumerate(zip(self.stack, self.layer_sides, strict=True)):
+            x = layer(x, w[:, index], maps[index].unflatten(1, (1, side, side)))
+            if index % self.per_level == 0:  # the level's last layer
+                output = self.outputs[index // self.per_level](x, w[:, index])
+                images.append(F.pixel_shuffle(output, self.patch))
+        image = images[0]
+        for finer in images[1:]:
+            image = F.interpolate(image, size=finer.shape[2:], mode="bilinear") + finer
         return (image + self.bias).tanh()
 
 
@@ -135,7 +149,9 @@ class StyleGenerator(nn.Module):
         self.latent, self.synthesis = latent, synthesis
         self.embed = nn.Embedding(classes + 1, latent) if classes else None
         inputs = latent * (2 if classes else 1)
-        self.mapping = nn.Sequential(blocks.mlp([inputs, *[style] * mapping]), nn.LeakyReLU(SLOPE))
+        widths = pairwise([inputs, *[style] * mapping])
+        self.mapping = nn.Sequential(*(layer for pair in widths for layer in (
+            Equalised(*pair, gain=math.sqrt(2), rate=MAPPING_RATE), nn.LeakyReLU(SLOPE))))
 
     def map(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """z (B, latent) -> w (B, style)."""
