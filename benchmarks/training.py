@@ -161,7 +161,8 @@ def main(names: list[str], seconds: float, rounds: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--methods", nargs="+",
-                        default=["autoencoder", "vae", "gan", "wgan_gp", "dcgan", "cgan", "r3gan", "flow"])
+                        default=["autoencoder", "vae", "gan", "wgan_gp", "dcgan", "cgan", "r3gan", "stylegan",
+                                 "flow"])
     parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement (default 1.5)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--compute", choices=[TEXTBOOK, PORTABLE, FAST], help=argparse.SUPPRESS)

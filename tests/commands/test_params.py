@@ -80,7 +80,7 @@ def test_a_value_that_is_not_the_committed_one_is_marked(
     params.write_text(re.sub(r"  cutout: 0\.0 ", "  cutout: 0.2 ", params.read_text()))
     found = rows_of(project)
     assert {key for key, (value, *_) in found.items() if value.endswith("*")} == {
-        f"{name}.cutout" for name in ("gan", "dcgan", "wgan_gp", "cgan", "r3gan")}
+        f"{name}.cutout" for name in ("gan", "dcgan", "wgan_gp", "cgan", "r3gan", "stylegan")}
     assert found["gan.cutout"][:2] == ["0.2 *", "0.0"]
 
 

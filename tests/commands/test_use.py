@@ -168,7 +168,7 @@ def test_without_a_terminal_it_does_not_ask(project: Path, monkeypatch: pytest.M
     ("set: {}", "recipes/bad.yaml: title: Field required"),
     (HEAD + "steps: [{set: {train.seed: 1}}]", "recipes/bad.yaml: steps.0.reason: Field required"),
     (HEAD + "steps: [{reason: r, set: {train.sead: 1}}]", "there is no key `train.sead`"),
-    (HEAD + "steps: [{reason: r, set: {stylegan.width: 1}}]", "there is no key `stylegan.width`"),
+    (HEAD + "steps: [{reason: r, set: {biggan.width: 1}}]", "there is no key `biggan.width`"),
     (HEAD + "steps: [{reason: r, set: {train.seed.deep: 1}}]", "there is no key `train.seed.deep`"),
     (HEAD + "steps: [{reason: r, set: {train.seed: -1}}]", "`train.seed`: Input should be greater"),
     (HEAD + "steps: [{reason: r, set: {generate.count: 10}}]", "generate.count (10) is smaller"),

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import run_in
 
-NAMES = ["transformer"]  # each has a recipe of its name
+NAMES = ["stylegan", "transformer"]  # each has a recipe of its name
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ SWITCHES = RuntimeConfig(arithmetic="portable", threads=1)
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
-    for method in ("gan", "cgan", "flow"):
+    for method in ("gan", "cgan", "flow", "stylegan"):
         small_model(folder, method)
     return folder
 
@@ -295,6 +295,15 @@ def test_settings_of_sampling_are_in_the_picture_and_make_it_again(
     assert [verdict for verdict, _ in asked([*own, *chosen], capsys)] == [examination.IDENTICAL] * 4
 
 
+def test_truncated_and_mixed_styles_are_in_the_picture_and_make_it_again(
+    capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, chosen = make("stylegan", 1, "own"), make("stylegan", 2, "chosen", truncation="0.5", mixed="3")
+    assert claim(chosen[0]).sampler == "mixed=3 truncation=0.5"
+    assert np.asarray(Image.open(own[0])).tobytes() != np.asarray(Image.open(chosen[0])).tobytes()
+    assert [verdict for verdict, _ in asked([*own, *chosen], capsys)] == [examination.IDENTICAL] * 4
+
+
 def test_settings_that_are_the_models_own_leave_the_same_file() -> None:
     own = make("flow", 1, "own")
     settings = methods.load(Path("models/flow"))[1].config
@@ -308,6 +317,8 @@ def test_settings_that_are_the_models_own_leave_the_same_file() -> None:
     ("flow", {"steps": "0"}, "flow cannot be sampled like that: steps: Input should be greater than 0"),
     ("flow", {"steps": "1001"}, "steps: Input should be less than or equal to 1000"),
     ("flow", {"guidance": "nan"}, "guidance: Input should be"),
+    ("stylegan", {"truncation": "-0.1"}, "truncation: Input should be greater than or equal to 0"),
+    ("stylegan", {"mixed": "6"}, r"`stylegan.mixed` \(6\) is more than the 3 layers of"),
     ("flow", {"solver": "rk4"}, "solver: Input should be 'euler', 'midpoint' or 'heun'"),
     ("transformer", {"top_k": "0"}, "sampled like that: top_k: Input should be greater"),
 ])

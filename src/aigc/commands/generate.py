@@ -8,7 +8,9 @@ from aigc.workspace.root import PathOrName
 
 SETTINGS = [("steps", int, "steps of the solver"), ("solver", str, "euler, midpoint or heun"),
             ("guidance", float, "strength of the class"), ("temperature", float, "of each token's softmax"),
-            ("top_k", int, "how many of the likeliest tokens can be drawn")]
+            ("top_k", int, "how many of the likeliest tokens can be drawn"),
+            ("truncation", float, "factor on the distance of a style from the mean style"),
+            ("mixed", int, "layers, finest first, with the style of a second latent")]
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -17,9 +17,7 @@ Departures from the paper:
 
 from typing import Annotated
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from aigc.core import paths
 from aigc.core.config import Count
@@ -56,7 +54,3 @@ class R3GAN(Adversarial):
             ResidualCritic(shape.channels, config.patch, levels, sides, config.depth, config.critic_hidden,
                            classes))
         self.conditional = shape.has_classes
-
-    def condition(self, labels: Tensor) -> tuple[Tensor, ...]:
-        """As Adversarial.condition; an unlabelled picture has a class of its own."""
-        return (torch.where(labels < 0, self.shape.classes, labels),) if self.conditional else ()

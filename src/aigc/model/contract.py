@@ -170,6 +170,10 @@ class Method(Trainable):
         """
         return slerp(start, end, share)
 
+    def decode_between(self, start: Tensor, end: Tensor, share: Tensor, labels: Tensor) -> Tensor:
+        """The images on the way from `start` to `end`, as of `interpolate` and `decode`."""
+        return self.decode(self.interpolate(start, end, share), labels)
+
     def reconstruct(self, images: Tensor) -> Tensor:
         """Images through encoder and decoder, without noise: float32 (B, C, H, W) in [-1, 1] -> the same.
 

@@ -84,7 +84,7 @@ def interpolations(method: Method, seed: int, rows: int, columns: int) -> Tensor
     share = torch.linspace(0, 1, columns, device=device).repeat(rows)
     labels = default_labels(method, rows).repeat_interleave(columns).to(device)
     with method.autocast():
-        return as_bytes(method.decode(method.interpolate(start, end, share), labels)).cpu()
+        return as_bytes(method.decode_between(start, end, share, labels)).cpu()
 
 
 @torch.inference_mode()

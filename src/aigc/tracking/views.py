@@ -17,10 +17,10 @@ COLUMNS = (*(f"metrics.`{metric.name}`" for metric in table.on_page("mlflow")), 
 # A method takes the colour at its name's hash, so that nobody lists methods here. Another order gives other
 # colours.
 PALETTE = (
-    "#b5179e", "#bc6c25", "#4361ee", "#9d0208", "#8d5524", "#2c6e9b", "#6a994e", "#5c6b73",
-    "#c77dff", "#0b525b", "#e76f51", "#386641", "#7f5539", "#2a9d8f", "#d1495b", "#5f0f40",
-    "#ff7f50", "#606c38", "#edae49", "#3f37c9", "#264653", "#00798c", "#7b4fa3", "#8338ec",
-    "#a44a3f", "#588157", "#023e8a", "#3a7d44", "#9b2226",
+    "#8d5524", "#bc6c25", "#4361ee", "#9d0208", "#6a994e", "#2c6e9b", "#00798c", "#7b4fa3",
+    "#c77dff", "#0b525b", "#386641", "#e76f51", "#7f5539", "#2a9d8f", "#b5179e", "#5f0f40",
+    "#d1495b", "#ff7f50", "#606c38", "#3a7d44", "#3f37c9", "#8338ec", "#a44a3f", "#5c6b73",
+    "#588157", "#edae49", "#264653", "#023e8a", "#9b2226", "#6d6875",
 )
 OF_ONE_MODEL = ("samples", "weights_sha256",
                 "card_sha256")  # how the keys begin that differ between models of one protocol
@@ -36,7 +36,7 @@ is under *Artifacts* and in the chart view's image panel.
 
 def colour(method: str) -> str:
     """A colour that stays with a method's name."""
-    return PALETTE[int(hashlib.sha256(method.encode()).hexdigest(), 16) % len(PALETTE)]
+    return PALETTE[int(hashlib.sha384(method.encode()).hexdigest(), 16) % len(PALETTE)]
 
 
 def experiment_tags() -> dict[str, str]:

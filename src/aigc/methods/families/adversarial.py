@@ -1,6 +1,6 @@
 """What all adversarial methods share, each option once: the losses, the gradient penalties, the augmentation.
 
-A page (gan, dcgan, cgan, wgan_gp, r3gan) brings the two networks. With D the critic's logits:
+A page (gan, dcgan, cgan, wgan_gp, r3gan, stylegan) brings the two networks. With D the critic's logits:
 
     non_saturating  D: softplus(-D(x)) + softplus(D(G(z)))  G: softplus(-D(G(z)))           Goodfellow 2014
     minimax         D: the same                             G: -softplus(D(G(z)))           Goodfellow 2014
@@ -93,20 +93,31 @@ class Adversarial(Method):
                 "generator": Player(list(self.generator.parameters()), self.config.generator_lr, betas)}
 
     def condition(self, labels: Tensor) -> tuple[Tensor, ...]:
-        """The networks' second argument: the labels, or nothing where the method is unconditional."""
-        return (labels,) if self.conditional else ()
+        """The networks' second argument: the labels, or nothing where the method is unconditional.
+
+        An unlabelled picture has the label `classes`: in r3gan and stylegan, a class of its own.
+        """
+        return (torch.where(labels < 0, self.shape.classes, labels),) if self.conditional else ()
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         assert isinstance(self.config, GANLossConfig)
         loss, condition = self.config.loss, self.condition(labels)
-        fake = self.augmented(self.decode(self.latents(len(real), rng), labels), rng)
+        fake = self.augmented(self.generated(labels, rng), rng)
         real = self.augmented(real, rng)
         logits = self.critic(real, *condition), self.critic(fake.detach(), *condition)
+        self.heed(logits[0])
         penalty = self.r1_r2_penalty(real, fake, condition, self.on_host(rng))
         yield "critic", CRITIC_LOSSES[loss](*logits) + penalty
         with torch.no_grad():
             real_logits = self.critic(real, *condition) if loss == "relativistic" else torch.empty(0)
         yield "generator", GENERATOR_LOSSES[loss](real_logits, self.critic(fake, *condition))
+
+    def generated(self, labels: Tensor, rng: torch.Generator) -> Tensor:
+        """The images of a training step."""
+        return self.decode(self.latents(len(labels), rng), labels)
+
+    def heed(self, real_logits: Tensor) -> None:
+        """Called with the critic's scores of the real images of each step. Default: nothing."""
 
     def augmented(self, images: Tensor, rng: torch.Generator) -> Tensor:
         """Real and generated images for the critic: both augmented (Zhao 2020), then with instance noise.
