@@ -21,6 +21,8 @@ def run(method: str, observer: Observer) -> None:
     train = config.section("train", TrainConfig, content)
     switches = config.section("runtime", RuntimeConfig, content)
     split = pictures.open_folder(paths.PROCESSED / "train")
+    learned = methods.learned(method, settings, split, paths.PROCESSED / "train")
+    order = train if settings.learns_from is None else train.model_copy(update={"balanced": True})
     device = runtime.start_torch(switches.arithmetic, switches.threads)
     shared = {"train": train.model_dump(exclude=UNHASHED), "runtime": switches.model_dump()}
     params = {**config.flatten(settings.model_dump()), **config.flatten(shared)}
@@ -31,15 +33,15 @@ def run(method: str, observer: Observer) -> None:
     with process.only_writer(lock):
         checkpoints = Checkpoints(lock.parent, identity)
         is_repeat = checkpoints.start_anew_if_recorded()
-        trainer = Trainer.on(split, method, lambda: methods.build(method, settings, Shape.of(split)),
-                             settings, train, device, checkpoints)
+        trainer = Trainer.on(learned, method, lambda: methods.build(method, settings, Shape.of(learned)),
+                             settings, order, device, checkpoints)
         training = Training(method, fingerprint, params, identity["code"], paths.PROCESSED / "train",
                             deps["images"], trainer.schedule.steps, train.watch, is_repeat)
         with observer.training(training) as watch:
             average = trainer.fit(watch.progress)
             assert isinstance(average, Method)
             card = write_model(paths.model(method), average, method=method, config=settings.model_dump(),
-                               shape=vars(average.shape), classes=split.classes, seed=train.seed,
+                               shape=vars(average.shape), classes=learned.classes, seed=train.seed,
                                data_sha256=deps["images"],
                                origin=pictures.read_origin(paths.PROCESSED / "train"))
             write_history(method, trainer.history)
