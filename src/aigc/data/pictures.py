@@ -26,6 +26,14 @@ class Rows:
         return len(self.rows), *self.array.shape[1:]
 
     @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+    @property
     def nbytes(self) -> int:
         return len(self.rows) * self.array[:1].nbytes
 
