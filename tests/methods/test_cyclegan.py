@@ -152,7 +152,7 @@ def test_a_training_that_was_stopped_ends_as_one_that_was_not_with_its_pool(
 @pytest.mark.parametrize(("changes", "says"), [
     ({"classes": ["3"]}, "must be the names of two classes"),
     ({"classes": ["3", "3"]}, "must be the names of two classes"),
-    ({"classes": [3, 8]}, r"`cyclegan.classes.0`: Input should be a valid string \(found 3\)"),
+    ({"classes": [3.5, "8"]}, r"`cyclegan.classes.0`: Input should be a valid string \(found 3.5\)"),
     ({"batch_size": 5}, r"batch_size \(5\) must be even"),
     ({"pool": 3}, r"pool \(3\) must be 0 or at least half of batch_size \(8\)"),
 ])
@@ -160,6 +160,10 @@ def test_settings_that_cannot_be_are_one_line(changes: dict[str, object], says: 
     with pytest.raises(ConfigError, match=says) as caught:
         config(**changes)
     assert "\n" not in str(caught.value)
+
+
+def test_the_name_of_a_class_may_be_a_number() -> None:
+    assert config(classes=[3, 8]).classes == ["3", "8"]
 
 
 def test_a_side_that_the_networks_cannot_halve_and_a_critic_without_positions_are_refused() -> None:

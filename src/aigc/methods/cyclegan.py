@@ -23,7 +23,7 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from torch import Tensor
 
 from aigc.core import paths
@@ -40,12 +40,16 @@ FLATTEST = 1e-4  # variance, to divide by: of a picture that is nearly blank
 
 def _two_names(names: list[str]) -> list[str]:
     if len(names) != 2 or names[0] == names[1]:
-        raise ValueError("must be the names of two classes, such as [\"3\", \"8\"]")
+        raise ValueError("must be the names of two classes, such as [3, 8]")
     return names
 
 
+# YAML reads the name of a digit as a number.
+ClassName = Annotated[str, BeforeValidator(lambda name: str(name) if type(name) is int else name)]
+
+
 class CycleGANConfig(MethodConfig):
-    classes: Annotated[list[str], AfterValidator(_two_names)]
+    classes: Annotated[list[ClassName], AfterValidator(_two_names)]
     generator_lr: LearningRate
     critic_lr: LearningRate
     beta1: Annotated[float, Field(ge=0, lt=1)]
