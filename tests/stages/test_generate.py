@@ -31,7 +31,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(ROOT / "requirements.lock", tmp_path)
     params = (ROOT / "params.yaml").read_text()
     for before, after in (("  classes: [3, 8] ", "  classes: [hen, dog]"),
-                          ("  images: 24000 ", "  images: 48 "), ("intervals: 100", "intervals: 2"),
+                          ("  images: 7500 ", "  images: 48 "), ("intervals: 100", "intervals: 2"),
                           ("checkpoints: 10", "checkpoints: 2")):
         assert before in params
         params = params.replace(before, after)
