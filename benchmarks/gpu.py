@@ -165,9 +165,14 @@ def kernels(run: Trainer, steps: int = 10) -> tuple[float, float]:
     return len(events) / steps, sum(event.time_range.elapsed_us() for event in events) / 1e6 / wall
 
 
+def drawn(method: Method, count: int) -> torch.Tensor:
+    sources = IMAGES[np.arange(count) % len(IMAGES)] if method.translates else None
+    return torch.cat(list(sampling.blocks(method, 0, count, sources=sources)))
+
+
 def fid(eye: Classifier, real: frechet.Gaussian, method: object) -> float:
     assert isinstance(method, Method)
-    made = np.concatenate([block.numpy() for block in sampling.blocks(method, 0, 1000 if GPU else 200)])
+    made = drawn(method, 1000 if GPU else 200).numpy()
     return frechet.distance(real, frechet.fit(classify(eye, made, FAST).features))
 
 
@@ -218,7 +223,7 @@ def one_method(name: str, eye: Classifier, real: frechet.Gaussian) -> dict[str, 
         run.finish()
         average = run.ema.model.eval()
         assert isinstance(average, Method)
-        twice = [torch.cat(list(sampling.blocks(average, 0, 150))) for _ in range(2)]
+        twice = [drawn(average, 150) for _ in range(2)]
         require(torch.equal(*twice), "two samplings of one seed differ")
         row["samples/s"] = f"{sampling.pace(average, BLOCKS * sampling.BLOCK):,.0f}"
         rng = torch.Generator(FAST.torch_device).manual_seed(0)

@@ -66,7 +66,8 @@ def compute(names: list[str], steps: int, full: bool) -> dict[str, dict[str, str
         settings = methods.config_class(name).model_validate({**section, **narrow, "images": batch * steps})
         trainer = Trainer(name, partial(methods.build, name, settings, shape), feed, settings, train, device)
         model = trainer.fit()
-        images = torch.cat(list(sampling.blocks(model, 0, 128))).numpy()
+        sources = np.concatenate([pictures, pictures]) if model.translates else None
+        images = torch.cat(list(sampling.blocks(model, 0, 128, sources=sources))).numpy()
         seen = classify(extractor, images, device)
         numbers = [frechet.distance(real, frechet.fit(seen.features)), inception_score(seen.logits)]
         rounded = [f"{number:.6g}".encode() for number in numbers]

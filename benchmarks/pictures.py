@@ -51,8 +51,11 @@ def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def samples() -> None:
-    """The first rows of the sample grid that the pipeline wrote for each method."""
+    """The first rows of the sample grid that the pipeline wrote for each method, or its translations."""
     for name in config.methods():
+        if methods.method_class(name).translates:
+            save(FOLDER / f"{name}.png", np.atleast_3d(np.asarray(Image.open(paths.latents(name)))))
+            continue
         found = np.atleast_3d(np.asarray(Image.open(paths.grid(name))))
         save(FOLDER / f"{name}.png", found[:len(found) // 2 + 1])
 

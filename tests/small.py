@@ -14,7 +14,7 @@ from aigc import methods
 from aigc.core import config
 from aigc.features.contract import Features, PictureStack
 from aigc.model.card import write_model
-from aigc.model.contract import Shape
+from aigc.model.contract import Method, Shape
 from aigc.tracking.finished import Finished
 from conftest import ROOT
 
@@ -41,6 +41,14 @@ def small_model(models: Path, method: str, seed: int = 0, classes: int = 10, siz
     write_model(models / method, built, method=method, config=chosen.model_dump(), shape=vars(shape),
                 classes=[f"kind {n}" for n in range(classes)], seed=seed, data_sha256=DATA, origin=ORIGIN)
     return models / method
+
+
+def sources(method: Method, count: int) -> np.ndarray | None:
+    """Pictures of noise for a method that translates, else None; the first are equal for any count."""
+    if not method.translates:
+        return None
+    return np.stack([np.random.default_rng(row).integers(0, 256, method.shape.image, dtype=np.uint8)
+                     for row in range(count)])
 
 
 class Quarters:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from aigc.core.errors import DataError
 from aigc.data import manifest, pictures, sources, splits
 from aigc.data.config import SplitConfig
+from aigc.data.pictures import Pictures
 
 SPLIT = SplitConfig(seed=0, holdout=0.2, test=0.2)
 
@@ -88,3 +89,21 @@ def test_parts_that_do_not_belong_together_are_named(
 ) -> None:
     with pytest.raises(DataError, match=says):
         pictures.Pictures(images, labels, ["a", "b"]).check("place")
+
+
+def test_the_pictures_of_some_classes_are_those_with_their_names_renumbered_or_not() -> None:
+    labels = np.array([2, 0, -1, 1, 2, 0])
+    images = np.arange(6, dtype=np.uint8)[:, None, None, None]
+    whole = Pictures(images, labels, ["a", "b", "c"])
+    some = whole.only(["c", "a"])
+    assert some.images[:].ravel().tolist() == [0, 1, 4, 5] and some.labels.tolist() == [2, 0, 2, 0]
+    assert some.classes == ["a", "b", "c"]
+    renumbered = whole.of_classes(["c", "a"])
+    assert renumbered.labels.tolist() == [0, 1, 0, 1] and renumbered.classes == ["c", "a"]
+    assert renumbered.check("here") is renumbered
+    back = renumbered.named(["a", "b", "c"])
+    assert back.labels.tolist() == some.labels.tolist() and back.classes == whole.classes
+    assert whole.named(whole.classes).labels.tolist() == labels.tolist()
+    assert renumbered.images.shape == (4, 1, 1, 1) and renumbered.images.nbytes == 4
+    assert renumbered.images[np.array([3, 0])].ravel().tolist() == [5, 0]
+    assert len(renumbered.spread(2)) == 4 and renumbered.spread(2).labels.tolist() == [0, 0, 1, 1]

@@ -21,10 +21,11 @@ from aigc.training.checkpoint import Checkpoints
 from aigc.training.config import TrainConfig
 from aigc.training.feed import Feed
 from aigc.training.loop import Trainer
+from small import sources
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = methods.available()
-NEEDS_LABELS = {"cgan"}
+NEEDS_LABELS = methods.needing_classes(METHODS)
 FEWER_STEPS = {"flow": {"steps": 2}}
 # No promise here depends on the width.
 NARROW = {"width": 8, "max_width": 16, "prior_width": 16, "layers": 1, "codes": 32}
@@ -108,6 +109,10 @@ def write(folder: Path, trained: torch.nn.Module, method: str, shape: Shape) -> 
                        classes=[str(n) for n in range(shape.classes)], seed=0, data_sha256="", origin={})
 
 
+def drawn(method: Method, seed: int, count: int) -> torch.Tensor:
+    return torch.cat(list(sampling.blocks(method, seed, count, sources=sources(method, count))))
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_every_method_gives_the_same_bytes_on_every_shape(
@@ -126,9 +131,9 @@ def test_every_method_gives_the_same_bytes_on_every_shape(
     loaded, card = methods.load(tmp_path / "a")
     assert card == first
     with NoSquareRoot():
-        images = torch.cat(list(sampling.blocks(loaded, 0, 5)))
+        images = drawn(loaded, 0, 5)
     assert images.shape == (5, *shape.image) and images.dtype == torch.uint8
-    assert torch.equal(images, torch.cat(list(sampling.blocks(trained, 0, 5))))
+    assert torch.equal(images, drawn(trained, 0, 5))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -136,10 +141,10 @@ def test_a_sample_is_the_same_however_many_are_asked_for(method: str, device: De
     shape = Shape(1, 28, 10)
     trained = train(method, shape, device, tmp_path)
     assert isinstance(trained, Method)
-    many = torch.cat(list(sampling.blocks(trained, 3, 300)))
+    many = drawn(trained, 3, 300)
     for count in (1, 127, 129):
-        assert torch.equal(torch.cat(list(sampling.blocks(trained, 3, count))), many[:count])
-    assert not torch.equal(torch.cat(list(sampling.blocks(trained, 4, 128))), many[:128])
+        assert torch.equal(drawn(trained, 3, count), many[:count])
+    assert torch.equal(drawn(trained, 4, 128), many[:128]) == trained.translates
 
 
 def test_a_changed_byte_of_the_weights_is_refused_with_the_file_named(device: Device, tmp_path: Path) -> None:
@@ -204,9 +209,7 @@ def test_every_option_trains_is_saved_and_samples_as_before_it_was_saved(
         origin={},
     )
     loaded, _ = methods.load(tmp_path / "a")
-    assert torch.equal(
-        torch.cat(list(sampling.blocks(loaded, 0, 5))), torch.cat(list(sampling.blocks(trained, 0, 5)))
-    )
+    assert torch.equal(drawn(loaded, 0, 5), drawn(trained, 0, 5))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -230,7 +233,7 @@ def test_a_step_waits_for_no_value_from_the_device(
         run.train_step()
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [name for name in METHODS if methods.method_class(name).interpolates])
 def test_a_low_temperature_narrows_the_latents_and_interpolation_starts_and_ends_at_its_latents(
     method: str, device: Device, tmp_path: Path
 ) -> None:
@@ -246,6 +249,24 @@ def test_a_low_temperature_narrows_the_latents_and_interpolation_starts_and_ends
     start, end, share = warm[:3], warm[3:6], torch.ones(3)
     torch.testing.assert_close(trained.interpolate(start, end, 0 * share), start, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(trained.interpolate(start, end, share), end, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_takes_source_pictures_if_and_only_if_it_translates(
+    method: str, device: Device, tmp_path: Path
+) -> None:
+    trained = train(method, Shape(1, 16, 10), device, tmp_path)
+    assert isinstance(trained, Method)
+    noise = np.zeros((3, 1, 16, 16), np.uint8)
+    if trained.translates:
+        for given in (None, noise[:2]):
+            with pytest.raises(ConfigError, match="translates pictures: 3 source pictures are needed"):
+                next(sampling.blocks(trained, 0, 3, sources=given))
+        with pytest.raises(TypeError, match="draws no latents"):
+            trained.latents(1, torch.Generator())
+    else:
+        with pytest.raises(ConfigError, match="takes no source pictures"):
+            next(sampling.blocks(trained, 0, 3, sources=noise))
 
 
 def test_an_unconditional_method_refuses_a_class(device: Device, tmp_path: Path) -> None:

@@ -40,7 +40,9 @@ def step_and_sample(name: str, shape: Shape) -> None:
         assert loss.isfinite()
     if isinstance(network, Method):
         with torch.inference_mode():
-            images = network.eval().sample(labels[:2], rng)
+            network.eval()
+            images = (network.decode(torch.rand(2, *shape.image), labels[:2]) if network.translates
+                      else network.sample(labels[:2], rng))
         assert images.shape == (2, *shape.image) and images.isfinite().all() and images.abs().max() <= 1
 
 

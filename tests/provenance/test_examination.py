@@ -1,5 +1,7 @@
 """What `aigc generate` writes, and what `aigc whence` says of it."""
 
+import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -8,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, PngImagePlugin
 
 from aigc import methods
-from aigc.core.errors import AigcError, ConfigError, GateError, StorageError
+from aigc.core.errors import AigcError, ConfigError, DataError, GateError, StorageError
 from aigc.core.runtime import RuntimeConfig
 from aigc.model import sampling
 from aigc.model.card import WEIGHTS
@@ -41,7 +44,7 @@ def home(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def make(method: str | None, count: int, out: str = "out", seed: int = 0, wanted: str | None = None,
+def make(method: str | None, count: int | None, out: str = "out", seed: int = 0, wanted: str | None = None,
          name: str | None = None, **settings: str) -> list[Path]:
     drawing.write_pictures(method, name, count, seed, Path(out), wanted, SWITCHES, settings)
     return sorted(Path(out).glob("*.png"))
@@ -340,3 +343,109 @@ def test_forged_settings_of_sampling_are_seen(capsys: pytest.CaptureFixture[str]
     forged = examination.FORGED
     assert [verdict for verdict, _ in verdicts] == [examination.DIFFERS, forged, forged]
     assert "aigc.sampler" in verdicts[1][1] and "under the seal" in verdicts[2][1]
+
+
+@pytest.fixture
+def sources(home: Path) -> list[Path]:
+    """Files of pictures of several shapes."""
+    rng, paths = np.random.default_rng(0), []
+    for index, shape in enumerate(((16, 16), (20, 31, 3), (40, 16))):
+        paths.append(home / f"source{index}.png")
+        Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(paths[-1])
+    return paths
+
+
+def translate(sources: list[Path], wanted: str | None = "kind 1", count: int | None = None,
+              method: str = "cyclegan") -> list[Path]:
+    """Translations to the second of two classes, and their contact sheet."""
+    drawing.write_pictures(method, None, count, 0, Path("out"), wanted, SWITCHES, {}, sources)
+    return sorted(Path("out").glob("*.png"))
+
+
+@pytest.fixture
+def translator(home: Path) -> Path:
+    return small_model(home / "models", "cyclegan", classes=2)
+
+
+def verdicts_with(images: list[Path], sources: list[Path],
+                  capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str]]:
+    findings = examination.read(images)
+    capsys.readouterr()
+    with contextlib.suppress(GateError):
+        examination.run(findings, None, examination.switches_of(findings), as_json=True, sources=sources)
+    return [(entry["verdict"], entry["detail"]) for entry in json.loads(capsys.readouterr().out)]
+
+
+def test_a_translation_names_its_source_and_is_made_again_from_it(
+    translator: Path, sources: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = translate(sources)
+    assert len(made) == 4 and made[0].name == "cyclegan-seed0-000000-class1.png"
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources]
+    assert [claim(path).translated_sha256 for path in made] == [*hashes, " ".join(hashes)]
+    assert claim(made[0]).translated_fit == "crop 255 255 255"
+    found = verdicts_with(made, sources, capsys)
+    assert [verdict for verdict, _ in found] == [examination.IDENTICAL] * 4
+    method = methods.load(translator)[0]
+    for index, path in enumerate(sources):  # the pixels are those of the source, fitted as `preprocess` does
+        grey = Image.open(path).convert("L")
+        side = min(grey.size)
+        left, top = ((length - side) // 2 for length in grey.size)
+        square = grey.crop((left, top, left + side, top + side))
+        pixels = np.asarray(square.resize((16, 16), Image.Resampling.BICUBIC))[None, None]
+        expected = next(sampling.blocks(method, 0, 1, torch.tensor([1]), sources=pixels))
+        assert np.array_equal(np.asarray(Image.open(made[index])), expected[0, 0].numpy())
+
+
+def test_a_translation_without_its_source_says_which_file_is_missing(
+    translator: Path, sources: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = translate(sources)
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sources]
+    for given, missing in (([], 0), (sources[:1], 1)):
+        verdict, detail = verdicts_with(made, given, capsys)[-1]  # the sheet
+        assert verdict == examination.NO_SOURCE
+        assert detail == (f"it is a translation of a file with sha256 {hashes[missing]}; name that file with "
+                          "--source")
+
+
+def test_a_translation_that_claims_another_source_or_none_is_told(
+    translator: Path, sources: list[Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = translate(sources[:1])[0]
+    pixels, true = Image.open(made), claim(made)
+    other = hashlib.sha256(sources[1].read_bytes()).hexdigest()
+    forged = {"other.png": replace(true, translated_sha256=other),
+              "none.png": replace(true, translated_sha256="", translated_fit=""),
+              "fit.png": replace(true, translated_fit="stretch 0 0 300")}
+    for name, stated in forged.items():
+        Path(name).write_bytes(texts.encode(pixels, stated))
+    found = dict(zip(forged, verdicts_with([Path(name) for name in forged], sources, capsys), strict=True))
+    assert found["other.png"][0] == examination.DIFFERS
+    assert found["none.png"] == (examination.FORGED, "text changed: the aigc.translated_sha256 of its model "
+                                                     "is another, though its seal is whole")
+    assert found["fit.png"][1] == "text changed: aigc.translated_fit is not valid"
+
+
+@pytest.mark.parametrize(("method", "given", "wanted", "count", "says"), [
+    ("cyclegan", 0, "kind 1", None, "cyclegan translates pictures: name their files with --source"),
+    ("cyclegan", 1, None, None, r"name it with --class \(kind 0 or kind 1\)"),
+    ("cyclegan", 1, "kind 2", None, "--class: no class `kind 2`; did you mean"),
+    ("cyclegan", 1, "kind 1", 3, "cyclegan makes one picture of each --source; leave --n out"),
+    ("gan", 1, None, None, "gan does not translate pictures; leave --source out"),
+])
+def test_sources_that_do_not_belong_to_the_method_are_one_line_and_nothing_is_written(
+    translator: Path, sources: list[Path], method: str, given: int, wanted: str | None, count: int | None,
+    says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says) as caught:
+        translate(sources[:given], wanted, count, method)
+    assert "\n" not in str(caught.value) and not Path("out").exists()
+
+
+def test_a_source_that_is_missing_or_no_picture_is_named(translator: Path, sources: list[Path]) -> None:
+    sources[1].write_text("words")
+    for paths, says in ((sources, "source1.png: no PNG"), ([Path("nowhere.png")], "nowhere.png: cannot")):
+        with pytest.raises(DataError, match=says):
+            translate(paths)
+        assert not Path("out").exists()

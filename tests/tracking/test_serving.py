@@ -1,9 +1,22 @@
 """A logged model loads and predicts with MLflow alone."""
 
+import io
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from mlflow.exceptions import MlflowException
+from PIL import Image
+
+from aigc import methods
+from aigc.model import sampling
+from aigc.tracking import serving
 from conftest import run_in
+from small import small_model
 from stores import runs_of
 
 PREDICT = """
@@ -40,3 +53,22 @@ def test_the_model_loads_and_predicts_in_a_process_that_has_only_mlflow(
         f"sqlite:///{finished / 'mlflow.db'}",
         f"models:/{outputs[0].model_id}",
     )
+
+
+def test_a_served_method_that_translates_takes_the_file_of_a_picture(tmp_path: Path) -> None:
+    served = serving.Sampler()
+    folder = small_model(tmp_path, "cyclegan", classes=2)
+    served.load_context(SimpleNamespace(artifacts={"model": str(folder)}))
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "source.png")
+    source = (tmp_path / "source.png").read_bytes()
+    answer = served.predict(None, pd.DataFrame({"n": [1, 1], "label": [0, 1], "source": [source] * 2}))
+    method = methods.load(folder)[0]
+    for label, png in zip(answer["label"], answer["png"], strict=True):
+        expected = next(sampling.blocks(method, 0, 1, torch.tensor([label]), sources=pixels[None, None]))
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(png))), expected[0, 0].numpy())
+    for request, says in (({"n": [1]}, "1 source pictures are needed, none given"),
+                          ({"n": [2], "source": [source]}, "2 source pictures are needed, 1 given"),
+                          ({"n": [1], "source": [b"words"]}, "source: no PNG")):
+        with pytest.raises(MlflowException, match=says):
+            served.predict(None, pd.DataFrame(request))

@@ -61,7 +61,7 @@ def test_the_fid_of_every_method_is_that_of_its_samples_and_the_model_stays_as_i
     snapshot = watcher(method).snapshot(average)
     assert snapshot is not None and snapshot.images.shape == (watch.SAMPLES, 1, 16, 16)
     extractor = ClassifierExtractor(device)
-    holdout = extractor.extract(pictures.open_folder(paths.PROCESSED / "holdout").images).features
+    holdout = extractor.extract(watch.holdout(method, average).images).features
     expected = frechet.fid(holdout, extractor.extract(snapshot.images).features)
     assert snapshot.fid == pytest.approx(expected, rel=1e-4) and snapshot.extractor == extractor.sha256
     assert average.config is settings
@@ -82,9 +82,9 @@ def test_looks_take_at_most_their_share_of_the_time(place: Path, monkeypatch: py
     watching.started = 0.0
     real_blocks, snapshots = sampling.blocks, []
 
-    def slow_blocks(*arguments: object) -> object:
+    def slow_blocks(*arguments: object, **others: object) -> object:
         clock[0] += 1.0  # seconds that a snapshot takes
-        return real_blocks(*arguments)
+        return real_blocks(*arguments, **others)
 
     monkeypatch.setattr(watch.sampling, "blocks", slow_blocks)
     while clock[0] < 200:

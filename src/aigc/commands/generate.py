@@ -22,12 +22,15 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
                     "however many are asked for. A file that is another picture is never written over.")
     generate.add_argument("method", nargs="?", metavar="METHOD",
                           help="a method that was trained; may be left out with --model")
-    generate.add_argument("--n", type=int, default=64, help="how many pictures, 1 or more (default 64)")
+    generate.add_argument("--n", type=int, help="how many pictures, 1 or more (default 64)")
     generate.add_argument("--seed", type=int, default=0, help="0 to 2^32 - 1 (default 0)")
     generate.add_argument("--out", type=Path, required=True, metavar="DIR",
                           help="folder to write to; made when missing")
     generate.add_argument("--class", dest="class_name", metavar="C",
                           help="of one class, by name or index (default: every class in turn)")
+    generate.add_argument("--source", nargs="+", type=Path, default=[], metavar="PICTURE",
+                          help="the files to translate to --class, of a method that translates, such as "
+                               "cyclegan; fitted as `preprocess` says, one picture is made of each")
     generate.add_argument("--model", type=PathOrName, metavar="MODEL",
                           help=f"{options.MODEL_HELP} (default: models/METHOD)")
     for name, kind, meaning in SETTINGS:
@@ -47,4 +50,5 @@ def run(arguments: argparse.Namespace) -> int:
     settings = {name: str(value) for name, *_ in SETTINGS
                 if (value := getattr(arguments, name)) is not None}
     return drawing.write_pictures(arguments.method, arguments.model, arguments.n, arguments.seed,
-                                  arguments.out, arguments.class_name, switches, settings)
+                                  arguments.out, arguments.class_name, switches, settings,
+                                  arguments.source)

@@ -1,7 +1,9 @@
 """Pictures on disk: images.npy (memory-mapped, never loaded whole), labels.npy, classes.json in a folder."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -10,6 +12,36 @@ from aigc.core.errors import DataError
 
 UNLABELLED = -1
 ORIGIN = "origin.json"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of an array, read when they are asked for. array: (N, ...). rows: int64 (n,)."""
+
+    array: np.ndarray
+    rows: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return len(self.rows), *self.array.shape[1:]
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.rows) * self.array[:1].nbytes
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, wanted: "slice | np.ndarray | int", /) -> np.ndarray:
+        return np.asarray(self.array[self.rows[wanted]])
 
 
 @dataclass(frozen=True)
@@ -34,6 +66,22 @@ class Pictures:
             return self
         rows = (np.arange(blocks * size) * len(self) // (blocks * size)).reshape(size, blocks).T.ravel()
         return Pictures(self.images[rows], self.labels[rows], self.classes)
+
+    def only(self, names: Sequence[str]) -> "Pictures":
+        """Those of the classes with these names, which all exist; labels and classes stay as they are."""
+        kept = np.isin(self.labels, [self.classes.index(name) for name in names])
+        rows = np.flatnonzero(kept)
+        return Pictures(cast(np.ndarray, Rows(self.images, rows)), self.labels[rows], self.classes)
+
+    def of_classes(self, names: Sequence[str]) -> "Pictures":
+        """As `only`, with the classes `names`: label i is the i-th of them."""
+        return self.only(names).named(names)
+
+    def named(self, classes: Sequence[str]) -> "Pictures":
+        """The same pictures, with labels that are places in `classes`, which holds the name of each."""
+        places = [classes.index(name) if name in classes else UNLABELLED for name in self.classes]
+        labels = np.array([*places, UNLABELLED], np.int64)[self.labels]  # -1 is the last place
+        return Pictures(self.images, labels, list(classes))
 
     def check(self, place: object) -> "Pictures":
         """Raises DataError, naming `place`, when the three parts do not belong together."""

@@ -43,11 +43,14 @@ Sections = dict[str, Any]
 @dataclass(frozen=True)
 class Splits:
     """The real pictures. Methods train on `train`, nothing trains on `holdout`, metrics compare with `test`.
+
+    learned: those of `train` that a method learns from.
     """
 
     train: Pictures
     holdout: Pictures
     test: Pictures
+    learned: Pictures
 
     @classmethod
     def open(cls, size: int) -> "Splits":
@@ -57,7 +60,7 @@ class Splits:
             if len(split) < size:
                 raise DataError(f"{paths.PROCESSED / name}: {len(split)} pictures are fewer than "
                                 f"evaluate.sample_size ({size}); lower it, or raise data.split.{name}")
-        return cls(train, holdout.spread(size), test.spread(size))
+        return cls(train, holdout.spread(size), test.spread(size), train)
 
 
 @dataclass(frozen=True)
@@ -129,17 +132,24 @@ def measure_real(context: AuditContext, test_features: np.ndarray, holdout: Feat
     copies = {alteration: (images, extract(images).features)
               for alteration, images in memorization_audit.copycats(splits.train.images).items()}
     controls = memorization_audit.measure_controls(audit, copies, (real, holdout.features[:size]))
-    predicted = context.predicted_classes(splits.holdout.images, holdout)[:size]
-    radius = diversity.duplicate_radius(splits.test.images[:size], context.limits.near_duplicate)
     sections: Sections = {"controls": controls, "memorization": controls["holdout"],
-                          "collapse": {**diversity.measure(real, predicted, context.classes, radius),
-                                       "within": radius}}
+                          **measure_holdout(context, test_features, holdout)}
     if context.config.protocol == published_protocol.SECTION:
         sections[published_protocol.SECTION] = published_protocol.measure_real(train_features,
                                                                                holdout.features, folder)
+    return sections
+
+
+def measure_holdout(context: AuditContext, test_features: np.ndarray, holdout: Features) -> Sections:
+    """The floors of collapse and labels. The arguments are those of `measure_real`."""
+    size, splits = context.size, context.splits
+    predicted = context.predicted_classes(splits.holdout.images, holdout)[:size]
+    radius = diversity.duplicate_radius(splits.test.images[:size], context.limits.near_duplicate)
+    collapse = diversity.measure(splits.holdout.images[:size], predicted, context.classes, radius)
+    sections: Sections = {"collapse": {**collapse, "within": radius}}
     if context.classes >= FEWEST_CLASSES:
         actual = splits.holdout.labels[:size]
-        sections["labels"], _ = labels.measure(actual, predicted, context.gan_train(splits.train),
+        sections["labels"], _ = labels.measure(actual, predicted, context.gan_train(splits.learned),
                                                context.classes)
         sections["fid_per_class"] = fid_per_class(test_features, splits.test.labels[:size],
                                                   holdout.features[:size], actual, context.classes)
@@ -180,13 +190,15 @@ def measure_method(context: AuditContext, samples: Samples, test_features: np.nd
     Memorization, collapse and the method's own measures use n pictures; the label metrics use all samples.
     """
     memory, nearest = _memorization(context, samples, real["memorization"], folder)
+    known = samples.method.config.learns_from or samples.pictures.classes
     sections: Sections = {
         "memorization": memory,
         "collapse": _collapse(context, samples, real["collapse"]),
-        "own": own_measures.measure(samples.method, context.splits.test, context.splits.train, context.size,
+        "own": own_measures.measure(samples.method, context.splits.test.named(known),
+                                    context.splits.learned.named(known), context.size,
                                     samples.batch_size, context.device),
     }
-    if context.config.protocol == published_protocol.SECTION:
+    if published_protocol.SECTION in real:
         sections[published_protocol.SECTION] = published_protocol.measure(
             samples.features, real[published_protocol.SECTION], folder)
     names, classes = np.array(samples.pictures.classes), len(samples.pictures.classes)

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aigc.core import config, paths
-from aigc.core.errors import ConfigError, StorageError
+from aigc.core.errors import ConfigError, DataError, StorageError
 
 if TYPE_CHECKING:
     from aigc.core.runtime import Device
+    from aigc.data.pictures import Pictures
     from aigc.model.card import Card
     from aigc.model.contract import Method, MethodConfig, Shape
+
+FEWEST_OF_A_CLASS = 2  # pictures of a class that a method names
 
 
 def available() -> list[str]:
@@ -84,6 +87,25 @@ def build(name: str, settings: "MethodConfig", shape: "Shape") -> "Method":
 def needing_classes(names: Iterable[str]) -> list[str]:
     """Those of the methods that cannot be trained on pictures without classes."""
     return [name for name in names if method_class(name).needs_classes]
+
+
+def learned(name: str, settings: "MethodConfig", split: "Pictures", place: Path) -> "Pictures":
+    """Those of the pictures that the method learns from. place: of the split, for messages.
+
+    Raises DataError where a class that the method names is not there, or has fewer than FEWEST_OF_A_CLASS.
+    """
+    if (names := settings.learns_from) is None:
+        return split
+    remedy = f"name classes that are there under `{name}`, or take it out of `methods` in {paths.PARAMS}"
+    for wanted in names:
+        if wanted not in split.classes:
+            found = config.did_you_mean(wanted, split.classes) if split.classes else "; there are no classes"
+            raise DataError(f"{place}: no class `{wanted}`, which {name} learns from{found}; {remedy}")
+        count = int((split.labels == split.classes.index(wanted)).sum())
+        if count < FEWEST_OF_A_CLASS:
+            raise DataError(f"{place}: {count} picture{'s' * (count != 1)} of class `{wanted}`, {name} needs "
+                            f"{FEWEST_OF_A_CLASS} or more; {remedy}")
+    return split.of_classes(names)
 
 
 def sampler(card: "Card", texts: Mapping[str, str]) -> dict[str, Any]:

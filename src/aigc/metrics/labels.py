@@ -27,9 +27,11 @@ class Report:
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     def averages(self) -> dict[str, dict[str, float]]:
-        """precision, recall and f1, each as `macro` (the mean over classes) and `weighted` (by support)."""
+        """precision, recall and f1, each as `macro` (the mean over the requested classes) and `weighted` (by
+        support).
+        """
         scores = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
-        return {name: {"macro": float(score.mean()),
+        return {name: {"macro": float(score[self.support > 0].mean()),
                        "weighted": float(np.average(score, weights=self.support))}
                 for name, score in scores.items()}
 

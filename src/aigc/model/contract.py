@@ -35,6 +35,14 @@ class MethodConfig(Section):
     warmup: Share
     decay: Share
 
+    @property
+    def learns_from(self) -> list[str] | None:
+        """The names of the only classes whose pictures the method sees, equally often; None = all pictures.
+
+        Label i of such a method is the i-th of these classes.
+        """
+        return None
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -127,6 +135,8 @@ class Method(Trainable):
     Capabilities, declared by the methods that have them:
     conditional: the labels decide the class of the samples. needs_classes: training needs labels.
     reconstructs: it implements `reconstruct`. interpolates: it implements `interpolate`.
+    translates: its latents are source pictures, float32 (C, H, W) in [-1, 1], which the caller gives; a label
+    is the class to translate to. It draws no latents and does not interpolate between them.
 
     sampling_settings: the names of those of its settings that can be chosen anew for each sampling.
 
@@ -139,6 +149,7 @@ class Method(Trainable):
     needs_classes = False
     reconstructs = False
     interpolates = True
+    translates = False
     sampling_settings: tuple[str, ...] = ()
     draft_settings: Mapping[str, Any] = {}
     config: MethodConfig
@@ -149,6 +160,8 @@ class Method(Trainable):
 
     def latents(self, count: int, rng: torch.Generator, temperature: float = 1.0) -> Tensor:
         """z ~ N(0, temperature^2 I): float32 (count, *latent_shape). Below 1: more typical, less diverse."""
+        if self.translates:
+            raise TypeError(f"{type(self).__name__} translates pictures: it draws no latents")
         return temperature * torch.randn(count, *self.latent_shape, generator=rng, device=rng.device)
 
     def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:

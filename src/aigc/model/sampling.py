@@ -1,12 +1,13 @@
 """Samples in blocks of a fixed size, so that the bytes of sample i do not depend on the number of samples.
 
 Block b draws from (seed, b) alone. The last block is computed in full and then cut. A new BLOCK changes
-every sample.
+every sample. A method that translates gets a source picture for each sample instead of a draw.
 """
 
 import time
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,30 +47,63 @@ def check_labels(method: Method, labels: Tensor) -> None:
         raise ConfigError(f"label {int(bad)} is out of range: this model knows 0 to {last}")
 
 
-def blocks(method: Method, seed: int, count: int, labels: Tensor | None = None,
-           temperature: float = 1.0) -> Iterator[Tensor]:
+def check_sources(method: Method, sources: np.ndarray | None, count: int) -> None:
+    """Raises ConfigError when a method that translates lacks sources, or another one is given any."""
+    if method.translates and (sources is None or len(sources) != count):
+        raise ConfigError(f"this method translates pictures: {count} source pictures are needed, "
+                          f"{'none' if sources is None else len(sources)} given")
+    if not method.translates and sources is not None:
+        raise ConfigError("this method takes no source pictures: it does not translate")
+
+
+def source_rows(labels: np.ndarray) -> np.ndarray:
+    """For each sample of a method that translates, the row of its source: int64 (m,).
+
+    labels: of the pictures that may be sources, 0 or 1, (n,). Sample i has class i mod 2 (see
+    `default_labels`) and the source i // 2 of the other class. m is even, and no source comes twice.
+    """
+    first, second = (np.flatnonzero(labels == label) for label in (1, 0))
+    pairs = min(len(first), len(second))
+    return np.stack([first[:pairs], second[:pairs]], axis=1).ravel()
+
+
+def blocks(method: Method, seed: int, count: int, labels: Tensor | None = None, temperature: float = 1.0,
+           sources: np.ndarray | None = None) -> Iterator[Tensor]:
     """Yield `count` samples as uint8 (b, C, H, W) on the CPU, block by block.
 
     method: in eval mode; its device computes. labels: int64 (count,), default `default_labels`.
-    temperature: of the latents, see Method.latents.
+    temperature: of the latents, see Method.latents. sources: of a method that translates, uint8 (count, C, H,
+    W).
     """
     labels = default_labels(method, count) if labels is None else labels
     check_labels(method, labels)
+    check_sources(method, sources, count)
     for start in range(0, count, BLOCK):
-        yield one_block(method, seed, start // BLOCK, labels[start:start + BLOCK], temperature)
+        part = slice(start, start + BLOCK)
+        yield one_block(method, seed, start // BLOCK, labels[part], temperature,
+                        None if sources is None else torch.from_numpy(np.array(sources[part])))
 
 
 @torch.inference_mode()
-def one_block(method: Method, seed: int, number: int, labels: Tensor, temperature: float = 1.0) -> Tensor:
+def one_block(method: Method, seed: int, number: int, labels: Tensor, temperature: float = 1.0,
+              sources: Tensor | None = None) -> Tensor:
     """The first len(labels) samples of one block: uint8 (len(labels), C, H, W) on the CPU.
 
-    Each sample depends on its own label only.
+    Each sample depends on its own label, and its own source, only. sources: uint8 (len(labels), C, H, W).
     """
     device = next(method.parameters()).device
-    padded = torch.cat([labels, labels[-1:].expand(BLOCK - len(labels))]).to(device)
+    padded = _filled(labels).to(device)
     with method.autocast():
-        images = method.sample(padded, generator(seed, Purpose.SAMPLE, number, device), temperature)
+        if sources is None:
+            images = method.sample(padded, generator(seed, Purpose.SAMPLE, number, device), temperature)
+        else:
+            images = method.decode(as_model_space(_filled(sources).to(device)), padded)
     return as_bytes(images)[:len(labels)].cpu()
+
+
+def _filled(rows: Tensor) -> Tensor:
+    """A whole block: the last of the rows (n, ...) is repeated."""
+    return torch.cat([rows, rows[-1:].expand(BLOCK - len(rows), *rows.shape[1:])])
 
 
 @torch.inference_mode()
@@ -95,14 +129,31 @@ def reconstructions(method: Method, images: Tensor) -> Tensor:
         return as_bytes(method.reconstruct(as_model_space(images.to(device)))).cpu()
 
 
+@torch.inference_mode()
+def there_and_back(method: Method, sources: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Sources uint8 (N, C, H, W), each translated to the class of its label (N,), and that back again.
+
+    The labels are 0 or 1. Each result is uint8 (N, C, H, W) on the CPU.
+    """
+    device = next(method.parameters()).device
+    labels = labels.to(device)
+    with method.autocast():
+        there = method.decode(as_model_space(sources.to(device)), labels)
+        back = method.decode(there, 1 - labels)
+    return as_bytes(there).cpu(), as_bytes(back).cpu()
+
+
 def pace(method: Method, count: int = BLOCK) -> float:
     """Samples per second, over `count` samples after one block to warm up.
 
     It varies with the machine and its load, so it is for MLflow only.
     """
-    for _ in blocks(method, 0, BLOCK):
-        pass
+    def draw(number: int) -> None:
+        sources = np.zeros((number, *method.shape.image), np.uint8) if method.translates else None
+        for _ in blocks(method, 0, number, sources=sources):
+            pass
+
+    draw(BLOCK)
     start = time.monotonic()
-    for _ in blocks(method, 0, count):
-        pass
+    draw(count)
     return count / (time.monotonic() - start)

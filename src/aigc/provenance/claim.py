@@ -16,7 +16,10 @@ FORMS = {
     "source": LINE, "licence": LINE, "attribution": LINE, "url": LINE, "seed": r"0|[1-9]\d{0,9}",
     "index": rf"{NUMBER}(-{NUMBER})?", "label": rf"(-1|{NUMBER})( (-1|{NUMBER}))*",
     "arithmetic": "portable|fast", "threads": r"[1-9]\d{0,3}",
-    "sampler": rf"({SETTING}( {SETTING}){{0,15}})?"}
+    "sampler": rf"({SETTING}( {SETTING}){{0,15}})?",
+    "translated_sha256": f"({DIGEST}( {DIGEST})*)?",
+    "translated_fit": r"((crop|pad|stretch)( \d{1,3}){3})?"}
+OPTIONAL = ("sampler", "translated_sha256", "translated_fit")  # fields that are no text chunk where empty
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Claim:
     source, licence, attribution, url: of the pictures that the model learned from, "" where not stated.
     sampler: settings of sampling other than the model's own, such as "solver=euler steps=8"; "" where there
     are none, and then without a text chunk.
+    translated_sha256: of the files of the pictures that were translated, one for each label, and
+    translated_fit: how they were brought to the model's size, such as "crop 255 255 255"; likewise "".
     """
 
     method: str
@@ -43,6 +48,8 @@ class Claim:
     arithmetic: str
     threads: str
     sampler: str = ""
+    translated_sha256: str = ""
+    translated_fit: str = ""
 
     @property
     def first(self) -> int:
@@ -52,6 +59,11 @@ class Claim:
     @property
     def labels(self) -> list[int]:
         return [int(label) for label in self.label.split()]
+
+    @property
+    def sources(self) -> list[str]:
+        """The sha256 of each source picture, one for each label, or none."""
+        return self.translated_sha256.split()
 
     @property
     def is_sheet(self) -> bool:
@@ -71,5 +83,11 @@ class Claim:
             return f"{PREFIX}seed"
         if not 1 <= int(self.threads) <= MOST_THREADS:
             return f"{PREFIX}threads"
+        if bool(self.sources) != bool(self.translated_fit):
+            return f"{PREFIX}translated_fit"
+        if self.sources and len(self.sources) != len(self.labels):
+            return f"{PREFIX}translated_sha256"
+        if any(int(shade) > 255 for shade in self.translated_fit.split()[1:]):
+            return f"{PREFIX}translated_fit"
         last = int(self.index.partition("-")[2] or self.first)
         return "" if last - self.first + 1 == len(self.labels) <= SHEET_MOST else f"{PREFIX}index"

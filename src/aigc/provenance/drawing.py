@@ -3,7 +3,7 @@
 import itertools
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,41 +19,49 @@ from aigc.core.runtime import RuntimeConfig
 from aigc.model import sampling
 from aigc.model.card import Card
 from aigc.model.contract import Method
-from aigc.provenance import lookup, texts
+from aigc.provenance import lookup, source_pictures, texts
 from aigc.provenance.claim import SHEET_MOST, Claim
 from aigc.reporting import grid
 
+USUAL_COUNT = 64  # pictures, where no number is asked for
 SHEET_COLUMNS = 16
 SHEET_SCALE = 2
 MOST = 10**7  # pictures, a file each
 MOST_SEED = 2**32 - 1
 
 
-def write_pictures(method: str | None, name: str | None, count: int, seed: int, folder: Path,
-                   wanted: str | None, switches: RuntimeConfig,
-                   settings: Mapping[str, str] | None = None) -> int:
+def write_pictures(method: str | None, name: str | None, count: int | None, seed: int, folder: Path,
+                   wanted: str | None, switches: RuntimeConfig, settings: Mapping[str, str] | None = None,
+                   sources: Sequence[Path] = ()) -> int:
     """Write `count` pictures below `folder`. Raises before anything is written where a file would be lost.
 
-    settings: of sampling, to replace the model's own: see `methods.sampler`.
+    settings: of sampling, to replace the model's own: see `methods.sampler`. sources: the files of pictures,
+    for a method that translates; it makes one picture of each.
     """
-    if not 1 <= count <= MOST:
+    if count is not None and not 1 <= count <= MOST:
         raise ConfigError(f"--n must be between 1 and {MOST}, found {count}")
     if not 0 <= seed <= MOST_SEED:
         raise ConfigError(f"--seed must be between 0 and {MOST_SEED}, found {seed}")
     device = runtime.start_torch(switches.arithmetic, switches.threads)
     with lookup.trained(method, name) as place:
         generator, card = methods.load(place, device, settings)
+    _refuse_wrong_sources(generator, card, count, wanted, sources)
+    count = len(sources) or count or USUAL_COUNT
     labels = labels_of(generator, card, count, wanted)
     changed = methods.sampler(card, settings or {})
     base = replace(claim_of(card, seed, switches),
-                   sampler=" ".join(f"{key}={value}" for key, value in sorted(changed.items())))
+                   sampler=" ".join(f"{key}={value}" for key, value in sorted(changed.items())),
+                   translated_fit=source_pictures.fit_of() if sources else "")
+    hashes, images = _read(sources, base.translated_fit, generator)
     shown = min(count, SHEET_MOST)
-    sheet = replace(base, index=f"0-{shown - 1}", label=" ".join(map(str, labels[:shown].tolist())))
-    for claim in itertools.chain(_claims(base, labels), [sheet] if shown > 1 else []):
+    sheet = replace(base, index=f"0-{shown - 1}", label=" ".join(map(str, labels[:shown].tolist())),
+                    translated_sha256=" ".join(hashes[:shown]))
+    for claim in itertools.chain(_claims(base, labels, hashes), [sheet] if shown > 1 else []):
         _refuse_to_lose(folder / file_name(claim), claim)
 
     first: list[np.ndarray] = []
-    pictures = zip(_claims(base, labels), _samples(generator, seed, count, labels), strict=True)
+    pictures = zip(_claims(base, labels, hashes), _samples(generator, seed, count, labels, images),
+                   strict=True)
     for claim, image in tqdm(pictures, f"generate {card.method}", count, disable=None, file=sys.stderr,
                              unit="picture"):
         files.write_bytes(folder / file_name(claim), texts.encode(as_picture(image), claim))
@@ -88,9 +96,39 @@ def claim_of(card: Card, seed: int, switches: RuntimeConfig) -> Claim:
                  arithmetic=switches.arithmetic, threads=str(switches.threads))
 
 
-def _claims(base: Claim, labels: torch.Tensor) -> Iterator[Claim]:
-    """`base` with the index and label of each picture."""
-    return (replace(base, index=str(index), label=str(int(label))) for index, label in enumerate(labels))
+def _refuse_wrong_sources(generator: Method, card: Card, count: int | None, wanted: str | None,
+                          sources: Sequence[Path]) -> None:
+    """Raises ConfigError unless a method that translates gets sources and a class, and no other gets any."""
+    if not generator.translates:
+        if sources:
+            raise ConfigError(f"{card.method} does not translate pictures; leave --source out")
+        return
+    if not sources:
+        raise ConfigError(f"{card.method} translates pictures: name their files with --source")
+    if wanted is None:
+        raise ConfigError(f"{card.method} translates to one of its classes: name it with --class "
+                          f"({' or '.join(card.classes)})")
+    if count is not None:
+        raise ConfigError(f"{card.method} makes one picture of each --source; leave --n out")
+
+
+def _read(sources: Sequence[Path], fit: str, generator: Method) -> tuple[list[str], np.ndarray | None]:
+    """The sha256 of each file, and the pictures at the model's size; ([], None) without sources."""
+    if not sources:
+        return [], None
+    hashes, images = [], []
+    for path in sources:
+        sha256, content = source_pictures.read(path)
+        hashes.append(sha256)
+        images.append(source_pictures.fitted(content, fit, generator.shape, str(path)))
+    return hashes, np.stack(images)
+
+
+def _claims(base: Claim, labels: torch.Tensor, sources: list[str]) -> Iterator[Claim]:
+    """`base` with the index, the label and the source (where there are any) of each picture."""
+    return (replace(base, index=str(index), label=str(int(label)),
+                    translated_sha256=sources[index] if sources else "")
+            for index, label in enumerate(labels))
 
 
 def file_name(claim: Claim) -> str:
@@ -111,9 +149,10 @@ def _refuse_to_lose(path: Path, claim: Claim) -> None:
                            "move it away, or choose another --out")
 
 
-def _samples(generator: Method, seed: int, count: int, labels: torch.Tensor) -> Iterator[np.ndarray]:
+def _samples(generator: Method, seed: int, count: int, labels: torch.Tensor,
+             sources: np.ndarray | None) -> Iterator[np.ndarray]:
     """uint8 (C, H, W), one by one."""
-    for block in sampling.blocks(generator, seed, count, labels):
+    for block in sampling.blocks(generator, seed, count, labels, sources=sources):
         yield from block.numpy()
 
 

@@ -6,6 +6,7 @@
 import functools
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 IDENTICAL, DIFFERS, NO_MODEL = "identical", "differs", "no such model"
 STRIPPED, FORGED, NONE = "metadata stripped", "forged", "no picture"
+NO_SOURCE = "no such source"
 
 Findings = dict[Path, Finding | StorageError]  # of each file, or why it is no picture
 
@@ -80,11 +82,16 @@ def switches_of(findings: Findings) -> RuntimeConfig:
     return RuntimeConfig.model_validate({"arithmetic": arithmetic, "threads": threads})
 
 
-def run(findings: Findings, name: str | None, switches: RuntimeConfig, as_json: bool) -> int:
-    """Print a verdict on each picture. Raises GateError unless all are identical."""
+def run(findings: Findings, name: str | None, switches: RuntimeConfig, as_json: bool,
+        sources: Sequence[Path] = ()) -> int:
+    """Print a verdict on each picture. Raises GateError unless all are identical.
+
+    sources: the files that were translated, for pictures of a method that translates.
+    """
+    from aigc.provenance import source_pictures
     from aigc.provenance.redraw import Models
 
-    with Models(name, switches) as models:
+    with Models(name, switches, dict(map(source_pictures.read, sources))) as models:
         verdicts = [judge(path, finding, models) for path, finding in
                     tqdm(findings.items(), "whence", disable=None, file=sys.stderr, unit="picture")]
     if as_json:
@@ -115,7 +122,10 @@ def judge(path: Path, finding: Finding | StorageError, models: "Models") -> Verd
     if contradiction := model.contradiction(claim):
         detail = f"text changed: the {contradiction} of its model is another, though its seal is whole"
         return verdict(FORGED, detail, model.place, claim)
-    made = model.make(claim)
+    if missing := [sha256 for sha256 in claim.sources if sha256 not in models.sources]:
+        detail = f"it is a translation of a file with sha256 {missing[0]}; name that file with --source"
+        return verdict(NO_SOURCE, detail, model.place, claim)
+    made = model.make(claim, models.sources)
     if (shape := texts.shape_of(made)) != finding.shape:
         detail = f"pixels changed: they are {finding.shape}, its model makes {shape}"
         return verdict(FORGED, detail, model.place, claim)

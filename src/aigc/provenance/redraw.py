@@ -1,9 +1,11 @@
 """Pictures made again from their claims. Each model that they name is opened once."""
 
 import functools
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -13,7 +15,7 @@ from aigc.core import runtime
 from aigc.core.errors import ConfigError
 from aigc.core.runtime import RuntimeConfig
 from aigc.model import sampling
-from aigc.provenance import drawing, lookup
+from aigc.provenance import drawing, lookup, source_pictures
 from aigc.provenance.claim import PREFIX, Claim
 
 BLOCKS_KEPT = 4
@@ -43,14 +45,32 @@ class Opened:
                 return f"{PREFIX}{name}"
         if not self.can_sample_so:
             return f"{PREFIX}sampler"
+        if bool(claim.sources) != self.method.translates:
+            return f"{PREFIX}translated_sha256"
         known = range(self.method.shape.classes) if self.method.conditional else [sampling.UNLABELLED]
         return "" if all(label in known for label in claim.labels) else f"{PREFIX}label"
 
-    def make(self, claim: Claim) -> Image.Image:
-        """The picture or contact sheet that `claim` describes."""
-        images = torch.stack([self._picture(int(claim.seed), index, label)
-                              for index, label in enumerate(claim.labels, claim.first)]).numpy()
+    def make(self, claim: Claim, sources: Mapping[str, bytes]) -> Image.Image:
+        """The picture or contact sheet that `claim` describes. sources: the files that it names, by hash."""
+        if claim.sources:
+            images = self._translations(claim, sources).numpy()
+        else:
+            images = torch.stack([self._picture(int(claim.seed), index, label)
+                                  for index, label in enumerate(claim.labels, claim.first)]).numpy()
         return drawing.as_sheet(images) if claim.is_sheet else drawing.as_picture(images[0])
+
+    def _translations(self, claim: Claim, sources: Mapping[str, bytes]) -> Tensor:
+        """The translation of each source of `claim`. A single one is made in the row of its block."""
+        number, row = (0, 0) if claim.is_sheet else divmod(claim.first, sampling.BLOCK)
+        images = np.stack([source_pictures.fitted(sources[sha256], claim.translated_fit, self.method.shape,
+                                                  f"source {sha256[:16]}") for sha256 in claim.sources])
+        labels = torch.tensor(claim.labels)
+        if claim.is_sheet:
+            return torch.cat(list(sampling.blocks(self.method, int(claim.seed), len(labels), labels,
+                                                  sources=images)))
+        filled = torch.from_numpy(images.repeat(row + 1, 0))
+        return sampling.one_block(self.method, int(claim.seed), number, labels.expand(row + 1),
+                                  sources=filled)[row:]
 
     def _picture(self, seed: int, index: int, label: int) -> Tensor:
         number, row = divmod(index, sampling.BLOCK)
@@ -65,10 +85,14 @@ class Opened:
 
 
 class Models:
-    """The models that pictures name: the one called `name`, or all that can be found."""
+    """The models that pictures name: the one called `name`, or all that can be found.
 
-    def __init__(self, name: str | None, switches: RuntimeConfig) -> None:
-        self.name = name
+    sources: the files of pictures that may have been translated, by sha256.
+    """
+
+    def __init__(self, name: str | None, switches: RuntimeConfig,
+                 sources: Mapping[str, bytes] | None = None) -> None:
+        self.name, self.sources = name, dict(sources or {})
         self._device = runtime.start_torch(switches.arithmetic, switches.threads)
         self._stack = ExitStack()
         self._opened: dict[tuple[str, str, str], Opened | None] = {}

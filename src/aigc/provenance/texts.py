@@ -17,7 +17,7 @@ from PIL import Image, ImageFile, PngImagePlugin
 from aigc.core import files
 from aigc.core.version import VERSION
 from aigc.provenance import chunks
-from aigc.provenance.claim import PREFIX, Claim
+from aigc.provenance.claim import OPTIONAL, PREFIX, Claim
 
 SOFTWARE, PIXELS, SEAL = "Software", f"{PREFIX}pixels_sha256", f"{PREFIX}seal_sha256"
 XMP = "XML:com.adobe.xmp"
@@ -65,7 +65,8 @@ class Finding:
 def texts_of(claim: Claim, pixels_sha256: str, version: str = VERSION) -> dict[str, str]:
     """The text chunks of a picture, in their order in the file."""
     packet = XMP_PACKET.format(source_type=SOURCE_TYPE, method=claim.method, version=version)
-    stated = {f"{PREFIX}{name}": value for name, value in asdict(claim).items() if name != "sampler" or value}
+    stated = {f"{PREFIX}{name}": value for name, value in asdict(claim).items()
+              if name not in OPTIONAL or value}
     texts = {SOFTWARE: f"aigc {version}", **stated, PIXELS: pixels_sha256}
     return {**texts, SEAL: _seal({**texts, XMP: packet}), XMP: packet}
 

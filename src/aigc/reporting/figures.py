@@ -106,7 +106,7 @@ def pairs(samples: np.ndarray, originals: np.ndarray, rows: pd.DataFrame) -> byt
         return _png(figure)
 
 
-def ranking(metrics: dict[str, dict[str, Any]], marks: dict[str, dict[str, Any]]) -> bytes:
+def ranking(metrics: dict[str, dict[str, Any]], marks: dict[str, dict[str, Any]], floor: float) -> bytes:
     """The FID of each method with its interval among the marks of the ruler, best first, and the floor as a
     line: a PNG. marks: title of a damage -> its metrics.
     """
@@ -124,7 +124,6 @@ def ranking(metrics: dict[str, dict[str, Any]], marks: dict[str, dict[str, Any]]
             axes.plot([max(low, 1e-3), high], [row, row], color=COLOURS[0], linewidth=3,
                       solid_capstyle="butt")
             axes.plot(fid["value"], row, "o", color=COLOURS[0])
-        floor = next(iter(metrics.values()))["fid"]["floor"]
         axes.axvline(floor, color=COLOURS[1], linewidth=1.2, linestyle="--")
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -26,19 +26,23 @@ def write() -> None:
     reference = files.read_object(paths.REFERENCE_METRICS, "reference", "floor.fid.value",
                                   "ceiling.fid.value", "ruler.undamaged.fid.value",
                                   "protocol.extractor_sha256", "audit.controls", "audit.collapse")
-    ranked = sorted(map(method_facts, config.methods(content)),
-                    key=lambda method: method["metrics"]["fid"]["value"])
+    facts = sorted(map(method_facts, config.methods(content)),
+                   key=lambda method: method["metrics"]["fid"]["value"])
+    apart = [method for method in facts if "classes" in method["metrics"]["protocol"]]
+    ranked = [method for method in facts if method not in apart]
     real = {name: pictures.open_folder(paths.PROCESSED / name) for name in splits.NAMES}
-    write_overview(real["test"], [method["name"] for method in ranked])
+    write_overview(real["test"], [method["name"] for method in [*ranked, *apart]])
     shared = reference_facts(reference)
-    ranking = figures.ranking({method["name"]: method["metrics"] for method in ranked}, shared["marks"])
+    ranking = figures.ranking({method["name"]: method["metrics"] for method in ranked}, shared["marks"],
+                              reference["floor"]["fid"]["value"])
     files.write_bytes(paths.REPORT, page.render(
-        page.REPORT, methods=ranked, overview=paths.OVERVIEW.read_bytes(), shown=SHOWN, ranking=ranking,
+        page.REPORT, methods=[*ranked, *apart], ranked=ranked, apart=apart,
+        overview=paths.OVERVIEW.read_bytes(), shown=SHOWN, ranking=ranking,
         ranking_width=png_width(ranking), ranking_height=png_height(ranking),
         as_far_as={method["name"]: ruler.as_far_as(method["metrics"]["fid"]["value"], reference["ruler"])
                    for method in ranked}, **shared, **settings_facts(content),
         **data_facts(real),
-        collapse=[*((method["name"], method["metrics"]["collapse"]) for method in ranked),
+        collapse=[*((method["title"], method["metrics"]["collapse"]) for method in [*ranked, *apart]),
                   ("floor: real holdout", reference["audit"]["collapse"])]))
 
 
@@ -117,7 +121,9 @@ def method_facts(name: str) -> dict[str, Any]:
     weights, _ = files.read_tensors(paths.model(name) / WEIGHTS)
     by_class = pd.read_csv(paths.classes(name), converters={"class": str})
     nearest = pairs(name)
-    return {"name": name, "summary": methods.summary(name), "metrics": metrics,
+    protocol = metrics["protocol"]
+    title = f"{name} (n = {protocol['n']})" if "classes" in protocol else name
+    return {"name": name, "title": title, "summary": methods.summary(name), "metrics": metrics,
             "collapsed": own_measures.collapsed(metrics.get("own", {})),
             "images": int(history["images"].iloc[-1]), "parameters": parameter_count(weights),
             "config": card.config, "weights_sha256": card.weights_sha256,
@@ -137,6 +143,9 @@ def latents_caption(name: str) -> str:
         captions.append("Each row: from one latent to another.")
     if method.reconstructs:
         captions.append("The last two rows: real test pictures over their reconstructions.")
+    if method.translates:
+        captions.append("Rows: pictures of one class, the same translated to the other, and translated back; "
+                        "then the same from the other class. All are holdout pictures, not selected.")
     return " ".join(captions) or "More samples."
 
 

@@ -10,7 +10,7 @@ from aigc.core import config, files, paths, runtime
 from aigc.core.errors import StorageError
 from aigc.core.runtime import RuntimeConfig
 from aigc.data import pictures
-from aigc.evaluation import audit, fidelity, model_identity, own_measures, published_protocol
+from aigc.evaluation import audit, fidelity, model_identity, own_measures, published_protocol, some_classes
 from aigc.evaluation.audit import AuditContext, Samples
 from aigc.evaluation.config import AuditConfig, EvaluateConfig
 from aigc.model.card import read_card
@@ -22,14 +22,18 @@ def run(method: str, observer: Observer) -> None:
     device = runtime.start_torch(switches.arithmetic, switches.threads)
     context = AuditContext.open(settings, config.section("audit", AuditConfig), device)
     reference = read_reference(context)
-    samples = pictures.open_folder(paths.generated(method))
+    samples = pictures.open_folder(paths.generated(method)).named(context.splits.test.classes)
     model_identity.check_samples(method, read_card(paths.model(method)))
+    generator, card = methods.load(paths.model(method), device)
+    if names := generator.config.learns_from:
+        context = some_classes.narrowed(context, names, len(samples))
+        real, reference = some_classes.reference(context, names, reference)
+    else:
+        real = fidelity.read_real_statistics(paths.REFERENCE, fidelity.settings_of(settings))
+    metric_settings = fidelity.settings_of(context.config)
     features = context.extractors.extract(samples.images, str(paths.generated(method)), context.size)
-    metric_settings = fidelity.settings_of(settings)
-    real = fidelity.read_real_statistics(paths.REFERENCE, metric_settings)
     measured = fidelity.with_references(fidelity.measure(real, features, metric_settings),
                                         floor=reference["floor"], ceiling=reference["ceiling"])
-    generator, card = methods.load(paths.model(method), device)
     main = features[fidelity.MAIN]
     audited = audit.measure_method(
         context, Samples(generator, samples, main.features, context.predicted_classes(samples.images, main),

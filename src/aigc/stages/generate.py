@@ -1,4 +1,8 @@
-"""generate: the samples of one method, with grids of the first samples and of interpolations."""
+"""generate: the samples of one method, with grids of the first samples and of interpolations.
+
+A method that translates gets pictures of the holdout, which nothing trains on, each at most once: there may
+be fewer samples than `generate.count`.
+"""
 
 import numpy as np
 import torch
@@ -22,18 +26,28 @@ def run(method: str) -> None:
     settings, switches = config.section("generate", GenerateConfig), config.section("runtime", RuntimeConfig)
     device = runtime.start_torch(switches.arithmetic, switches.threads)
     generator, card = methods.load(paths.model(method), device)
-    folder = paths.generated(method)
-    with files.npy_rows(folder / "images.npy", (settings.count, *generator.shape.image), np.uint8) as append:
-        for block in sampling.blocks(generator, settings.seed, settings.count,
-                                     temperature=settings.temperature):
+    folder, count = paths.generated(method), settings.count
+    sources = translation_sources(method, generator)[:count] if generator.translates else None
+    count = count if sources is None else len(sources)
+    with files.npy_rows(folder / "images.npy", (count, *generator.shape.image), np.uint8) as append:
+        for block in sampling.blocks(generator, settings.seed, count, temperature=settings.temperature,
+                                     sources=sources):
             append(block.numpy())
-    pictures.write_labels(folder, sampling.default_labels(generator, settings.count).numpy(), card.classes)
+    pictures.write_labels(folder, sampling.default_labels(generator, count).numpy(), card.classes)
     rows, columns = SHOWN
     model_identity.write_model_of_samples(method, card)
     shown = pictures.open_folder(folder).images[:rows * columns]
     shown = shown[:max(1, len(shown) // columns) * columns]
     write_png(paths.grid(method), grid(shown, min(columns, len(shown))), SCALE)
-    write_png(paths.latents(method), grid(latent_rows(generator, settings.seed), INTERPOLATIONS[1]), SCALE)
+    shown = latent_rows(generator, settings.seed) if sources is None else translation_rows(generator, sources)
+    write_png(paths.latents(method), grid(shown, INTERPOLATIONS[1]), SCALE)
+
+
+def translation_sources(method: str, generator: Method) -> np.ndarray:
+    """The source of each sample: pictures of the holdout in the order of the array, the classes in turn."""
+    place = paths.PROCESSED / "holdout"
+    holdout = methods.learned(method, generator.config, pictures.open_folder(place), place)
+    return np.asarray(holdout.images[sampling.source_rows(holdout.labels)])
 
 
 def latent_rows(generator: Method, seed: int) -> np.ndarray:
@@ -46,3 +60,12 @@ def latent_rows(generator: Method, seed: int) -> np.ndarray:
         real = torch.from_numpy(np.array(pictures.open_folder(paths.PROCESSED / "test").images[:columns]))
         parts += [real, sampling.reconstructions(generator, real)]
     return torch.cat(parts or list(sampling.blocks(generator, seed, rows * columns))).numpy()
+
+
+def translation_rows(generator: Method, sources: np.ndarray) -> np.ndarray:
+    """uint8 pictures in rows: sources over their translations over these translated back, for each class."""
+    columns, parts = INTERPOLATIONS[1], []
+    for label in range(generator.shape.classes):  # sources come for each class in turn
+        shown = torch.from_numpy(np.resize(sources[label::2], (columns, *generator.shape.image)))
+        parts += [shown, *sampling.there_and_back(generator, shown, torch.full((columns,), label))]
+    return torch.cat(parts).numpy()

@@ -35,6 +35,8 @@ def run(method: str, observer: Observer) -> None:
     train.check_batch_size(method, settings.batch_size)
     switches = config.section("runtime", RuntimeConfig, content)
     split = pictures.open_folder(paths.PROCESSED / "train")
+    learned = methods.learned(method, settings, split, paths.PROCESSED / "train")
+    order = train if settings.learns_from is None else train.model_copy(update={"balanced": True})
     device = runtime.start_torch(switches.arithmetic, switches.threads)
     shared = {"train": train.model_dump(exclude=UNHASHED), "runtime": switches.model_dump()}
     params = {**config.flatten(settings.model_dump()), **config.flatten(shared)}
@@ -47,8 +49,8 @@ def run(method: str, observer: Observer) -> None:
         checkpoints = parallel.SharedCheckpoints(lock.parent, identity, team)
         is_repeat = checkpoints.start_anew_if_recorded()
         kind = parallel.ShardedTrainer if train.shards > 1 else Trainer
-        trainer = kind.on(split, method, lambda: methods.build(method, settings, Shape.of(split)), settings,
-                          train, device, checkpoints)
+        trainer = kind.on(learned, method, lambda: methods.build(method, settings, Shape.of(learned)),
+                          settings, order, device, checkpoints)
         training = Training(method, fingerprint, params, identity["code"], paths.PROCESSED / "train",
                             deps["images"], trainer.schedule.steps, train.watch, is_repeat, team.size)
         with observer.training(training) as watch:
@@ -57,7 +59,7 @@ def run(method: str, observer: Observer) -> None:
                 return
             assert isinstance(average, Method)
             card = write_model(paths.model(method), average, method=method, config=settings.model_dump(),
-                               shape=vars(average.shape), classes=split.classes, seed=train.seed,
+                               shape=vars(average.shape), classes=learned.classes, seed=train.seed,
                                data_sha256=deps["images"],
                                origin=pictures.read_origin(paths.PROCESSED / "train"))
             write_history(method, trainer.columns, trainer.history)

@@ -23,7 +23,7 @@ from aigc.reporting.grid import grid, png
 from aigc.tracking import run, store, views
 from aigc.tracking.killed import FINGERPRINT, METHOD, WRITER, writer_tag
 from aigc.tracking.sender import Sender, send_all, sender
-from aigc.tracking.watch import Watcher
+from aigc.tracking.watch import Watcher, sources_of
 from aigc.training.observer import Observer, Row, Training, TrainingWatch
 from aigc.workspace import machine
 
@@ -150,7 +150,11 @@ class RunWatch(TrainingWatch):
         if snapshot and snapshot.fid is not None:
             self.sending.send("watched", {**at, "fid": snapshot.fid, "extractor": snapshot.extractor})
         if is_trained:
-            images = torch.cat(list(sampling.blocks(average, 0, PREVIEWS))).numpy()
+            try:
+                sources = sources_of(self.training.method, average, PREVIEWS)
+            except AigcError:  # the stage `generate` says it
+                return
+            images = torch.cat(list(sampling.blocks(average, 0, PREVIEWS, sources=sources))).numpy()
         elif snapshot:
             images = snapshot.images[:PREVIEWS]
         else:

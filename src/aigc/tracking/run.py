@@ -57,6 +57,7 @@ SIGNATURE = ModelSignature(
             ColSpec(DataType.long, "n", required=True),
             ColSpec(DataType.long, "label", required=False),
             ColSpec(DataType.long, "seed", required=False),
+            ColSpec(DataType.binary, "source", required=False),
         ]
     ),
     outputs=Schema(

@@ -1,4 +1,4 @@
-"""The model as MLflow loads and serves it: rows of (n, label, seed) in, PNG pictures out. Nothing is
+"""The model as MLflow loads and serves it: rows of (n, label, seed, source) in, PNG pictures out. Nothing is
 unpickled.
 
 MLflow runs this file when it loads the model, in a process whose numeric libraries are loaded already:
@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel
 
 from aigc import methods
-from aigc.core.errors import ConfigError
+from aigc.core.errors import ConfigError, DataError
 from aigc.model import sampling
+from aigc.provenance import source_pictures
 from aigc.reporting import grid
 
 MOST = 10_000
+SOURCE_FIT = "crop 255 255 255"  # params.yaml, which says how the data were fitted, is not here
 
 
 class Sampler(PythonModel):
@@ -31,7 +34,11 @@ class Sampler(PythonModel):
 
     def predict(self, context: Any, model_input: pd.DataFrame,
                 params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """A row asks for `n` pictures of class `label` (default: all in turn) from `seed` (default 0)."""
+        """A row asks for `n` pictures of class `label` (default: all in turn) from `seed` (default 0).
+
+        Of a method that translates: `n` is 1, and `source` holds the file of the picture to translate to
+        `label`, which is cropped to a square.
+        """
         answers = []
         for request in model_input.to_dict("records"):
             count, label, seed = (
@@ -45,16 +52,23 @@ class Sampler(PythonModel):
             if label != sampling.UNLABELLED:
                 labels = labels * 0 + label
             try:
-                images = [
-                    image for block in sampling.blocks(self.method, seed, count, labels) for image in block
-                ]
-            except ConfigError as error:
+                sources = self._source(request)
+                blocks = sampling.blocks(self.method, seed, count, labels, sources=sources)
+                images = [image for block in blocks for image in block]
+            except (ConfigError, DataError) as error:
                 raise MlflowException.invalid_parameter_value(str(error)) from None
             answers += [
                 {"index": index, "label": int(label), "png": grid.png(image.permute(1, 2, 0).numpy())}
                 for index, (image, label) in enumerate(zip(images, labels, strict=True))
             ]
         return pd.DataFrame(answers)
+
+    def _source(self, request: dict[str, Any]) -> np.ndarray | None:
+        """The picture to translate, uint8 (1, C, H, W), None where the row has none."""
+        content = request.get("source")
+        if not isinstance(content, bytes) or not content:
+            return None
+        return source_pictures.fitted(content, SOURCE_FIT, self.method.shape, "source")[None]
 
     @staticmethod
     def _whole(request: dict[str, Any], field: str, default: int | None, least: int) -> int:

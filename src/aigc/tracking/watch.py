@@ -14,9 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aigc import methods
 from aigc.core import paths
 from aigc.core.runtime import Device
 from aigc.data import pictures
+from aigc.data.pictures import Pictures
 from aigc.features.extractor import ClassifierExtractor
 from aigc.metrics import frechet
 from aigc.metrics.intervals import rounded
@@ -61,7 +63,9 @@ class Watcher:
             if not self.spent:
                 self._open(average)
             opened = time.monotonic()
-            images = torch.cat(list(sampling.blocks(self._ready(average, is_trained), 0, SAMPLES))).numpy()
+            sources = sources_of(self.training.method, average, SAMPLES)
+            blocks = sampling.blocks(self._ready(average, is_trained), 0, SAMPLES, sources=sources)
+            images = torch.cat(list(blocks)).numpy()
             fid = self._fid(images)
         except Exception as error:  # of the evaluator, the data, the memory, the method
             self.is_broken = True
@@ -78,9 +82,9 @@ class Watcher:
             self._say(f"no FID while it trains: {paths.EVALUATOR} is missing; `dvc repro evaluator` makes it")
             return
         device = Device(next(average.parameters()).device, channels_last=False, low_precision=None)
-        holdout = pictures.open_folder(paths.PROCESSED / "holdout").images
+        real = holdout(self.training.method, average).images
         extractor = ClassifierExtractor(device)
-        self.real = frechet.fit(extractor.extract(evenly(holdout, REAL)).features)
+        self.real = frechet.fit(extractor.extract(evenly(real, REAL)).features)
         self.extractor = extractor
 
     def _fid(self, images: np.ndarray) -> float | None:
@@ -108,6 +112,23 @@ class Watcher:
 
     def _say(self, text: str) -> None:
         print(f"{self.training.method}: {text}", file=sys.stderr, flush=True)
+
+
+def holdout(name: str, average: Method) -> Pictures:
+    """The holdout pictures of the classes that the method `name` learns from."""
+    place = paths.PROCESSED / "holdout"
+    return methods.learned(name, average.config, pictures.open_folder(place), place)
+
+
+def sources_of(name: str, average: Method, count: int) -> np.ndarray | None:
+    """`count` holdout pictures to translate, again from the first after the last; None: it does not
+    translate.
+    """
+    if not average.translates:
+        return None
+    real = holdout(name, average)
+    found = real.images[sampling.source_rows(real.labels)[:count]]
+    return np.resize(found, (count, *found.shape[1:]))
 
 
 def evenly(images: np.ndarray, count: int) -> np.ndarray:
