@@ -41,8 +41,8 @@ class Residual(nn.Module):
 class Translator(nn.Module):
     """Pictures (B, channels, size, size) in [-1, 1] -> pictures of the same shape in [-1, 1].
 
-    A convolution, `halvings` strided ones, `depth` residual blocks, and the way back (Johnson et al. 2016). The
-    source, times KEPT, is added before the last tanh: an untrained network changes little of it.
+    A convolution, `halvings` strided ones, `depth` residual blocks, and the way back (Johnson et al. 2016).
+    The source, times KEPT, is added before the last tanh: an untrained network changes little of it.
     Channels are `width` at the finest level, doubled at each halving. patch: pixels a side of a position of
     the finest level, 1 as published. `patch` times 2^halvings must divide the pictures' side.
     """
