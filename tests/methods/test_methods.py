@@ -9,11 +9,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from aigc import methods
-from aigc.core import config
+from aigc.core import config, randomness
 from aigc.core.errors import ConfigError
 from aigc.core.runtime import Device
-from aigc.methods import wgan_gp
-from aigc.methods.families import adversarial
 from aigc.model import sampling
 from aigc.model.card import WEIGHTS, Card, write_model
 from aigc.model.contract import Method, MethodConfig, Shape
@@ -226,8 +224,7 @@ def test_a_step_waits_for_no_value_from_the_device(
     method: str, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host_rng = torch.Generator().manual_seed(HOST_SEED)
-    for page in (adversarial, wgan_gp):
-        monkeypatch.setattr(page, "on_host", lambda rng: host_rng)
+    monkeypatch.setattr(randomness, "on_host", lambda rng: host_rng)
     run = trainer(method, Shape(1, 16, 10), device, tmp_path)
     with NoReads():
         run.train_step()

@@ -34,8 +34,8 @@ ROOM = 1.05  # copies stay in one split, so that a split may be a little smaller
 # What two cores train in about two minutes a method at 32 x 32 in colour: see recipes/cifar10-cpu.yaml.
 COLOUR_METHODS = ["vae", "dcgan", "cgan", "flow"]
 COLOUR = {"vae.likelihood": "gaussian", "vae.trunk": "convolution", "vae.images": 60_000,
-          "dcgan.batch_size": 8, "dcgan.r1": 0.1, "dcgan.images": 62_000, "cgan.batch_size": 8, "cgan.r1": 0.1,
-          "cgan.images": 72_000, "flow.images": 180_000}
+          "dcgan.batch_size": 8, "dcgan.r1": 0.1, "dcgan.images": 62_000,
+          "cgan.batch_size": 8, "cgan.r1": 0.1, "cgan.images": 72_000, "flow.images": 180_000}
 
 
 @dataclass(frozen=True)
