@@ -144,7 +144,7 @@ def test_a_conditional_method_has_label_metrics_for_each_class_and_another_metho
                      for rows in (slice(0, 250), slice(250, 500)))
     settings = EvaluateConfig(sample_size=250)
     limits = config.section("audit", AuditConfig).model_copy(update={"classifier_images": 128})
-    context = AuditContext(settings, limits, audit.Splits(train, holdout, test),
+    context = AuditContext(settings, limits, audit.Splits(train, holdout, test, train),
                            Extractors(extractor, settings, device),
                            extractor, device)
     test_features = extractor.extract(test.images).features

@@ -21,8 +21,8 @@ def test_the_report_names_a_method_with_what_collapsed_and_no_other() -> None:
     part = environment.from_string("{% macro number_cell(m) %}{% endmacro %}{% include 'audit_all.html' %}")
     passed = {"memorization": {"passes": True, "pixels": {}, "features": {}}}
     html = part.render(
-        methods=[{"name": "one", "metrics": passed, "collapsed": ["codebook collapsed"]},
-                 {"name": "other", "metrics": passed, "collapsed": []}],
+        methods=[{"name": "one", "title": "one", "metrics": passed, "collapsed": ["codebook collapsed"]},
+                 {"name": "other", "title": "other", "metrics": passed, "collapsed": []}],
         limit=0.05, protocol={"n": 10}, controls={"holdout": passed["memorization"]}, collapse=[])
     assert '<p class="fail"><strong>one: codebook collapsed.</strong>' in html
     assert html.count('<p class="fail">') == 1

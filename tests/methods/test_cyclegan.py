@@ -110,7 +110,7 @@ def pictures(counts: dict[str, int]) -> Pictures:
 
 
 def trainer(chosen: CycleGANConfig, device: Device, folder: Path) -> Trainer:
-    learned = methods.learned("cyclegan", chosen, pictures({"5": 9, "8": 4, "3": 30}), PLACE)
+    learned = methods.learned("cyclegan", chosen.learns_from, pictures({"5": 9, "8": 4, "3": 30}), PLACE)
     return Trainer.on(learned, "cyclegan", lambda: methods.build("cyclegan", chosen, Shape.of(learned)),
                       chosen, TrainConfig(seed=0, intervals=4, checkpoints=4, balanced=True), device,
                       Checkpoints(folder))
@@ -181,5 +181,5 @@ def test_a_side_that_the_networks_cannot_halve_and_a_critic_without_positions_ar
 ])
 def test_classes_that_are_not_there_are_named_in_one_line(counts: dict[str, int], says: str) -> None:
     with pytest.raises(DataError, match=says) as caught:
-        methods.learned("cyclegan", config(), pictures(counts), PLACE)
+        methods.learned("cyclegan", config().learns_from, pictures(counts), PLACE)
     assert "\n" not in str(caught.value) and "take it out of `methods`" in str(caught.value)

@@ -92,8 +92,8 @@ def test_a_new_row_is_a_column_of_the_report_with_its_meaning(added: None) -> No
             "failed_expectations": [],
             "ingested": {"used": 3, "found": 3, "quarantined": 0},
             "validation": {"success": True, "results": [], "rows": 3}}
-    html = page.render(page.REPORT, methods=[], overview=b"", shown=0, ranking=b"", ranking_height=0,
-                       ranking_width=0, as_far_as={},
+    html = page.render(page.REPORT, methods=[], ranked=[], apart=[], overview=b"", shown=0, ranking=b"",
+                       ranking_height=0, ranking_width=0, as_far_as={},
                        collapse=[], **data,
                        **facts, **report.settings_facts(committed_params())).decode()
     assert '<th class="n">feature counts ↑</th>' in html

@@ -27,7 +27,8 @@ def test_samples_are_made_while_training_only_where_it_is_watched(
     average = methods.load(small_model(tmp_path / "models", "gan"))[0]
     counts: list[int] = []
     real = sampling.blocks
-    monkeypatch.setattr(sampling, "blocks", lambda *given: counts.append(given[2]) or real(*given))
+    monkeypatch.setattr(sampling, "blocks",
+                        lambda *given, **named: counts.append(given[2]) or real(*given, **named))
     with MlflowObserver().training(training(watch)) as watching:
         watching.progress(ROWS, average)
     assert bool(counts) == watch

@@ -206,7 +206,7 @@ def test_the_average_has_the_stated_half_life() -> None:
 
 
 class OutOfMemory(TwoPlayers):
-    """Raises `error` at the second step; without one, asks for more memory than any machine has."""
+    """Raises `error` at the second step, where no probe is; without one, asks for endless memory."""
 
     def __init__(self, error: Exception | None = None) -> None:
         super().__init__()
@@ -214,9 +214,9 @@ class OutOfMemory(TwoPlayers):
 
     def updates(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
         yield from super().updates(real, labels, rng)
-        if self.progress > 0 and self.error:
-            raise self.error
-        if self.progress > 0:
+        if self.progress == 1 / 40:
+            if self.error:
+                raise self.error
             torch.empty(10**15)
 
 

@@ -190,7 +190,7 @@ def measure_method(context: AuditContext, samples: Samples, test_features: np.nd
     Memorization, collapse and the method's own measures use n pictures; the label metrics use all samples.
     """
     memory, nearest = _memorization(context, samples, real["memorization"], folder)
-    known = samples.method.config.learns_from or samples.pictures.classes
+    known = samples.method.learns_from or samples.pictures.classes
     sections: Sections = {
         "memorization": memory,
         "collapse": _collapse(context, samples, real["collapse"]),

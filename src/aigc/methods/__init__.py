@@ -89,12 +89,13 @@ def needing_classes(names: Iterable[str]) -> list[str]:
     return [name for name in names if method_class(name).needs_classes]
 
 
-def learned(name: str, settings: "MethodConfig", split: "Pictures", place: Path) -> "Pictures":
-    """Those of the pictures that the method learns from. place: of the split, for messages.
+def learned(name: str, names: list[str] | None, split: "Pictures", place: Path) -> "Pictures":
+    """Those of the pictures that the method `name` learns from. names: its `learns_from`. place: that of the
+    split, for messages.
 
     Raises DataError where a class that the method names is not there, or has fewer than FEWEST_OF_A_CLASS.
     """
-    if (names := settings.learns_from) is None:
+    if names is None:
         return split
     remedy = f"name classes that are there under `{name}`, or take it out of `methods` in {paths.PARAMS}"
     for wanted in names:

@@ -155,6 +155,12 @@ class Method(Trainable):
     config: MethodConfig
     latent_shape: tuple[int, ...]
 
+    @property
+    def learns_from(self) -> list[str] | None:
+        """As MethodConfig.learns_from; a method need not keep its config."""
+        config = getattr(self, "config", None)
+        return config.learns_from if config else None
+
     def fit_after_training(self, batches: Iterable[Tensor], seed: int) -> None:
         """Fit what needs the final, averaged weights. batches: all training images. Default: nothing."""
 

@@ -25,7 +25,7 @@ def run(method: str, observer: Observer) -> None:
     samples = pictures.open_folder(paths.generated(method)).named(context.splits.test.classes)
     model_identity.check_samples(method, read_card(paths.model(method)))
     generator, card = methods.load(paths.model(method), device)
-    if names := generator.config.learns_from:
+    if names := generator.learns_from:
         context = some_classes.narrowed(context, names, len(samples))
         real, reference = some_classes.reference(context, names, reference)
     else:

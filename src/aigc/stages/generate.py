@@ -46,7 +46,7 @@ def run(method: str) -> None:
 def translation_sources(method: str, generator: Method) -> np.ndarray:
     """The source of each sample: pictures of the holdout in the order of the array, the classes in turn."""
     place = paths.PROCESSED / "holdout"
-    holdout = methods.learned(method, generator.config, pictures.open_folder(place), place)
+    holdout = methods.learned(method, generator.learns_from, pictures.open_folder(place), place)
     return np.asarray(holdout.images[sampling.source_rows(holdout.labels)])
 
 

@@ -35,7 +35,7 @@ def run(method: str, observer: Observer) -> None:
     train.check_batch_size(method, settings.batch_size)
     switches = config.section("runtime", RuntimeConfig, content)
     split = pictures.open_folder(paths.PROCESSED / "train")
-    learned = methods.learned(method, settings, split, paths.PROCESSED / "train")
+    learned = methods.learned(method, settings.learns_from, split, paths.PROCESSED / "train")
     order = train if settings.learns_from is None else train.model_copy(update={"balanced": True})
     device = runtime.start_torch(switches.arithmetic, switches.threads)
     shared = {"train": train.model_dump(exclude=UNHASHED), "runtime": switches.model_dump()}

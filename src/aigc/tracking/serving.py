@@ -19,7 +19,6 @@ from mlflow.pyfunc.model import PythonModel
 from aigc import methods
 from aigc.core.errors import ConfigError, DataError
 from aigc.model import sampling
-from aigc.provenance import source_pictures
 from aigc.reporting import grid
 
 MOST = 10_000
@@ -68,6 +67,8 @@ class Sampler(PythonModel):
         content = request.get("source")
         if not isinstance(content, bytes) or not content:
             return None
+        from aigc.provenance import source_pictures  # it brings the decoders, which no training needs
+
         return source_pictures.fitted(content, SOURCE_FIT, self.method.shape, "source")[None]
 
     @staticmethod

@@ -117,7 +117,7 @@ class Watcher:
 def holdout(name: str, average: Method) -> Pictures:
     """The holdout pictures of the classes that the method `name` learns from."""
     place = paths.PROCESSED / "holdout"
-    return methods.learned(name, average.config, pictures.open_folder(place), place)
+    return methods.learned(name, average.learns_from, pictures.open_folder(place), place)
 
 
 def sources_of(name: str, average: Method, count: int) -> np.ndarray | None:
