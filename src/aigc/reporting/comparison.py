@@ -51,13 +51,12 @@ def _samples(folder: Path, device: runtime.Device) -> np.ndarray:
 
 def as_text(names: Sequence[str], metrics: Sequence[Mapping[str, float]]) -> str:
     """One line a metric. metrics: those of an MLflow run, each beside its `_low` and `_high`."""
-    width = max(map(len, (*names, "0.0001 [0.0001, 0.0001]")))
-    lines = [f"{'metric':<14}{names[0]:>{width}}{names[1]:>{width + 2}}  better"]
-    for metric in table.METRICS:
-        if all(metric.name in one for one in metrics):
-            shown = [_shown(metric.name, one) for one in metrics]
-            lines.append(f"{metric.heading:<14}{shown[0]:>{width}}{shown[1]:>{width + 2}}  "
-                         f"{better(metric, names, metrics)}")
+    rows = [(metric.heading, *(_shown(metric.name, one) for one in metrics), better(metric, names, metrics))
+            for metric in table.METRICS if all(metric.name in one for one in metrics)]
+    rows.insert(0, ("metric", *names, "better"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [f"{title:<{widths[0]}}  {first:>{widths[1]}}  {second:>{widths[2]}}  {verdict}"
+             for title, first, second, verdict in rows]
     return "\n".join(lines)
 
 
