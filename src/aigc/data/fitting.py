@@ -65,12 +65,12 @@ def fit(path: Path, processes: int, size: int | None = None) -> tuple[str, Recip
     stated = config.section("data", DataConfig, content)
     shape = config.section("preprocess", PreprocessConfig, content)
     limits = config.section("validate", GateConfig, content)
-    found = _look(check.recognise(path.resolve(), stated), shape, limits, processes)
+    found = _examined(check.recognise(path.resolve(), stated), shape, limits, processes)
     _check(path, found)
     first = [*_source(found), *_pictures(found, size), *_splits(found)]
     data, fitted = _changed(found.data, first, "data."), _changed(shape, first, "preprocess.")
     if (data, fitted) != (found.data, shape):  # copies and splits depend on them
-        found = _look(data, fitted, limits, processes)
+        found = _examined(data, fitted, limits, processes)
     steps = [*first, *_sample(found, content), *_gate(found, limits), *_training(found, content)]
     text = check.summary(path, data, found.counts, found.table, fitted)
     return text, Recipe(title=f"the pictures at {path}", result="starting point, not measured", steps=steps)
@@ -86,7 +86,7 @@ def _changed(section: Fitted, steps: list[Step], prefix: str) -> Fitted:
     return config.section(prefix[:-1], type(section), {prefix[:-1]: changed})
 
 
-def _look(data: DataConfig, shape: PreprocessConfig, limits: GateConfig, processes: int) -> Found:
+def _examined(data: DataConfig, shape: PreprocessConfig, limits: GateConfig, processes: int) -> Found:
     with tempfile.TemporaryDirectory(prefix="aigc-use-") as name:
         folder = Path(name)
         counts = ingest(data.model_copy(update={"max_quarantined": 1.0}), shape, processes, folder / "raw")
