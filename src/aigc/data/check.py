@@ -32,13 +32,7 @@ def run(path: Path, processes: int, needing_classes: Callable[[], list[str]] = l
     data = recognise(path, stated)
     shape = config.section("preprocess", PreprocessConfig, content)
     limits = config.section("validate", GateConfig, content)
-    with tempfile.TemporaryDirectory(prefix="aigc-check-") as name:
-        folder = Path(name)
-        # A quarantine over the limit is listed too: `obstacles` judges it.
-        counts = ingest(data.model_copy(update={"max_quarantined": 1.0}), shape, processes, folder / "raw")
-        reference = paths.DATA_REFERENCE / "manifest.parquet"
-        verdict, table = gate.judge(folder / "raw", limits, folder / "docs", reference)
-        quarantine = pd.read_csv(folder / "raw" / "quarantine.csv")
+    counts, verdict, table, quarantine = examine(data, shape, limits, processes)
     print(summary(path, data, counts, table, shape))
     if len(quarantine):
         listed = (f"  {row.path}: {row.reason}" for row in quarantine.head(LISTED).itertuples())
@@ -55,6 +49,18 @@ def run(path: Path, processes: int, needing_classes: Callable[[], list[str]] = l
     changes = to_set(data, stated)
     print(f"ready: in params.yaml set {changes}, then `dvc repro`" if changes else "ready: `dvc repro`")
     return 0
+
+
+def examine(data: DataConfig, shape: PreprocessConfig, limits: GateConfig,
+            processes: int) -> tuple[Counts, dict[str, Any], pd.DataFrame, pd.DataFrame]:
+    """Ingest and the gate in a temporary folder: counts, verdict, the judged table, the quarantine."""
+    with tempfile.TemporaryDirectory(prefix="aigc-check-") as name:
+        folder = Path(name)
+        # A quarantine over the limit is listed too: the caller judges it.
+        counts = ingest(data.model_copy(update={"max_quarantined": 1.0}), shape, processes, folder / "raw")
+        reference = paths.DATA_REFERENCE / "manifest.parquet"
+        verdict, table = gate.judge(folder / "raw", limits, folder / "docs", reference)
+        return counts, verdict, table, pd.read_csv(folder / "raw" / "quarantine.csv")
 
 
 def recognise(path: Path, stated: DataConfig) -> DataConfig:

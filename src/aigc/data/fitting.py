@@ -4,7 +4,6 @@ Ingest and the gate run once on the pictures, in a temporary folder. What they f
 """
 
 import math
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from aigc.core import config, paths
+from aigc.core import config
 from aigc.core.config import FEWEST_CLASSES
 from aigc.core.errors import DataError
-from aigc.data import check, expectations, gate
+from aigc.data import check, expectations
 from aigc.data.config import DataConfig, GateConfig, PreprocessConfig
-from aigc.data.ingest import Counts, ingest
+from aigc.data.ingest import Counts
 from aigc.evaluation.config import SMALLEST_SAMPLE, EvaluateConfig
 from aigc.recipes import Recipe, Step
 
@@ -87,11 +86,7 @@ def _changed(section: Fitted, steps: list[Step], prefix: str) -> Fitted:
 
 
 def _examined(data: DataConfig, shape: PreprocessConfig, limits: GateConfig, processes: int) -> Found:
-    with tempfile.TemporaryDirectory(prefix="aigc-use-") as name:
-        folder = Path(name)
-        counts = ingest(data.model_copy(update={"max_quarantined": 1.0}), shape, processes, folder / "raw")
-        verdict, table = gate.judge(folder / "raw", limits, folder / "docs",
-                                    paths.DATA_REFERENCE / "manifest.parquet")
+    counts, verdict, table, _ = check.examine(data, shape, limits, processes)
     failing = [result["name"] for result in expectations.failed(verdict["results"], "critical")]
     return Found(data, table, counts, list(dict.fromkeys(failing)))
 
