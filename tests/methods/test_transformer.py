@@ -21,7 +21,7 @@ from small import committed_params
 from training.test_waits import READS
 
 SMALL = {"width": 8, "max_width": 16, "prior_width": 16, "layers": 2, "codes": 16, "code_width": 4,
-         "batch_size": 8, "images": 64, "top_k": 16}
+         "batch_size": 8, "images": 64, "top_k": 16, "guidance": 1.0}
 SHAPE = Shape(1, 16, 3)
 NO_LABELS = torch.full((2,), -1)
 
@@ -171,6 +171,28 @@ def test_sampling_with_the_cache_picks_the_tokens_that_the_whole_network_picks()
 
 
 @torch.no_grad()
+def test_guided_tokens_are_drawn_from_the_logits_that_lie_beyond_those_of_the_class() -> None:
+    built, latents, labels = build(guidance=2.5), latents_of_two(), torch.tensor([0, 2])
+    tokens = built.drawn_tokens(latents, labels, 1.0)
+    with_class, without = (built.prior(built.prefix(seen), tokens) for seen in (labels, NO_LABELS))
+    logits, uniform = without + 2.5 * (with_class - without), uniform_of(latents)
+    again = torch.stack([transformer.pick(logits[:, :, place], uniform[:, place], 1.0, 16)
+                         for place in range(64)], 1)
+    assert torch.equal(tokens, again)
+    assert not torch.equal(tokens, build().drawn_tokens(latents, labels, 1.0))
+
+
+def test_the_class_of_a_share_of_the_pictures_is_hidden_from_the_prior() -> None:
+    labels, seen = torch.arange(3).repeat(400), []
+    built = build(label_dropout=0.25).train()
+    built.progress = 0.9
+    built.token_losses = lambda tokens, labels, rng: seen.append(labels) or built.condition.weight.sum()  # type: ignore[func-returns-value]
+    next(built.updates(torch.rand(1200, 1, 16, 16), labels, torch.Generator().manual_seed(0)))
+    hidden = seen[0] < 0
+    assert 0.2 < hidden.float().mean() < 0.3 and torch.equal(seen[0][~hidden], labels[~hidden])
+
+
+@torch.no_grad()
 def test_a_picture_does_not_depend_on_the_others_of_its_block() -> None:
     built, count = build(), sampling.BLOCK
     latents, labels = built.latents(count, torch.Generator().manual_seed(0)), torch.arange(count) % 3
@@ -219,6 +241,7 @@ def test_a_class_out_of_range_is_one_line() -> None:
     ({"tokeniser_share": 1.0}, "`transformer.tokeniser_share`"),
     ({"top_k": 0}, "`transformer.top_k`"),
     ({"codes": 1}, "`transformer.codes`"),
+    ({"guidance": 2.0, "label_dropout": 0.0}, "guidance other than 1 needs label_dropout above 0"),
 ])
 def test_what_cannot_be_built_is_one_line_that_names_the_key(changes: dict[str, object], says: str) -> None:
     with pytest.raises(ConfigError, match=says) as caught:

@@ -77,6 +77,15 @@ def test_a_training_that_is_forced_is_done_anew_as_a_run_of_its_own_to_the_same_
     assert before == now != []
 
 
+def test_the_evaluator_that_is_forced_is_trained_anew_to_the_same_bytes(
+        finished: Path, tmp_path: Path) -> None:
+    project = store_of(finished, tmp_path / "project")
+    lock = (project / "dvc.lock").read_bytes()
+    done = run_in(project, "dvc", "repro", "--force", "-s", "evaluator")
+    assert "Running stage 'evaluator'" in done.stdout and "resumed at step" not in done.stderr
+    assert (project / "dvc.lock").read_bytes() == lock
+
+
 KILLED_AT_THE_END = """
 import os, signal
 from contextlib import contextmanager

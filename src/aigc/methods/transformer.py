@@ -6,6 +6,7 @@ Radford et al. 2019; Ramesh et al. 2021, DALL-E).
     critic      loss = relu(1 - D(x)) + relu(1 + D(G)), where adversarial > 0 (Esser et al. 2021, VQGAN)
     prior       loss = -sum_i log p(token_i | class, token_1 ... token_(i-1))
     sampling    token_i = the inverse CDF of softmax(logits / temperature) at u_i = Phi(z_i),  z_i ~ N(0, 1)
+                logits = logits(none) + guidance (logits(y) - logits(none))    (Gafni et al. 2022)
 
 The tokeniser learns in the first share of the run, then it is frozen and the prior learns. The gradient of G
 passes the codebook unchanged, from e to z. One latent number decides each token, so every latent has one
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from aigc.core import paths
-from aigc.core.config import Count, NonNegative, Positive
+from aigc.core.config import Count, NonNegative, Positive, Share
 from aigc.core.errors import ConfigError
 from aigc.methods.families.adversarial import CRITIC_LOSSES, GENERATOR_LOSSES
 from aigc.methods.families.encoding import Likelihood, negative_log_likelihood, pixels
@@ -63,8 +64,17 @@ class TransformerConfig(MethodConfig):
     layers: Count
     heads: Count
     dropout: ShareBelow1
+    label_dropout: Share
+    guidance: Positive
     temperature: Positive
     top_k: Count
+
+    @model_validator(mode="after")
+    def _guidance_needs_dropout(self) -> "TransformerConfig":
+        if self.guidance != 1 and self.label_dropout == 0:
+            raise ValueError("guidance other than 1 needs label_dropout above 0: the logits without a class "
+                             "are learned from pictures whose class is hidden")
+        return self
 
     @model_validator(mode="after")
     def _heads_divide_the_width(self) -> "TransformerConfig":
@@ -77,7 +87,7 @@ class Transformer(Method):
     config: TransformerConfig
     conditional = True  # where the pictures have classes
     reconstructs = True
-    sampling_settings = ("temperature", "top_k")
+    sampling_settings = ("guidance", "temperature", "top_k")
     usage: Tensor
 
     def __init__(self, config: TransformerConfig, shape: Shape) -> None:
@@ -115,6 +125,8 @@ class Transformer(Method):
         else:
             with torch.no_grad():
                 tokens = self.tokens(real)
+            hidden = torch.rand(len(real), generator=rng, device=rng.device) < self.config.label_dropout
+            labels = labels.masked_fill(hidden, -1)
             yield "prior", self.token_losses(tokens, labels, rng).mean()
 
     def tokeniser_updates(self, real: Tensor, rng: torch.Generator) -> Iterator[tuple[str, Tensor]]:
@@ -177,10 +189,17 @@ class Transformer(Method):
 
     def drawn_tokens(self, latents: Tensor, labels: Tensor, temperature: float) -> Tensor:
         """The tokens of latents (B, n), one after the other: int64 (B, n)."""
+        guided = self.conditional and self.config.guidance != 1
+        if guided:
+            labels = torch.cat([labels, torch.full_like(labels, -1)])
         past, inputs, tokens = self.prior.start(), self.prefix(labels), []
         for u in uniform(latents).unbind(1):
-            tokens.append(pick(self.prior.step(inputs, past), u, temperature, self.config.top_k))
-            inputs = self.prior.embed(tokens[-1])[:, None]
+            logits = self.prior.step(inputs, past)
+            if guided:
+                with_class, without_class = logits.chunk(2)
+                logits = torch.lerp(without_class, with_class, self.config.guidance)
+            tokens.append(pick(logits, u, temperature, self.config.top_k))
+            inputs = self.prior.embed(tokens[-1]).repeat(1 + guided, 1)[:, None]
         return torch.stack(tokens, 1)
 
     def reconstruct(self, images: Tensor) -> Tensor:

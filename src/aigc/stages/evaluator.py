@@ -29,7 +29,7 @@ def run() -> None:
     settings, switches = config.section(NAME, EvaluatorConfig), config.section("runtime", RuntimeConfig)
     train, test = (pictures.open_folder(paths.PROCESSED / name) for name in ("train", "test"))
     device = runtime.start_torch(switches.arithmetic, switches.threads)
-    network, weights_sha256 = train_classifier(train, settings, switches, device)
+    network, weights_sha256, checkpoints = train_classifier(train, settings, switches, device)
     actual, predicted, names, doubtful = classification.classify_splits(network, train, test,
                                                                         settings.outlier, device)
     files.write_csv(paths.EVALUATOR_CONFUSION,
@@ -42,6 +42,7 @@ def run() -> None:
     accuracy = rounded(float(np.mean(predicted == actual)))
     files.write_json(paths.EVALUATOR_METRICS,
                      {"accuracy": accuracy, "n": len(test), "weights_sha256": weights_sha256})
+    checkpoints.finish(paths.EVALUATOR_METRICS)  # a file that dvc.lock names
     least = least_accuracy(settings, actual, network.names_classes)
     print(f"{NAME}: right on {accuracy:.4f} of the test split (at least {least:.4f}); "
           + ", ".join(f"{name} {getattr(network.config, name)}" for name in CHOSEN))
@@ -52,8 +53,11 @@ def run() -> None:
 
 
 def train_classifier(train: Pictures, settings: EvaluatorConfig, switches: RuntimeConfig,
-                     device: runtime.Device) -> tuple[Classifier, str]:
-    """The trained classifier, written to models/evaluator, and its weights' sha256. Resumes after a kill."""
+                     device: runtime.Device) -> tuple[Classifier, str, Checkpoints]:
+    """The trained classifier, written to models/evaluator, its weights' sha256, and its checkpoints.
+
+    Resumes after a kill.
+    """
     shape = Shape.of(train)
     chosen = choose(settings, shape, len(train))
     data_sha256 = hashes.array_sha256(train.images)
@@ -73,5 +77,4 @@ def train_classifier(train: Pictures, settings: EvaluatorConfig, switches: Runti
         card = write_model(paths.EVALUATOR, network, method=NAME, config=chosen.model_dump(),
                            shape=vars(network.shape), classes=train.classes, seed=settings.seed,
                            data_sha256=data_sha256, origin=pictures.read_origin(paths.PROCESSED / "train"))
-        checkpoints.finish(paths.EVALUATOR / "config.json")
-    return network, card.weights_sha256
+    return network, card.weights_sha256, checkpoints
