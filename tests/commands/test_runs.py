@@ -73,4 +73,4 @@ def test_a_run_whose_training_time_is_unknown_is_in_the_table(monkeypatch: pytes
     assert runs.run(argparse.Namespace()) == 0
     text = (tmp_path / "reports/runs.html").read_text()
     assert "<svg" not in text and ">vae</th>" in text
-    assert '<th scope="row">floor: real against real</th><td>–</td><td class="n">0.25</td>' in text
+    assert '<th scope="row">floor: real against real</th><td>–</td>\n<td class="n">0.25</td>' in text

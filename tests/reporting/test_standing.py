@@ -19,7 +19,7 @@ def test_a_difference_is_real_where_the_intervals_do_not_overlap() -> None:
     assert "overlap: the difference may be chance" in standing.verdict([first, near])
     assert "nobody knows" in standing.verdict([first, bare])
     assert [standing.standings([first, second])["vae"] for second in (apart, near, bare)] == [
-        "worse than flow", "no real difference from flow", "no interval"]
+        "worse than flow", "no real difference from flow", "no intervals to compare with flow"]
 
 
 def test_a_method_that_copies_training_pictures_is_not_called_best() -> None:
@@ -31,5 +31,5 @@ def test_a_method_that_copies_training_pictures_is_not_called_best() -> None:
 
 
 def test_one_method_or_none_needs_no_comparison() -> None:
-    assert standing.verdict([method("vae", 3)]) == "vae is best, with an FID of 3."
+    assert standing.verdict([method("vae", 3)]) == "vae has an FID of 3."
     assert (standing.verdict([]), standing.standings([])) == ("", {})

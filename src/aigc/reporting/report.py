@@ -63,8 +63,8 @@ def write_overview(test: Pictures, names: list[str]) -> dict[str, Any]:
 
 
 def trade_offs(ranked: list[dict[str, Any]]) -> list[tuple[Drawing, str]]:
-    """FID over what a training costs on any machine, and what that is."""
-    costs = {"images": "images seen in training", "parameters": "parameters"} if ranked else {}
+    """FID over what a training costs on any machine, and what that is; nothing for less than two methods."""
+    costs = {"images": "images seen in training", "parameters": "parameters"} if ranked[1:] else {}
     return [(figures.trade_off([Point(method["name"], method[key], method["metrics"]["fid"]["value"],
                                       COLOURS[rank % len(COLOURS)]) for rank, method in enumerate(ranked)],
                                title), title) for key, title in costs.items()]

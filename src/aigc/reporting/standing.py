@@ -19,6 +19,8 @@ def verdict(ranked: Sequence[MethodFacts]) -> str:
     if not passed:
         return "Every method fails the memorization audit: the samples are copies of training pictures."
     said = f"{passed[0]['name']} is best, with an FID of {_fid(passed[0]):.3g}."
+    if len(ranked) == 1:
+        return f"{passed[0]['name']} has an FID of {_fid(passed[0]):.3g}."
     if copying:
         said = f"Left out, since they fail the memorization audit: {copying}. Of the others, {said}"
     if len(passed) == 1:
@@ -33,13 +35,12 @@ def verdict(ranked: Sequence[MethodFacts]) -> str:
 
 
 def standings(ranked: Sequence[MethodFacts]) -> dict[str, str]:
-    """{method: how it stands to the one before it}; the first is "best FID"."""
-    found = {ranked[0]["name"]: "best FID"} if ranked else {}
+    """{method: how it stands to the one before it}; the first of several is "best FID"."""
+    found = {ranked[0]["name"]: "best FID" if len(ranked) > 1 else ""} if ranked else {}
     for better, method in pairwise(ranked):
         differs = is_real(better, method)
-        found[method["name"]] = ("no interval" if differs is None
-                                 else f"{'worse than' if differs else 'no real difference from'} "
-                                      f"{better['name']}")
+        how = {True: "worse than", False: "no real difference from", None: "no intervals to compare with"}
+        found[method["name"]] = f"{how[differs]} {better['name']}"
     return found
 
 
