@@ -1,6 +1,7 @@
 """All runs of the experiment on one page: seeds of one recipe together, protocols apart."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ def test_the_page_holds_every_protocol_apart(monkeypatch: pytest.MonkeyPatch, tm
             evaluated_run("a", 0, 900, protocol="q"),
         ],
     )
+    monkeypatch.setattr("aigc.tracking.growth.newest", lambda found: ([], []))  # no store has these runs
     assert runs.run(argparse.Namespace()) == 0
     text = (tmp_path / "reports/runs.html").read_text()
     assert (
@@ -60,3 +62,15 @@ def test_aigc_runs_draws_the_runs_of_a_finished_pipeline(project: Path, finished
     )
     text = (project / "reports/runs.html").read_text()
     assert "vae" in text and "gan" in text and "differs in" in text
+
+
+def test_a_run_whose_training_time_is_unknown_is_in_the_table(monkeypatch: pytest.MonkeyPatch,
+                                                              tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = replace(evaluated_run("a", 0, 10), metrics={"fid": 10.0, "fid_floor": 0.25})
+    monkeypatch.setattr("aigc.tracking.finished.every", lambda: [run])
+    monkeypatch.setattr("aigc.tracking.growth.newest", lambda found: ([], []))
+    assert runs.run(argparse.Namespace()) == 0
+    text = (tmp_path / "reports/runs.html").read_text()
+    assert "<svg" not in text and ">vae</th>" in text
+    assert '<th scope="row">floor: real against real</th><td>–</td>\n<td class="n">0.25</td>' in text

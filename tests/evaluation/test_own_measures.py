@@ -1,9 +1,5 @@
 """A collapse that a method's own measures tell of is named."""
 
-from pathlib import Path
-
-import jinja2
-
 from aigc.evaluation import own_measures
 from aigc.reporting import page
 
@@ -16,9 +12,7 @@ def test_a_flag_whose_mean_is_above_one_half_is_named_and_nothing_else() -> None
 
 
 def test_the_report_names_a_method_with_what_collapsed_and_no_other() -> None:
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(page.__file__).parent),
-                                     undefined=jinja2.StrictUndefined, autoescape=True)
-    part = environment.from_string("{% macro number_cell(m) %}{% endmacro %}{% include 'audit_all.html' %}")
+    part = page.environment().get_template("audit_all.html")
     passed = {"memorization": {"passes": True, "pixels": {}, "features": {}}}
     html = part.render(
         methods=[{"name": "one", "title": "one", "metrics": passed, "collapsed": ["codebook collapsed"]},

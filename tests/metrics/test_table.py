@@ -92,11 +92,11 @@ def test_a_new_row_is_a_column_of_the_report_with_its_meaning(added: None) -> No
             "failed_expectations": [],
             "ingested": {"used": 3, "found": 3, "quarantined": 0},
             "validation": {"success": True, "results": [], "rows": 3}}
-    html = page.render(page.REPORT, methods=[], ranked=[], apart=[], overview=b"", shown=0, ranking=b"",
-                       ranking_height=0, ranking_width=0, as_far_as={},
-                       collapse=[], **data,
+    html = page.render(page.REPORT, methods=[], ranked=[], apart=[], shown=0, ranking=None, trade_offs=[],
+                       real_row=b"", sample_rows={}, row_width=1, row_height=1, verdict="", standings={},
+                       as_far_as={}, collapse=[], **data,
                        **facts, **report.settings_facts(committed_params())).decode()
-    assert '<th class="n">feature counts ↑</th>' in html
+    assert '<th scope="col" class="n">feature counts ↑</th>' in html
     assert "<dt>feature counts ↑</dt><dd>Counts features, at n = 40.</dd>" in html
     assert html.count('<td class="n">5.25</td>') == 3 * len(table.on_page("report"))  # floor, ceiling, ruler
 
@@ -107,9 +107,10 @@ def test_a_new_row_is_a_column_of_the_page_of_runs(added: None, tmp_path: Path,
     run = evaluated_run("a", 0, 10.0)
     monkeypatch.setattr("aigc.tracking.finished.every",
                         lambda: [replace(run, metrics={**run.metrics, "feature_counts": 606.0})])
+    monkeypatch.setattr("aigc.tracking.growth.newest", lambda found: ([], []))
     assert runs.run(argparse.Namespace()) == 0
     html = (tmp_path / "reports/runs.html").read_text()
-    assert '<th class="n">feature counts ↑</th>' in html and '<td class="n">606</td>' in html
+    assert '<th scope="col" class="n">feature counts ↑</th>' in html and '<td class="n">606</td>' in html
 
 
 def test_a_metric_with_its_own_extractor_gets_features_of_that_extractor(

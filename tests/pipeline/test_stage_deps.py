@@ -20,7 +20,8 @@ STAGES = ["check", "ingest", "validate", "preprocess", "evaluator", "reference",
 # Read by the harness (params are tracked as params; git and MLflow's own files are no data of ours).
 NOT_DEPS = ("params.yaml", "dvc.lock", ".git", ".trace", ".checkpoints", "mlruns", "mlflow.db",
             "src/sitecustomize.py")
-TEMPLATES = ["page.html", "audit_all.html", "audit_method.html", "runs.html", "style.css"]
+TEMPLATES = ["page.html", "page.js", "audit_all.html", "audit_method.html", "macros.html", "runs.html",
+             "growth.js", "style.css"]
 # Read for MLflow alone, which no out depends on: the code beside a model, and the pictures of an evaluation.
 FOR_OBSERVERS = {"train": [f"src/aigc/reporting/{name}" for name in TEMPLATES],
                  "evaluate": ["reports/plots/vae/samples.png"]}

@@ -44,7 +44,7 @@ def test_a_player_that_rested_has_an_empty_cell_and_no_number_in_the_curves(
     assert sync._history(paths.history("turns")) == history
     drawn = pd.read_csv(paths.history("turns"))
     assert drawn["loss/a"].isna().tolist() == [False, True]
-    assert figures.losses(drawn).startswith(b"\x89PNG")
+    assert figures.losses(drawn).svg.startswith("<svg")
 
 
 def store_of(finished: Path, folder: Path) -> Path:

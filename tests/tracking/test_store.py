@@ -112,7 +112,8 @@ def test_the_store_is_in_its_folder_whatever_the_folder_is_called(
     assert relocation.run(Path()) == 0
     client, run = finished.read_run(run_id)
     assert (Path(client.download_artifacts(run_id, "source")) / "params.yaml").read_text() == "x"
-    assert finished.sources(client, run, tmp_path) == moved / "mlruns" / run_id / "artifacts/source"
+    found = finished.artifacts(client, run, finished.SOURCE, tmp_path)
+    assert found == moved / "mlruns" / run_id / "artifacts/source"
 
 
 def test_a_run_beyond_the_first_page_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,10 @@ from aigc.data.pictures import Pictures
 from aigc.evaluation import model_identity, own_measures
 from aigc.metrics import ruler, table
 from aigc.model.card import WEIGHTS, parameter_count, read_card
-from aigc.reporting import figures, page
+from aigc.reporting import figures, page, standing
+from aigc.reporting.figures import Point
 from aigc.reporting.grid import grid, png, write_png
+from aigc.reporting.svg import COLOURS, Drawing
 
 SHOWN = 16  # pictures a row
 SCALE = 2
@@ -31,14 +33,14 @@ def write() -> None:
     apart = [method for method in facts if "classes" in method["metrics"]["protocol"]]
     ranked = [method for method in facts if method not in apart]
     real = {name: pictures.open_folder(paths.PROCESSED / name) for name in splits.NAMES}
-    write_overview(real["test"], [method["name"] for method in [*ranked, *apart]])
+    rows = write_overview(real["test"], [method["name"] for method in [*ranked, *apart]])
     shared = reference_facts(reference)
-    ranking = figures.ranking({method["name"]: method["metrics"] for method in ranked}, shared["marks"],
-                              reference["floor"]["fid"]["value"])
     files.write_bytes(paths.REPORT, page.render(
-        page.REPORT, methods=[*ranked, *apart], ranked=ranked, apart=apart,
-        overview=paths.OVERVIEW.read_bytes(), shown=SHOWN, ranking=ranking,
-        ranking_width=png_width(ranking), ranking_height=png_height(ranking),
+        page.REPORT, methods=[*ranked, *apart], ranked=ranked, apart=apart, **rows, shown=SHOWN,
+        verdict=standing.verdict(ranked), standings=standing.standings(ranked),
+        ranking=figures.ranking({method["name"]: method["metrics"] for method in ranked}, shared["marks"],
+                                reference["floor"]["fid"]["value"]),
+        trade_offs=trade_offs(ranked),
         as_far_as={method["name"]: ruler.as_far_as(method["metrics"]["fid"]["value"], reference["ruler"])
                    for method in ranked}, **shared, **settings_facts(content),
         **data_facts(real),
@@ -46,11 +48,26 @@ def write() -> None:
                   ("floor: real holdout", reference["audit"]["collapse"])]))
 
 
-def write_overview(test: Pictures, names: list[str]) -> None:
-    """A row of real test pictures, then a row of samples of each method."""
+def write_overview(test: Pictures, names: list[str]) -> dict[str, Any]:
+    """Write reports/overview.png: a row of real test pictures, then one of samples of each method.
+
+    The facts about the rows: the PNG of the real one and {method: PNG}, their width and height.
+    """
     every = max(1, len(test) // SHOWN)  # the source may be sorted by class
-    rows = [test.images[::every], *(pictures.open_folder(paths.generated(name)).images for name in names)]
-    write_png(paths.OVERVIEW, grid(np.concatenate([images[:SHOWN] for images in rows]), SHOWN), SCALE)
+    rows = [test.images[::every][:SHOWN],
+            *(pictures.open_folder(paths.generated(name)).images[:SHOWN] for name in names)]
+    write_png(paths.OVERVIEW, grid(np.concatenate(rows), SHOWN), SCALE)
+    first, *others = (png(grid(np.asarray(images), SHOWN)) for images in rows)
+    return {"real_row": first, "sample_rows": dict(zip(names, others, strict=True)),
+            "row_width": png_width(first), "row_height": png_height(first)}
+
+
+def trade_offs(ranked: list[dict[str, Any]]) -> list[tuple[Drawing, str]]:
+    """FID over what a training costs on any machine, and what that is; nothing for less than two methods."""
+    costs = {"images": "images seen in training", "parameters": "parameters"} if ranked[1:] else {}
+    return [(figures.trade_off([Point(method["name"], method[key], method["metrics"]["fid"]["value"],
+                                      COLOURS[rank % len(COLOURS)]) for rank, method in enumerate(ranked)],
+                               title), title) for key, title in costs.items()]
 
 
 def reference_facts(reference: dict[str, Any]) -> dict[str, Any]:
@@ -120,7 +137,6 @@ def method_facts(name: str) -> dict[str, Any]:
     model_identity.check_samples(name, card, metrics["protocol"]["samples_sha256"])
     weights, _ = files.read_tensors(paths.model(name) / WEIGHTS)
     by_class = pd.read_csv(paths.classes(name), converters={"class": str})
-    nearest = pairs(name)
     protocol = metrics["protocol"]
     title = f"{name} (n = {protocol['n']})" if "classes" in protocol else name
     return {"name": name, "title": title, "summary": methods.summary(name), "metrics": metrics,
@@ -131,8 +147,9 @@ def method_facts(name: str) -> dict[str, Any]:
             "latents_caption": latents_caption(name), "losses": figures.losses(history),
             "classes": figures.class_shares(by_class) if len(by_class) > 1 else None,
             "by_class": by_class.astype(object).where(by_class.notna(), None).to_dict("records"),
-            "confusion": figures.confusion(by_class) if "support" in by_class else None, "nearest": nearest,
-            "nearest_height": png_height(nearest) * 1008 // png_width(nearest)}
+            "confusion": figures.confusion(by_class) if "support" in by_class else None,
+            "nearest": pairs(name)}
+
 
 
 def latents_caption(name: str) -> str:
@@ -149,8 +166,8 @@ def latents_caption(name: str) -> str:
     return " ".join(captions) or "More samples."
 
 
-def pairs(name: str) -> bytes:
-    """The samples of one method that are nearest to training pictures, above these: a PNG."""
+def pairs(name: str) -> Drawing:
+    """The samples of one method that are nearest to training pictures, above these."""
     rows = pd.read_csv(paths.nearest(name))
     return figures.pairs(pictures.open_folder(paths.generated(name)).images[rows["sample"]],
                          pictures.open_folder(paths.PROCESSED / "train").images[rows["train"]], rows)

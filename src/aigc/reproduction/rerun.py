@@ -38,7 +38,7 @@ def run(run_id: str, tolerant: bool, share: float | None, keep: Path | None, as_
         raise AigcError(f"run {run_id} ({run.info.status}) has no trained model to compare with; "
                         "name a finished run of ours")
     with tempfile.TemporaryDirectory(prefix="aigc-source-") as scratch:
-        source = finished.sources(client, run, Path(scratch))
+        source = finished.artifacts(client, run, finished.SOURCE, Path(scratch))
         differences = environment_differences(run.data.tags, source / paths.REQUIREMENTS)
         print_environment(differences)
         with checkout.worktree(run.data.tags.get("mlflow.source.git.commit", ""), keep) as folder:

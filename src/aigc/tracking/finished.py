@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from aigc.core.errors import AigcError
 from aigc.tracking import store, views
 
-SOURCE = "source"  # what a run was made from, among its artifacts
+SOURCE = "source"  # what a run was made from, among its artifacts: params, lock, requirements, patch
 WEIGHTS, CARD = "aigc.weights_sha256", "aigc.card_sha256"
 
 
@@ -31,9 +31,8 @@ def read_run(run_id: str) -> tuple[mlflow.MlflowClient, Run]:
         ) from None
 
 
-def sources(client: mlflow.MlflowClient, run: Run, scratch: Path) -> Path:
-    """The folder of what `run` was made from: params, lock, requirements, patch. Downloaded to `scratch`
-    unless it is here.
+def artifacts(client: mlflow.MlflowClient, run: Run, name: str, scratch: Path) -> Path:
+    """A folder among the artifacts of `run`, such as SOURCE. Downloaded to `scratch` unless it is here.
 
     A store that came from another machine names folders of that machine; its artifacts are beside the
     database all the same.
@@ -41,11 +40,11 @@ def sources(client: mlflow.MlflowClient, run: Run, scratch: Path) -> Path:
     database, run_id = store.sqlite_path(store.store_uri()), run.info.run_id
     _, ours, inside = run.info.artifact_uri.rpartition("/mlruns/")
     if database is not None and ours:
-        beside = database.resolve().parent / "mlruns" / unquote(inside) / SOURCE
+        beside = database.resolve().parent / "mlruns" / unquote(inside) / name
         if beside.is_dir():
             return beside
     try:
-        return Path(client.download_artifacts(run_id, SOURCE, str(scratch)))
+        return Path(client.download_artifacts(run_id, name, str(scratch)))
     except (MlflowException, OSError):
         raise AigcError(
             f"run {run_id}: its artifacts are not at {store.shown(run.info.artifact_uri)} nor beside the "
