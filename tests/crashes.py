@@ -27,7 +27,7 @@ from pathlib import Path
 
 import psutil
 
-from aigc.training.config import DEVICES
+from aigc.core.sharing import DEVICES
 from conftest import copy_project, environment_of, run_in
 
 VICTIMS = ("dvc", "stage", "both")

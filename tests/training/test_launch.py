@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from aigc.core import files, paths
+from aigc.core.sharing import DEVICES
 from aigc.data import pictures
-from aigc.training.config import DEVICES
 from conftest import ROOT, environment_of, run_in
 from stores import client_of
 
