@@ -100,4 +100,7 @@ def _refuse_foreign_code() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    if code and process.shares_a_training():
+        process.leave(code)
+    sys.exit(code)
