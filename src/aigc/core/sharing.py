@@ -13,6 +13,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
@@ -83,18 +84,11 @@ def processes(count: int, arithmetic: runtime.Arithmetic, threads: int) -> Itera
         return
     if arithmetic == "fast":
         cuda.check_processes(count, DEVICES)
-    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
     previous = signal.signal(signal.SIGCHLD, lambda *_: _refuse_ended())
     try:
         for rank in range(1, count):
-            here, there = context.Pipe()
-            arguments = there, os.getpid(), rank, arithmetic, threads
-            child: BaseProcess = context.Process(target=_serve, args=arguments, name=f"process {rank}",
-                                                 daemon=True)
-            with process.uninterrupted():
-                child.start()
-                _others.append((child, here))
-            there.close()
+            with process.uninterrupted(), _without_interrupt():
+                _start(rank, arithmetic, threads)
         yield
     finally:
         signal.signal(signal.SIGCHLD, previous)
@@ -104,6 +98,27 @@ def processes(count: int, arithmetic: runtime.Arithmetic, threads: int) -> Itera
         for child, _ in _others:
             child.join()
         _others.clear()
+
+
+def _start(rank: int, arithmetic: runtime.Arithmetic, threads: int) -> None:
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
+    here, there = context.Pipe()
+    child = context.Process(target=_serve, args=(there, os.getpid(), rank, arithmetic, threads),
+                            name=f"process {rank}", daemon=True)
+    child.start()
+    _others.append((child, here))
+    there.close()
+
+
+@contextmanager
+def _without_interrupt() -> Iterator[None]:
+    """A process that starts in the block never gets SIGINT: at Ctrl-C the stage ends it. This one waits."""
+    resource_tracker.ensure_running()  # its start would unblock the signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 @contextmanager
@@ -131,7 +146,6 @@ def _serve(link: Connection, parent: int, rank: int, arithmetic: runtime.Arithme
     process.die_with_parent()
     if os.getppid() != parent:  # it ended while this process was starting
         os._exit(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage ends the others
     work: Any = None
     with suppress(EOFError, ConnectionError):  # the stage has ended
         try:
