@@ -27,7 +27,7 @@ from pathlib import Path
 
 import psutil
 
-from aigc.training.config import DEVICES
+from aigc.core.sharing import DEVICES
 from conftest import copy_project, environment_of, run_in
 
 VICTIMS = ("dvc", "stage", "both")
@@ -84,7 +84,8 @@ def crash(base: Path, folder: Path, target: str, victim: str, instant: float, ex
     )
     time.sleep(instant)
     stages, ranks = stages_of(run)
-    found = {"dvc": [psutil.Process(run.pid)], "stage": stages, RANK: ranks[-1:]}
+    one = [ranks[round(instant * 1000) % len(ranks)]] if ranks else []
+    found = {"dvc": [psutil.Process(run.pid)], "stage": stages, RANK: one}
     victims = [*found["dvc"], *stages] if victim == "both" else found[victim]
     hit = run.poll() is None and bool(victims)
     for process in victims if hit else []:

@@ -1,6 +1,7 @@
 """Published networks see what torch-fidelity's see, and their weights are the right ones or none."""
 
 import math
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -64,6 +65,9 @@ def test_inception_sees_what_torch_fidelitys_network_sees_with_the_same_weights(
     found = extracted("inception", weights, device, monkeypatch)
     assert np.array_equal(found.features, features.numpy()) and np.array_equal(found.logits, logits.numpy())
     assert found.features.shape == (3, 2048) and found.features.std() > 0
+    elsewhere = pickle.loads(pickle.dumps(PublishedExtractor("inception", device, str(weights)).of_chunk))
+    for one, other in zip(elsewhere(IMAGES), vars(found).values(), strict=True):  # as another process has it
+        assert np.array_equal(one, other)
 
 
 class DinoV2(nn.Module):

@@ -6,8 +6,8 @@ import pytest
 
 from aigc.core import process
 from aigc.core.errors import ConfigError
+from aigc.core.sharing import DEVICES
 from aigc.orchestration import slots
-from aigc.training.config import DEVICES
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Several processes share a training: whatever ends it, one line says so, none is left, a rerun mends it."""
 
 import hashlib
+import os
 import random
 import re
 import shutil
@@ -18,8 +19,8 @@ import psutil
 import pytest
 
 from aigc.core import files, paths
+from aigc.core.sharing import DEVICES
 from aigc.data import pictures
-from aigc.training.config import DEVICES
 from conftest import ROOT, environment_of, run_in
 from stores import client_of
 
@@ -27,10 +28,11 @@ STAGE = [sys.executable, "-m", "aigc.stages", "train", "gan"]
 STEPS = 300
 
 
-def small_project(folder: Path, images: int = 32 * STEPS, shards: int = 4) -> Path:
+def small_project(folder: Path, steps: int = STEPS, shards: int = 4, batch: int = 32) -> Path:
     """A folder in which `train` can run: gan in shards, on noise."""
-    changes = {"images: 150000": f"images: {images}", "shards: 1 ": f"shards: {shards} ",
-               "watch: true": "watch: false", "width: 256": "width: 16"}
+    changes = {"images: 150000": f"images: {batch * steps}", "shards: 1 ": f"shards: {shards} ",
+               "watch: true": "watch: false", "width: 256": "width: 16",
+               "batch_size: 32 ": f"batch_size: {batch} "}
     params = (ROOT / paths.PARAMS).read_text()
     for before, after in changes.items():
         assert params.count(before) == 1, before
@@ -183,15 +185,23 @@ def test_torchrun_by_hand_gives_the_same_bytes(tmp_path: Path, alone: str) -> No
 
 
 @pytest.mark.slow
-def test_hosts_that_would_train_something_else_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("changed", ["params", "commit"])
+def test_hosts_that_would_train_something_else_are_named(tmp_path: Path, changed: str) -> None:
     first, second, port = small_project(tmp_path / "a"), small_project(tmp_path / "b"), free_port()
-    changed = (second / paths.PARAMS).read_text().replace("r1: 1.0", "r1: 0.5")
-    (second / paths.PARAMS).write_text(changed)
-    runs = [start(folder, 1, **node(number, port)) for number, folder in enumerate((first, second))]
+    if changed == "params":
+        (second / paths.PARAMS).write_text((second / paths.PARAMS).read_text().replace("r1: 1.0", "r1: 0.5"))
+        own, difference = {}, r"params.r1: 0.5 there, 1.0 here"
+    else:
+        shutil.copytree(ROOT / "src", second / "src")
+        with (second / "src/aigc/methods/gan.py").open("a") as page:
+            page.write("# another commit\n")
+        own = {"PYTHONPATH": str(second / "src"), "DVC_ROOT": str(second)}
+        difference = r"code.aigc.methods.gan differs"
+    runs = [start(first, 1, **node(0, port)), start(second, 1, **{**node(1, port), **own})]
     for code, errors in map(end, runs):
         assert code == 1 and len(errors) == 1
         assert re.match(r"error: train gan: process 1 on \S+ would train something else than process 0 on "
-                        r"\S+ \(params.r1: 0.5 there, 1.0 here\); give both the same commit", errors[0])
+                        rf"\S+ \({difference}\); give both the same commit", errors[0]), errors
 
 
 @pytest.mark.slow
@@ -204,6 +214,48 @@ def test_a_port_in_use_and_a_host_that_is_not_there_are_one_line(tmp_path: Path,
     said = "the port is in use" if number == 0 else "the processes did not meet there within 3 s"
     assert code == 1 and len(errors) == 1
     assert errors[0].startswith(f"error: train gan: 127.0.0.1:{port}: {said}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["no-such-host.invalid", "192.0.2.1"])  # RFC 2606, RFC 5737
+def test_no_route_to_the_first_host_is_one_line(tmp_path: Path, address: str) -> None:
+    own = {**node(1, free_port()), "PET_MASTER_ADDR": address}
+    code, errors = end(start(small_project(tmp_path / "project"), 1, PET_RDZV_CONF="timeout=3", **own))
+    assert code == 1 and len(errors) == 1
+    assert errors[0].startswith(f"error: train gan: {address}:{own['PET_MASTER_PORT']}: the processes did "
+                                "not meet there within 3 s; start the stage on all hosts, and check"), errors
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts a small disk")
+def test_a_full_disk_ends_all_processes_with_one_line_and_the_rerun_has_the_same_bytes(
+        tmp_path: Path, alone: str) -> None:
+    folder = small_project(tmp_path / "project")
+    (folder / paths.CHECKPOINTS).mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=500k", "tmpfs", str(folder / paths.CHECKPOINTS)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no mounts in this container")
+    try:
+        code, errors = end(start(folder, 2))
+    finally:
+        subprocess.run(["umount", str(folder / paths.CHECKPOINTS)], check=True)
+    assert code == 1 and len(errors) == 1
+    assert re.fullmatch(r"error: train gan: \.checkpoints/\S+: cannot be written \(No space left on device\);"
+                        " make room or give permission there, then run again", errors[0]), errors
+    assert end(start(folder, 2)) == (0, [])
+    assert weights(folder) == alone
+
+
+@pytest.mark.slow
+def test_eight_processes_give_the_bytes_of_one(tmp_path: Path) -> None:
+    found = []
+    for count in (1, 8):
+        folder = small_project(tmp_path / str(count), steps=20, shards=8, batch=128)
+        text = (folder / paths.PARAMS).read_text()
+        (folder / paths.PARAMS).write_text(text.replace("intervals: 100", "intervals: 10"))
+        assert end(start(folder, count)) == (0, [])
+        found.append(weights(folder))
+    assert found[0] == found[1]
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 import sharded
 from aigc.core.errors import ConfigError
 from aigc.core.runtime import Device
+from aigc.core.sharing import DEVICES, processes_here
 from aigc.methods.families.adversarial import Adversarial
 from aigc.model.contract import MethodConfig, Player, Shape, Trainable
 from aigc.training import launch, parallel
 from aigc.training.checkpoint import Checkpoints
-from aigc.training.config import DEVICES, TrainConfig, processes_here
+from aigc.training.config import TrainConfig
 from aigc.training.feed import Feed
 from aigc.training.loop import Trainer
 from conftest import ROOT, environment_of

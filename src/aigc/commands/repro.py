@@ -25,8 +25,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
                        help="processes at a time; default: CPU cores / runtime.threads, and with "
                             "runtime.arithmetic `fast` one a GPU, or one a device in CUDA_VISIBLE_DEVICES")
     repro.add_argument("--devices", type=int, metavar="N",
-                       help="processes that share each training, by its shards (train.shards): N cores, or "
-                            "N GPUs; the results are the same for any N. Default: AIGC_DEVICES, else 1")
+                       help="processes that share each training, by its shards (train.shards), its "
+                            "sampling and its evaluation: N cores, or N GPUs; the results are the same for "
+                            "any N. Default: AIGC_DEVICES, else 1")
     dvc = repro.add_argument_group(f"flags of `dvc repro` ({DVC_REPRO})")
     for short, name, text in (
             ("-f", "--force", "run stages that did not change, too"),

@@ -15,8 +15,9 @@ from aigc.core import files, paths
 
 SOURCE = Path(__file__).resolve().parent.parent.parent  # the folder that holds the package
 # Modules that cannot change an out: observers of a stage, errors, processes and locks.
-NEUTRAL = ("aigc.core.code", "aigc.core.errors", "aigc.core.process", "aigc.core.version", "aigc.tracking",
-           "aigc.training.launch", "aigc.training.observer", "aigc.training.progress")
+NEUTRAL = ("aigc.core.code", "aigc.core.errors", "aigc.core.process", "aigc.core.sharing",
+           "aigc.core.version", "aigc.tracking", "aigc.training.launch", "aigc.training.observer",
+           "aigc.training.progress")
 
 
 def of_stage(stage: str, method: str | None = None) -> dict[str, Path]:

@@ -4,6 +4,7 @@ Nothing here was seen running on a card: docs/gpu.md.
 """
 
 import importlib.util
+import itertools
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from aigc.core.errors import ConfigError
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 DRIVER = Path("/proc/driver/nvidia/version")  # Linux only
 DISABLED = ("TORCH_COMPILE_DISABLE", "TORCHDYNAMO_DISABLE")  # torch's own switches against torch.compile
 
@@ -48,6 +50,24 @@ def check_card(name: str, capability: tuple[int, int], built_for: Sequence[str])
         raise ConfigError(f"runtime.arithmetic: fast: this torch has no code for {name} (sm_{capability[0]}"
                           f"{capability[1]}), only for {', '.join(built_for)}; install a torch wheel for it, "
                           "or set CUDA_VISIBLE_DEVICES= to compute on the CPU")
+
+
+def check_processes(count: int, variable: str) -> bool:
+    """Whether there are cards. Raises ConfigError if they are fewer than `count`, which `variable` sets."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return False
+    if count > (found := torch.cuda.device_count()):
+        raise ConfigError(f"{variable}={count}: a process needs a GPU of its own, and there are {found}")
+    return True
+
+
+def see_only(number: int) -> None:
+    """Of the cards that this process may see, leave it one. Call before torch looks for them."""
+    named = os.environ.get(VISIBLE)
+    cards = named.split(",") if named is not None else map(str, range(number + 1))
+    os.environ[VISIBLE] = next(itertools.islice(cards, number, None), "")
 
 
 def start() -> None:

@@ -4,13 +4,13 @@ Products are float64, or float32 without TF32 where numpy's are float32. A block
 device.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aigc.core import cuda
+from aigc.core import cuda, sharing
 from aigc.core.runtime import Device
 from aigc.metrics import pairs
 from aigc.metrics.arrays import row_blocks
@@ -18,13 +18,17 @@ from aigc.metrics.pairs import MAX_TIES, Candidates, Pairs
 
 
 def use(device: Device) -> None:
-    """From now on metrics compute all pairs on `device`, if that is a CUDA card; others lack float64."""
-    if device.torch_device.type == "cuda":
-        pairs.compute_with(DevicePairs(device.torch_device))
+    """From now on metrics compute all pairs on `device`, if that is a CUDA card; others lack float64.
+
+    Otherwise by numpy, in all processes of the stage.
+    """
+    is_cuda = device.torch_device.type == "cuda"
+    pairs.compute_with(DevicePairs(device.torch_device) if is_cuda else Pairs(sharing.in_order))
 
 
 class DevicePairs(Pairs):
     def __init__(self, device: torch.device) -> None:
+        super().__init__()
         self.device = device
 
     def near(self, queries: np.ndarray, pool: np.ndarray, k: int, same: bool) -> Iterator[Candidates]:
@@ -64,16 +68,18 @@ class DevicePairs(Pairs):
             of_y += block.sum(0)
         return np.concatenate(of_x), of_y.cpu().numpy()
 
-    def nearest_roughly(self, queries: np.ndarray, pool: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        there, found = self._put(pool), []
+    def nearest_roughly(self, sets: Iterable[np.ndarray],
+                        pool: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        there = self._put(pool)
         norms = there.square().sum(1)
-        with cuda.without_tf32():
+        for queries in sets:
+            found = []
             for rows in row_blocks(len(queries), len(pool)):
                 here = self._put(queries[rows])
-                squares, index = (here.square().sum(1)[:, None] + norms - 2 * here @ there.T).min(1)
+                with cuda.without_tf32():
+                    squares, index = (here.square().sum(1)[:, None] + norms - 2 * here @ there.T).min(1)
                 found.append((index.cpu().numpy(), squares.cpu().numpy()))
-        index, squares = zip(*found, strict=True)
-        return np.concatenate(index), np.concatenate(squares)
+            yield pairs.joined(found)
 
     def _blocks(self, queries: np.ndarray, pool: np.ndarray) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """(rows, squared distances (rows, m) by a product, the bound (rows, 1) on their error)"""

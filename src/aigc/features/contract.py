@@ -1,6 +1,7 @@
 """The contract of a feature extractor: from pictures to features and class logits."""
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,6 +11,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from aigc.core.runtime import Device
+
+Forward = Callable[[Tensor], tuple[Tensor, Tensor]]  # uint8 (B, C, H, W) on a device -> features, logits
+Chunk = tuple[np.ndarray, np.ndarray]  # features, logits
 
 
 class PictureStack(Protocol):
@@ -43,15 +47,29 @@ class FeatureExtractor(Protocol):
         """uint8 (N, C, H, W), mapped or not, in chunks. Raises DataError if the shape does not fit."""
 
 
+def extract_in_chunks(forward: Forward, images: PictureStack, device: Device, rows: int) -> Features:
+    """By a network in this process, on `rows` pictures at a time."""
+    return joined(map(functools.partial(of_chunk, forward, device), chunks(images, rows)), len(images))
+
+
 @torch.inference_mode()
-def extract_in_chunks(forward: Callable[[Tensor], tuple[Tensor, Tensor]], images: PictureStack,
-                      device: Device, rows: int) -> Features:
-    """forward: uint8 (B, C, H, W) on `device` -> features, logits; called on `rows` pictures at a time."""
-    parts = []
-    with tqdm(total=len(images), disable=None, unit="picture", desc="features", leave=False) as bar:
-        for start in range(0, len(images), rows):
-            chunk = torch.from_numpy(np.array(images[start:start + rows])).to(device.torch_device)
-            parts.append([part.float().cpu().numpy() for part in forward(chunk)])
-            bar.update(len(chunk))
-    features, logits = (np.concatenate(column) for column in zip(*parts, strict=True))
+def of_chunk(forward: Forward, device: Device, chunk: np.ndarray) -> Chunk:
+    """uint8 (B, C, H, W) -> features, logits: float32 arrays."""
+    features, logits = forward(torch.from_numpy(chunk).to(device.torch_device))
+    return features.float().cpu().numpy(), logits.float().cpu().numpy()
+
+
+def chunks(images: PictureStack, rows: int) -> Iterator[np.ndarray]:
+    """`rows` pictures at a time."""
+    return (np.array(images[start:start + rows]) for start in range(0, len(images), rows))
+
+
+def joined(parts: Iterable[Chunk], count: int) -> Features:
+    """The chunks of `count` pictures as one, with a bar while they come."""
+    taken = []
+    with tqdm(total=count, disable=None, unit="picture", desc="features", leave=False) as bar:
+        for part in parts:
+            taken.append(part)
+            bar.update(len(part[0]))
+    features, logits = (np.concatenate(column) for column in zip(*taken, strict=True))
     return Features(features, logits)

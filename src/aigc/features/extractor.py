@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from aigc.core import files, paths
+import numpy as np
+
+from aigc.core import files, paths, sharing
 from aigc.core.errors import DataError
 from aigc.core.runtime import Device
-from aigc.features.classifier import Classifier, ClassifierConfig, classify
+from aigc.features import contract
+from aigc.features.classifier import ROWS, Classifier, ClassifierConfig
 from aigc.features.contract import FeatureExtractor, Features, PictureStack
 from aigc.model.card import read_card, read_weights
 from aigc.model.contract import Shape
@@ -29,7 +32,7 @@ class ClassifierExtractor:
     """The classifier in `folder`, in eval mode on `device`."""
 
     def __init__(self, device: Device, folder: Path = paths.EVALUATOR) -> None:
-        self.card = read_card(folder)
+        self.folder, self.card = folder, read_card(folder)
         self.sha256 = self.card.weights_sha256
         self.network = Classifier(ClassifierConfig(**self.card.config), Shape(**self.card.shape))
         read_weights(folder, self.card, self.network)
@@ -52,8 +55,15 @@ class ClassifierExtractor:
             raise DataError("the pipeline's classifier needs pictures of (channels, height, width) "
                             f"{expected}, found {images.shape[1:]}; resize them, or use "
                             "`--extractor inception`")
-        extracted = classify(self.network, images, self.device)
+        chunks = contract.chunks(images, ROWS)
+        extracted = contract.joined(sharing.in_order(self.of_chunk, chunks), len(images))
         return extracted if self.names_classes else Features(extracted.features, extracted.logits[:, :0])
+
+    def of_chunk(self, chunk: np.ndarray) -> contract.Chunk:
+        return contract.of_chunk(self.network.on_bytes, self.device, chunk)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return sharing.opened, (ClassifierExtractor, self.device, self.folder)
 
     @property
     def names_classes(self) -> bool:

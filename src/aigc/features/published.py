@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from aigc.core import cuda, files
+from aigc.core import cuda, files, sharing
 from aigc.core.errors import DataError, StorageError
 from aigc.core.runtime import Device
-from aigc.features import clip, dinov2, inception
-from aigc.features.contract import Features, PictureStack, extract_in_chunks
+from aigc.features import clip, contract, dinov2, inception
+from aigc.features.contract import Features, PictureStack
 
 DINOV2 = "https://dl.fbaipublicfiles.com/dinov2"
 CLIP = "https://openaipublic.azureedge.net/clip/models"
@@ -79,7 +80,7 @@ class PublishedExtractor:
     """The network `name` of NETWORKS, in eval mode on `device`. weights: a file, "" = the cache of torch."""
 
     def __init__(self, name: str, device: Device, weights: str = "") -> None:
-        self.kind = NETWORKS[name]
+        self.name, self.weights, self.kind = name, weights, NETWORKS[name]
         path = Path(weights) if weights else download_weights(self.kind)
         check_weights(path, self.kind)
         self.sha256 = self.kind.sha256
@@ -94,8 +95,15 @@ class PublishedExtractor:
         """uint8 (N, 1 or 3, H, W), memory-mapped or not, in chunks; resized as torch-fidelity does."""
         if len(images.shape) != 4 or images.shape[1] not in (1, 3):
             raise DataError(f"{self.kind.title} needs pictures of 1 or 3 channels, found {images.shape}")
+        chunks = contract.chunks(images, self.kind.rows)
+        return contract.joined(sharing.in_order(self.of_chunk, chunks), len(images))
+
+    def of_chunk(self, chunk: np.ndarray) -> contract.Chunk:
         with cuda.without_tf32():  # as published, under `fast` too
-            return extract_in_chunks(self._forward, images, self.device, self.kind.rows)
+            return contract.of_chunk(self._forward, self.device, chunk)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return sharing.opened, (PublishedExtractor, self.name, self.device, self.weights)
 
     def _forward(self, chunk: Tensor) -> tuple[Tensor, Tensor]:
         features, *logits = self.network(chunk.expand(-1, 3, -1, -1))

@@ -8,6 +8,7 @@ training pictures there. Neighbours are found by brute force, in blocks that bou
 exact.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -82,8 +83,9 @@ def find_nearest_augmented(images: np.ndarray, training: TrainingPoints) -> Near
     """
     best = np.full(len(images), np.inf, np.float32)
     index, distance = np.zeros(len(images), np.int64), np.full(len(images), np.inf)
-    for points in as_points_augmented(images):
-        candidate, square = pairs.current().nearest_roughly(points, training.points)
+    searched, compared = itertools.tee(as_points_augmented(images))
+    found = pairs.current().nearest_roughly(searched, training.points)
+    for points, (candidate, square) in zip(compared, found, strict=True):
         nearer = np.flatnonzero(square < best)
         best[nearer], index[nearer] = square[nearer], candidate[nearer]
         # The matrix product is inaccurate for small distances, so they are computed from the difference.

@@ -19,6 +19,7 @@ from aigc.networks.blocks import as_bytes, as_model_space
 
 BLOCK = 128
 UNLABELLED = -1
+Part = tuple[int, np.ndarray, np.ndarray | None]  # number of a block, labels (b,), sources (b, C, H, W)
 
 
 class GenerateConfig(Section):
@@ -75,13 +76,26 @@ def blocks(method: Method, seed: int, count: int, labels: Tensor | None = None, 
     temperature: of the latents, see Method.latents. sources: of a method that translates, uint8 (count, C, H,
     W).
     """
+    for part in parts(method, count, labels, sources):
+        yield draw(method, seed, temperature, part)
+
+
+def parts(method: Method, count: int, labels: Tensor | None = None,
+          sources: np.ndarray | None = None) -> Iterator[Part]:
+    """What is asked of each block. The arguments are those of `blocks`, which raises the same errors."""
     labels = default_labels(method, count) if labels is None else labels
     check_labels(method, labels)
     check_sources(method, sources, count)
     for start in range(0, count, BLOCK):
-        part = slice(start, start + BLOCK)
-        yield one_block(method, seed, start // BLOCK, labels[part], temperature,
-                        None if sources is None else torch.from_numpy(np.array(sources[part])))
+        rows = slice(start, start + BLOCK)
+        yield start // BLOCK, labels[rows].numpy(), None if sources is None else np.array(sources[rows])
+
+
+def draw(method: Method, seed: int, temperature: float, part: Part) -> Tensor:
+    """One block of `blocks`."""
+    number, labels, sources = part
+    return one_block(method, seed, number, torch.from_numpy(labels), temperature,
+                     None if sources is None else torch.from_numpy(sources))
 
 
 @torch.inference_mode()

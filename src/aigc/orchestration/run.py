@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from aigc.core import files, paths, process
+from aigc.core import files, paths, process, sharing
 from aigc.core.errors import AigcError
 from aigc.orchestration.display import REFRESH_SECONDS, Display
 from aigc.orchestration.job import LOGS, Event, Job
@@ -18,14 +18,14 @@ from aigc.workspace.paths import LOCK
 ONLY_ONE = paths.CHECKPOINTS / "repro.lock"
 SECONDS = LOGS / "seconds.json"  # {stage: what it took last}
 ORDER = LOGS / "order.json"  # the stages that dvc.lock had, while stages run side by side
-TRAINING = "train@"  # begins the name of each stage that several processes can share
+SHARED = ("train", *sharing.STAGES)  # begin the names of the stages that several processes can share
 NAMED = 6  # stages in a message; more are counted
 
 
 class Runner:
     """One `aigc repro`. slots: a device for each job that may run at a time, None where it is given none.
 
-    flags: of `dvc repro`, for every chain. devices: the slots that a chain with a training takes.
+    flags: of `dvc repro`, for every chain. devices: the slots that a chain with a shared stage takes.
     """
 
     def __init__(self, plan: Plan, slots: Sequence[str | None], flags: Sequence[str], display: Display,
@@ -85,8 +85,8 @@ class Runner:
 
     def slots_for(self, first: str) -> int:
         """The slots that the chain of `first` takes."""
-        has_training = any(name.startswith(TRAINING) for name in self.schedule.chain(first))
-        return self.devices if has_training else 1
+        is_shared = any(name.partition("@")[0] in SHARED for name in self.schedule.chain(first))
+        return self.devices if is_shared else 1
 
     def is_unchanged(self, name: str) -> bool:
         """Whether a stage is as it was, since what it depends on was made again with the same outs."""

@@ -5,16 +5,17 @@ import sys
 from subprocess import PIPE
 
 from aigc.core import config, process
+from aigc.core.cuda import VISIBLE
 from aigc.core.errors import ConfigError
 from aigc.core.runtime import RuntimeConfig
-from aigc.training.config import DEVICES, TrainConfig, processes_here
+from aigc.core.sharing import DEVICES, processes_here
+from aigc.training.config import TrainConfig
 
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 COUNT_DEVICES = "import torch; print(torch.cuda.device_count())"
 
 
 def devices_of_training(count: int | None) -> int:
-    """The processes, and slots, of each training; they are put into the environment of the stages.
+    """The processes, and slots, of a stage that they share; they are put into the environment of the stages.
 
     count: as on the command line, None = as the environment says. Raises ConfigError where they cannot share
     the shards.

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
 
 def _run(name: str, *arguments: str) -> None:
     # Imported here, since they take a while in which DVC may be killed: `die_with_parent` comes first.
-    from aigc.core import config, runtime
+    from aigc.core import config, runtime, sharing
 
     _refuse_foreign_code()
     switches = config.section("runtime", runtime.RuntimeConfig)
@@ -43,6 +43,12 @@ def _run(name: str, *arguments: str) -> None:
     known = sorted(page.name for page in pages if page.name != "__main__")
     if name not in known:
         raise ConfigError(f"no stage `{name}`{config.did_you_mean(name, known)}")
+    count = sharing.processes_here() if name in sharing.STAGES else 1
+    with sharing.processes(count, switches.arithmetic, switches.threads):
+        _run_page(name, *arguments)
+
+
+def _run_page(name: str, *arguments: str) -> None:
     page = importlib.import_module(f"aigc.stages.{name}")
     work, launch = page.run, getattr(page, "launch", None)
     wanted = [parameter for parameter in inspect.signature(work).parameters if parameter != "observer"]
@@ -94,4 +100,7 @@ def _refuse_foreign_code() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    if code and process.shares_a_training():
+        process.leave(code)
+    sys.exit(code)

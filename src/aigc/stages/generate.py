@@ -4,17 +4,19 @@ A method that translates gets pictures of the holdout, which nothing trains on, 
 be fewer samples than `generate.count`.
 """
 
+from typing import Any
+
 import numpy as np
 import torch
 
 from aigc import methods
-from aigc.core import config, files, paths, runtime
-from aigc.core.runtime import RuntimeConfig
+from aigc.core import config, files, paths, runtime, sharing
+from aigc.core.runtime import Device, RuntimeConfig
 from aigc.data import pictures
 from aigc.evaluation import model_identity
 from aigc.model import sampling
 from aigc.model.contract import Method
-from aigc.model.sampling import GenerateConfig
+from aigc.model.sampling import GenerateConfig, Part
 from aigc.reporting.grid import grid, write_png
 
 SHOWN = (8, 16)
@@ -25,14 +27,14 @@ SCALE = 2
 def run(method: str) -> None:
     settings, switches = config.section("generate", GenerateConfig), config.section("runtime", RuntimeConfig)
     device = runtime.start_torch(switches.arithmetic, switches.threads)
-    generator, card = methods.load(paths.model(method), device)
+    sampler = Sampler(method, device, settings.seed, settings.temperature)
+    generator, card = sampler.generator, sampler.card
     folder, count = paths.generated(method), settings.count
     sources = translation_sources(method, generator)[:count] if generator.translates else None
     count = count if sources is None else len(sources)
     with files.npy_rows(folder / "images.npy", (count, *generator.shape.image), np.uint8) as append:
-        for block in sampling.blocks(generator, settings.seed, count, temperature=settings.temperature,
-                                     sources=sources):
-            append(block.numpy())
+        for block in sharing.in_order(sampler.draw, sampling.parts(generator, count, sources=sources)):
+            append(block)
     pictures.write_labels(folder, sampling.default_labels(generator, count).numpy(), card.classes)
     rows, columns = SHOWN
     model_identity.write_model_of_samples(method, card)
@@ -41,6 +43,22 @@ def run(method: str) -> None:
     write_png(paths.grid(method), grid(shown, min(columns, len(shown))), SCALE)
     shown = latent_rows(generator, settings.seed) if sources is None else translation_rows(generator, sources)
     write_png(paths.latents(method), grid(shown, INTERPOLATIONS[1]), SCALE)
+
+
+class Sampler:
+    """A trained method and how to sample it."""
+
+    def __init__(self, method: str, device: Device, seed: int, temperature: float) -> None:
+        self.words = method, device, seed, temperature
+        self.seed, self.temperature = seed, temperature
+        self.generator, self.card = methods.load(paths.model(method), device)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return sharing.opened, (Sampler, *self.words)
+
+    def draw(self, part: Part) -> np.ndarray:
+        """uint8 (b, C, H, W)"""
+        return sampling.draw(self.generator, self.seed, self.temperature, part).numpy()
 
 
 def translation_sources(method: str, generator: Method) -> np.ndarray:

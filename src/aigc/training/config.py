@@ -3,7 +3,6 @@
 The number of processes is none of them, since it changes no byte: it is in the environment.
 """
 
-import os
 from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
@@ -11,8 +10,8 @@ from pydantic import Field, field_validator, model_validator
 from aigc.core import paths
 from aigc.core.config import Count, Section, Seed
 from aigc.core.errors import ConfigError
+from aigc.core.sharing import DEVICES
 
-DEVICES = "AIGC_DEVICES"  # environment variable: the processes of a training on this host; default 1
 MOST_SHARDS = 1024
 
 
@@ -53,11 +52,3 @@ class TrainConfig(Section):
             raise ConfigError(f"{processes} processes must divide `train.shards` in {paths.PARAMS} "
                               f"({self.shards}); set {DEVICES} (or --devices), or the shards, which are part "
                               "of the result")
-
-
-def processes_here() -> int:
-    """The processes of a training on this host, from the environment. Raises ConfigError."""
-    text = os.environ.get(DEVICES, "1")
-    if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"{DEVICES}={text}: must be a number of processes, 1 or more")
-    return int(text)

@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aigc.core import process
-from aigc.core.errors import AigcError, ConfigError, Interrupted
-from aigc.training.config import DEVICES, TrainConfig, processes_here
+from aigc.core import cuda, process
+from aigc.core.errors import AigcError, Interrupted
+from aigc.core.sharing import DEVICES, processes_here
+from aigc.training.config import TrainConfig
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
@@ -49,7 +50,7 @@ def launch(stage: Sequence[str], train: TrainConfig, fast: bool) -> bool:
         if count == 1:
             return False
         train.check_processes(count)
-    has_gpus = fast and _check_gpus(count)
+    has_gpus = fast and cuda.check_processes(count, DEVICES)
     from torch.distributed import run as torchrun
     from torch.distributed.launcher.api import elastic_launch
 
@@ -66,17 +67,6 @@ def launch(stage: Sequence[str], train: TrainConfig, fast: bool) -> bool:
         config, command, words = torchrun.config_from_args(torchrun.parse_args(arguments))
         with _explaining(config, Path(logs)):
             elastic_launch(config, command)(*words)
-    return True
-
-
-def _check_gpus(count: int) -> bool:
-    """Whether there are GPUs. Raises ConfigError if there are fewer than processes."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return False
-    if count > (found := torch.cuda.device_count()):
-        raise ConfigError(f"{DEVICES}={count}: a process needs a GPU of its own, and there are {found}")
     return True
 
 

@@ -30,9 +30,10 @@ from aigc.core import files, process, randomness
 from aigc.core.errors import AigcError, ConfigError, DivergedError, Interrupted, is_out_of_memory
 from aigc.core.randomness import Purpose
 from aigc.core.runtime import Device
+from aigc.core.sharing import DEVICES
 from aigc.networks.convolutional import MinibatchStdDev
 from aigc.training.checkpoint import Checkpoints, difference
-from aigc.training.config import DEVICES, TrainConfig
+from aigc.training.config import TrainConfig
 from aigc.training.loop import Trainer
 
 BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
