@@ -11,13 +11,15 @@ from aigc.data.config import DataConfig, GateConfig, PreprocessConfig
 from aigc.evaluation.config import SMALLEST_SAMPLE, AuditConfig, EvaluateConfig
 from aigc.features.evaluator import EvaluatorConfig
 from aigc.model.sampling import GenerateConfig
+from aigc.provenance.config import LabelConfig
 from aigc.training.config import TrainConfig
 
 # Besides these, each method has a section.
 SECTIONS: dict[str, type[Section]] = {"runtime": RuntimeConfig, "data": DataConfig, "validate": GateConfig,
                                       "preprocess": PreprocessConfig, "evaluator": EvaluatorConfig,
                                       "train": TrainConfig, "generate": GenerateConfig,
-                                      "evaluate": EvaluateConfig, "audit": AuditConfig}
+                                      "evaluate": EvaluateConfig, "audit": AuditConfig,
+                                      "label": LabelConfig}
 
 
 def check(content: dict[str, Any]) -> None:
