@@ -62,10 +62,13 @@ class Signer:
         try:
             info = c2pa.C2paSignerInfo(algorithm.encode(), chain, _read(key), None)
             self._signer = c2pa.Signer.from_info(info)
-            self.sign(_smallest_png(), None)
+            trial = read(self.sign(_smallest_png(), None))
+            problem = trial.detail if trial.state == BROKEN else ""
         except c2pa.C2paError as error:
-            raise ConfigError(f"{certificate}: cannot sign ({_one_line(error)}); C2PA asks for a certificate "
-                              "that a CA issued for digital signatures: see docs/labels.md") from None
+            problem = _one_line(error)
+        if problem:
+            raise ConfigError(f"{certificate}: cannot sign ({problem}); C2PA asks for a certificate that a "
+                              "CA issued for signatures, not for a server: see docs/labels.md")
 
     def sign(self, content: bytes, claim: Claim | None) -> bytes:
         """The file with a manifest. claim: of the picture; None for a trial."""
@@ -125,7 +128,7 @@ def _library() -> Any:
 @contextlib.contextmanager
 def _context(trust: Path | None = None) -> Iterator[Any]:
     settings: dict[str, Any] = {
-        "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": trust is not None},
+        "verify": {"remote_manifest_fetch": False, "ocsp_fetch": False, "verify_trust": True},
         "builder": {"thumbnail": {"enabled": False}}}
     if trust:
         settings["trust"] = {"trust_anchors": _read(trust).decode("ascii", "replace")}

@@ -72,7 +72,8 @@ class Sampler(PythonModel):
         switches = runtime.RuntimeConfig(arithmetic="portable" if runtime.is_capped() else "fast",
                                          threads=torch.get_num_threads())
         claim = drawing.claim_of(self.card, seed, switches)
-        if source := request.get("source"):
+        source = request.get("source")
+        if isinstance(source, bytes) and source:
             claim = replace(claim, translated_sha256=hashlib.sha256(source).hexdigest(),
                             translated_fit=SOURCE_FIT)
         return [{"index": index, "label": label, "png": texts.encode(
