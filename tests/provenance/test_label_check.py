@@ -81,6 +81,22 @@ def test_labels_of_others_are_read_and_their_faults_told(capsys: pytest.CaptureF
         assert (found[0], found[1]["implicit"]) == (code, state), label
 
 
+def test_a_label_outside_of_xmp_is_read_where_the_guide_allows_one(
+        capsys: pytest.CaptureFixture[str]) -> None:
+    label = json.dumps(dict.fromkeys(xmp.LABEL_FIELDS, "") | {"Label": "1"}, separators=(",", ":"))
+    wrapped = f'{{"AIGC":{label}}}'
+    written = PngImagePlugin.PngInfo()
+    written.add_text("AIGC", wrapped)
+    PICTURE.save("a.png", pnginfo=written)
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = b"ASCII\0\0\0" + wrapped.encode()
+    PICTURE.save("a.jpg", exif=exif)
+    exif.get_ifd(0x8769)[0x9286] = b"ASCII\0\0\0On the beach"
+    PICTURE.save("b.jpg", exif=exif)
+    for name, state in (("a.png", "present"), ("a.jpg", "present"), ("b.jpg", "missing")):
+        assert checked(capsys, name)[1]["implicit"] == state, name
+
+
 def test_a_person_reads_a_line_for_each_label(capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.png").write_bytes(texts.encode(PICTURE, replace(CLAIM, mark="zh")))
     assert main(["label", "check", "a.png"]) == 3

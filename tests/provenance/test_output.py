@@ -172,4 +172,4 @@ def test_a_producers_code_of_a_wrong_form_stops_generate_before_it_writes() -> N
     assert not Path("out").exists()
     Path("params.yaml").write_text("label: {producer: Studio}\n")
     with Image.open(io.BytesIO(make(1, Output())[0].read_bytes())) as image:
-        assert xmp.label_of(texts.packet_of(image))["ContentProducer"] == "Studio"
+        assert xmp.parsed_label(xmp.label_text(texts.packet_of(image)))["ContentProducer"] == "Studio"

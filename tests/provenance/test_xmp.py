@@ -75,7 +75,7 @@ def test_a_label_that_does_not_follow_from_the_texts_is_seen(picture: Path, chan
     with Image.open(picture) as image:
         packet, info = texts.packet_of(image), dict(image.info)
         image.load()
-    label = xmp.label_of(packet)
+    label = xmp.parsed_label(xmp.label_text(packet))
     other = json.dumps(label | dict([change]), ensure_ascii=False, separators=(",", ":"))
     changed = packet.replace(xmp.escape(json.dumps(label, ensure_ascii=False, separators=(",", ":")),
                                         {'"': "&quot;"}), xmp.escape(other, {'"': "&quot;"}))
@@ -96,7 +96,7 @@ def test_a_label_that_does_not_follow_from_the_texts_is_seen(picture: Path, chan
 
 @pytest.mark.parametrize("packet", ["", "no xml", "<a/>", '<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>'])
 def test_what_is_no_packet_has_no_properties(packet: str) -> None:
-    assert xmp.properties(packet) == {} == xmp.label_of(packet)
+    assert xmp.properties(packet) == {} == xmp.parsed_label(xmp.label_text(packet))
 
 
 # The credit codes of two companies, Alibaba (China) and Tencent, which anybody may look up.

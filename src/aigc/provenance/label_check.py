@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from aigc.core.errors import StorageError
 from aigc.provenance import marks, signing, texts, xmp
 from aigc.provenance.config import problem_of
 
 PRESENT, MISSING, INVALID, UNREAD = "present", "missing", "not valid", "not read"
+CHARACTER_CODE = 8  # bytes before the text of a UserComment: Exif 3.0, 4.6.6
 COMPLETE, LACKS_A_LABEL, HAS_AN_INVALID_ONE = 0, 3, 4  # exit codes
 
 
@@ -52,7 +53,7 @@ def labels_of(path: Path, trust: Path | None = None) -> dict[str, Label]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=texts.FORMATS) as image:
                 image.load()
-                packet, mark = texts.packet_of(image), marks.language_of(image)
+                packet, mark, beside = texts.packet_of(image), marks.language_of(image), _beside(image)
     except OSError as error:
         raise StorageError(f"{path}: no picture that can be read ({error.strerror or error}); name PNG, "
                            "JPEG, WebP or GIF files") from None
@@ -60,20 +61,30 @@ def labels_of(path: Path, trust: Path | None = None) -> dict[str, Label]:
         raise StorageError(f"{path}: not a whole picture; name PNG, JPEG, WebP or GIF files") from None
     explicit = (Label(PRESENT, f"the mark {marks.LANGUAGES[mark]}") if mark else
                 Label(MISSING, "no mark of aigc in the lower right corner; others are not recognised"))
-    return {"implicit": implicit(packet), "explicit": explicit, "signature": _signature(content, trust)}
+    return {"implicit": implicit(packet, beside), "explicit": explicit,
+            "signature": _signature(content, trust)}
 
 
-def implicit(packet: str) -> Label:
-    """The implicit label of an XMP packet: GB 45438-2025; else whether IPTC's source type stands alone."""
+def _beside(image: Image.Image) -> str:
+    """What appendix B of TC260-PG-20259A allows in place of XMP: PNG's text AIGC, Exif's UserComment."""
+    comment = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.UserComment, b"")
+    text = comment[CHARACTER_CODE:].decode("utf-8", "replace") if isinstance(comment, bytes) else str(comment)
+    stated = image.info.get("AIGC", "") or text.strip("\0 ")
+    return str(stated) if str(stated).startswith(('{"AIGC"', '{"Label"')) else ""
+
+
+def implicit(packet: str, beside: str = "") -> Label:
+    """The implicit label: GB 45438-2025. packet: of XMP. beside: a label outside of it; see `_beside`."""
     source = xmp.properties(packet).get(f"{{{xmp.IPTC_NAMESPACE}}}DigitalSourceType", "").rpartition("/")[2]
     also = f"; IPTC source type {source}" if source else ""
-    if not xmp.has_label(packet):
+    stated = xmp.label_text(packet) or beside
+    if not stated:
         return Label(MISSING, f"no TC260:AIGC in its XMP packet{also}")
-    label = xmp.label_of(packet)
+    label = xmp.parsed_label(stated)
     if not label:
-        return Label(INVALID, f"TC260:AIGC is no JSON object{also}")
+        return Label(INVALID, f"its AIGC is no JSON object{also}")
     if absent := [field for field in xmp.LABEL_FIELDS if field not in label]:
-        return Label(INVALID, f"TC260:AIGC has no {', '.join(absent)}{also}")
+        return Label(INVALID, f"its AIGC has no {', '.join(absent)}{also}")
     value, by = label["Label"], label["ContentProducer"]
     if value not in xmp.LABELS:
         return Label(INVALID, f"its Label is {value!r:.40}, not one of {', '.join(xmp.LABELS)}{also}")

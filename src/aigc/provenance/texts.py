@@ -145,7 +145,7 @@ def examine(path: Path) -> Finding | None:
     except Exception:  # on damaged bytes a decoder raises SyntaxError, struct.error, KeyError, zlib.error, …
         return None
     bare = bare_sha256(content)
-    label = xmp.label_of(texts.get(XMP, ""))
+    label = xmp.parsed_label(xmp.label_text(texts.get(XMP, "")))
     if not any(key.startswith(PREFIX) for key in texts):
         return Finding(None, True, "", False, pixels_sha256, shape, bare, label=label)
     claim = Claim(**{field.name: texts.get(f"{PREFIX}{field.name}", "") for field in fields(Claim)})

@@ -2,7 +2,8 @@
 
 XMP in files: Adobe, XMP Specification Part 3, 1.1.3 (JPEG) and 1.1.5 (PNG). Two labels stand in it:
 - IPTC Photo Metadata Standard 2025.1, Extension schema: the digital source type.
-- TC260:AIGC, the implicit label of GB 45438-2025 (docs/labels.md says what that relies on).
+- TC260:AIGC, the implicit label of GB 45438-2025, appendix E, where TC260-PG-20259A puts it in pictures.
+  docs/labels.md says what this relies on.
 Not for: the texts themselves (texts), the file around them (texts, containers).
 """
 
@@ -103,15 +104,16 @@ def texts_of(content: str) -> dict[str, str]:
     return {name if name == "Software" else f"{PREFIX}{name}": value for name, value in names.items()}
 
 
-def has_label(content: str) -> bool:
-    """Whether a packet has the property TC260:AIGC, whatever it holds."""
-    return f"{{{AIGC_NAMESPACE}}}AIGC" in properties(content)
+def label_text(content: str) -> str:
+    """The value of TC260:AIGC in any packet, "" where there is none."""
+    return properties(content).get(f"{{{AIGC_NAMESPACE}}}AIGC", "")
 
 
-def label_of(content: str) -> dict[str, str]:
-    """The implicit label (TC260:AIGC) of any packet, its values as text; {} where it is no JSON object."""
+def parsed_label(text: str) -> dict[str, str]:
+    """The fields of an implicit label, in an object {"AIGC": …} or not, as text; {} where it is no object."""
     try:
-        label = json.loads(properties(content).get(f"{{{AIGC_NAMESPACE}}}AIGC", ""))
-    except ValueError:
+        label = json.loads(text)
+    except (ValueError, RecursionError):
         return {}
-    return {str(key): str(value) for key, value in label.items()} if isinstance(label, dict) else {}
+    inner = label.get("AIGC", label) if isinstance(label, dict) else None
+    return {str(key): str(value) for key, value in inner.items()} if isinstance(inner, dict) else {}
