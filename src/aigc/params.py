@@ -10,8 +10,8 @@ from aigc.core.runtime import RuntimeConfig
 from aigc.data.config import DataConfig, GateConfig, PreprocessConfig
 from aigc.evaluation.config import SMALLEST_SAMPLE, AuditConfig, EvaluateConfig
 from aigc.features.evaluator import EvaluatorConfig
+from aigc.labelling import LabelConfig
 from aigc.model.sampling import GenerateConfig
-from aigc.provenance.config import LabelConfig
 from aigc.training.config import TrainConfig
 
 # Besides these, each method has a section.

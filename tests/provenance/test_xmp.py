@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aigc import labelling
 from aigc.core.errors import ConfigError
-from aigc.provenance import config, texts, xmp
+from aigc.provenance import texts, xmp
 from aigc.provenance.claim import Claim
 
 PRODUCER = 'Künstler & "Söhne" <人工智能>'
@@ -102,9 +103,9 @@ def test_what_is_no_packet_has_no_properties(packet: str) -> None:
 # The credit codes of two companies, Alibaba (China) and Tencent, which anybody may look up.
 @pytest.mark.parametrize("code", ["91330100799655058B", "9144030071526726XG"])
 def test_a_providers_code_is_checked_to_its_last_character(code: str) -> None:
-    assert config.problem_of(f"0011{code}00001") == ""
+    assert labelling.problem_of(f"0011{code}00001") == ""
     changed = f"{code[:6]}{'3' if code[6] != '3' else '4'}{code[7:]}"
-    assert "is no unified social credit code" in config.problem_of(f"0011{changed}00001")
+    assert "is no unified social credit code" in labelling.problem_of(f"0011{changed}00001")
 
 
 @pytest.mark.parametrize("producer", ["0011", "00119133010079965505", "0021" + "91330100799655058B" + "00001",
@@ -115,13 +116,13 @@ def test_a_producer_of_a_wrong_form_is_one_line_that_names_the_key(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(json.dumps({"label": {"producer": producer}}))
     with pytest.raises(ConfigError, match=r"params.yaml: `label.producer`: ") as told:
-        config.producer()
+        labelling.producer()
     assert "\n" not in str(told.value)
 
 
 def test_a_producer_is_a_name_or_that_none_is_stated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert config.producer() == config.NOT_STATED
-    for written, expected in (("", config.NOT_STATED), (PRODUCER, PRODUCER), ("360", "360")):
+    assert labelling.producer() == labelling.NOT_STATED
+    for written, expected in (("", labelling.NOT_STATED), (PRODUCER, PRODUCER), ("360", "360")):
         (tmp_path / "params.yaml").write_text(json.dumps({"label": {"producer": written}}))
-        assert config.producer() == expected
+        assert labelling.producer() == expected

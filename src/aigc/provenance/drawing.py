@@ -16,13 +16,13 @@ from aigc import methods
 from aigc.core import config, files, runtime
 from aigc.core.errors import ConfigError, StorageError
 from aigc.core.runtime import RuntimeConfig
+from aigc.labelling import producer
 from aigc.model import sampling
 from aigc.model.card import Card
 from aigc.model.contract import Method
 from aigc.provenance import lookup, source_pictures, texts
 from aigc.provenance.arrays import write_array
 from aigc.provenance.claim import SHEET_MOST, Claim
-from aigc.provenance.config import producer
 from aigc.provenance.output import Output
 from aigc.reporting import grid
 
@@ -109,7 +109,7 @@ def labels_of(generator: Method, card: Card, count: int, wanted: str | None) -> 
 
 
 def claim_of(card: Card, seed: int, switches: RuntimeConfig) -> Claim:
-    """The claim of all pictures of one call, with neither index nor label. Its producer: see `config`."""
+    """The claim of all pictures of one call, with neither index nor label. Its producer: see `labelling`."""
     return Claim(method=card.method, weights_sha256=card.weights_sha256, model_sha256=card.sha256,
                  data_sha256=card.data_sha256, **card.origin, seed=str(seed), index="", label="",
                  arithmetic=switches.arithmetic, threads=str(switches.threads), producer=producer())

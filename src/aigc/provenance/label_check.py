@@ -12,8 +12,8 @@ from pathlib import Path
 from PIL import ExifTags, Image
 
 from aigc.core.errors import StorageError
+from aigc.labelling import problem_of
 from aigc.provenance import marks, signing, texts, xmp
-from aigc.provenance.config import problem_of
 
 PRESENT, MISSING, INVALID, UNREAD = "present", "missing", "not valid", "not read"
 CHARACTER_CODE = 8  # bytes before the text of a UserComment: Exif 3.0, 4.6.6
