@@ -10,6 +10,7 @@ from aigc.core.runtime import RuntimeConfig
 from aigc.data.config import DataConfig, GateConfig, PreprocessConfig
 from aigc.evaluation.config import SMALLEST_SAMPLE, AuditConfig, EvaluateConfig
 from aigc.features.evaluator import EvaluatorConfig
+from aigc.labelling import LabelConfig
 from aigc.model.sampling import GenerateConfig
 from aigc.training.config import TrainConfig
 
@@ -17,7 +18,8 @@ from aigc.training.config import TrainConfig
 SECTIONS: dict[str, type[Section]] = {"runtime": RuntimeConfig, "data": DataConfig, "validate": GateConfig,
                                       "preprocess": PreprocessConfig, "evaluator": EvaluatorConfig,
                                       "train": TrainConfig, "generate": GenerateConfig,
-                                      "evaluate": EvaluateConfig, "audit": AuditConfig}
+                                      "evaluate": EvaluateConfig, "audit": AuditConfig,
+                                      "label": LabelConfig}
 
 
 def check(content: dict[str, Any]) -> None:

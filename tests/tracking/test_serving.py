@@ -14,6 +14,7 @@ from PIL import Image
 
 from aigc import methods
 from aigc.model import sampling
+from aigc.provenance import texts
 from aigc.tracking import serving
 from conftest import run_in
 from small import small_model
@@ -53,6 +54,22 @@ def test_the_model_loads_and_predicts_in_a_process_that_has_only_mlflow(
         f"sqlite:///{finished / 'mlflow.db'}",
         f"models:/{outputs[0].model_id}",
     )
+
+
+def test_served_pictures_bear_the_texts_and_the_label_of_generated_ones(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("label: {producer: Studio}\n")
+    served, folder = serving.Sampler(), small_model(tmp_path, "cgan")
+    served.load_context(SimpleNamespace(artifacts={"model": str(folder)}))
+    answer = served.predict(None, pd.DataFrame({"n": [2], "label": [3], "seed": [5]}))
+    card = methods.load(folder)[1]
+    for index, png in zip(answer["index"], answer["png"], strict=True):
+        (tmp_path / "a.png").write_bytes(png)
+        found = texts.examine(tmp_path / "a.png")
+        assert found and found.is_sound and found.claim and found.label["ContentProducer"] == "Studio"
+        assert (found.claim.model_sha256, found.claim.seed, found.claim.index, found.claim.label) == (
+            card.sha256, "5", str(index), "3")
 
 
 def test_a_served_method_that_translates_takes_the_file_of_a_picture(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`aigc generate`: pictures of a trained model, as PNG files that name the model they come from."""
+"""`aigc generate`: pictures of a trained model, as files that name the model they come from."""
 
 import argparse
 from pathlib import Path
@@ -15,10 +15,10 @@ SETTINGS = [("steps", int, "steps of the solver"), ("solver", str, "euler, midpo
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     generate = commands.add_parser(
-        "generate", help="pictures of a trained model, as PNG files that name the model they come from",
-        description="Write N pictures of a trained model, and a contact sheet of the first 256, as PNG "
-                    "files whose text chunks name model, method, seed, index, label and training data, and "
-                    "IPTC's digital source type for AI-generated media. Picture i is the same bytes "
+        "generate", help="pictures of a trained model, as files that name the model they come from",
+        description="Write N pictures of a trained model, and a contact sheet of the first 256, as "
+                    "files whose texts name model, method, seed, index, label and training data, and the "
+                    "labels for AI-generated media of IPTC and GB 45438-2025. Picture i is the same bytes "
                     "however many are asked for. A file that is another picture is never written over.")
     generate.add_argument("method", nargs="?", metavar="METHOD",
                           help="a method that was trained; may be left out with --model")
@@ -31,6 +31,15 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     generate.add_argument("--source", nargs="+", type=Path, default=[], metavar="PICTURE",
                           help="the files to translate to --class, of a method that translates, such as "
                                "cyclegan; fitted as `preprocess` says, one picture is made of each")
+    generate.add_argument("--format", choices=("png", "jpeg", "webp", "npy", "grid"), default="png",
+                          help="jpeg and webp lose detail; npy: one array and its texts as .json; grid: the "
+                               "contact sheet alone (default png)")
+    generate.add_argument("--quality", type=int, help="of jpeg and webp, 1 to 100 (default 95)")
+    generate.add_argument("--mark", choices=("zh", "en"), default="",
+                          help="write AI生成 or AI-generated into a corner; under a contact sheet, below it")
+    generate.add_argument("--sign", nargs=2, type=Path, metavar=("KEY", "CERT"),
+                          help="add a signed C2PA manifest; PEM files of a private key and of its "
+                               "certificate chain")
     generate.add_argument("--model", type=PathOrName, metavar="MODEL",
                           help=f"{options.MODEL_HELP} (default: models/METHOD)")
     for name, kind, meaning in SETTINGS:
@@ -46,9 +55,13 @@ def run(arguments: argparse.Namespace) -> int:
     switches = config.section("runtime", runtime.RuntimeConfig)
     runtime.cap_environment(switches.arithmetic, switches.threads)
     from aigc.provenance import drawing
+    from aigc.provenance.output import Output
+    from aigc.provenance.signing import Signer
 
+    signer = Signer(*arguments.sign) if arguments.sign else None
+    output = Output(arguments.format, arguments.quality, arguments.mark, signer)
     settings = {name: str(value) for name, *_ in SETTINGS
                 if (value := getattr(arguments, name)) is not None}
     return drawing.write_pictures(arguments.method, arguments.model, arguments.n, arguments.seed,
                                   arguments.out, arguments.class_name, switches, settings,
-                                  arguments.source)
+                                  arguments.source, output)

@@ -20,6 +20,12 @@ def add_comparison(command: argparse.ArgumentParser) -> "argparse._MutuallyExclu
     return how
 
 
+def add_trust(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--trust", type=Path, metavar="CA",
+                         help="a PEM file with the certificates of CAs; a signature counts only when its "
+                              "certificate comes from one of them")
+
+
 def _share(text: str) -> float:
     share = float(text)
     if not 0 <= share < math.inf:

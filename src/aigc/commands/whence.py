@@ -12,12 +12,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "whence", help="whether a picture is what it says it is, by generating it again",
         description="Read what each picture says of itself, find its model (models/, then MLflow, by its "
                     "hashes), generate the picture again, and say: identical, differs, no such model, "
-                    "no such source, metadata stripped, or forged. Exit 0 only when all are identical.")
-    whence.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="PNG files of `aigc generate`")
+                    "no such source, metadata stripped, or forged; and whether it is signed. Exit 0 only "
+                    "when all are identical, and no signature is broken or was removed.")
+    whence.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="files of `aigc generate`")
     whence.add_argument("--model", type=PathOrName, metavar="MODEL",
                         help=f"compare the pictures with this model: {options.MODEL_HELP}")
     whence.add_argument("--source", nargs="+", type=Path, default=[], metavar="PICTURE",
                         help="the files that were translated, of pictures of a method that translates")
+    options.add_trust(whence)
     whence.add_argument("--json", action="store_true", help="print the verdicts as JSON")
     whence.set_defaults(run=run, needs_project=False)
 
@@ -29,4 +31,5 @@ def run(arguments: argparse.Namespace) -> int:
     findings = examination.read(arguments.images)
     switches = examination.switches_of(findings)
     runtime.cap_environment(switches.arithmetic, switches.threads)
-    return examination.run(findings, arguments.model, switches, arguments.json, arguments.source)
+    return examination.run(findings, arguments.model, switches, arguments.json, arguments.source,
+                           arguments.trust)

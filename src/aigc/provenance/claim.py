@@ -18,8 +18,11 @@ FORMS = {
     "arithmetic": "portable|fast", "threads": r"[1-9]\d{0,3}",
     "sampler": rf"({SETTING}( {SETTING}){{0,15}})?",
     "translated_sha256": f"({DIGEST}( {DIGEST})*)?",
-    "translated_fit": r"((crop|pad|stretch)( \d{1,3}){3})?"}
-OPTIONAL = ("sampler", "translated_sha256", "translated_fit")  # fields that are no text chunk where empty
+    "translated_fit": r"((crop|pad|stretch)( \d{1,3}){3})?",
+    "producer": LINE, "mark": "(zh|en)?", "signer": LINE,
+    "compression": r"((jpeg|webp) quality=([1-9]\d?|100))?"}
+OPTIONAL = ("sampler", "translated_sha256", "translated_fit", "producer", "mark", "compression",
+            "signer")  # fields that are no text chunk where empty
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,9 @@ class Claim:
     are none, and then without a text chunk.
     translated_sha256: of the files of the pictures that were translated, one for each label, and
     translated_fit: how they were brought to the model's size, such as "crop 255 255 255"; likewise "".
+    producer: who provides the picture, in its label; "" in pictures from before there were labels.
+    mark: the language of the visible mark, zh or en, "" without one. compression: "jpeg quality=95" or the
+    like, "" where none is lost. signer: of the C2PA manifest that the file has as well, "" without one.
     """
 
     method: str
@@ -50,6 +56,10 @@ class Claim:
     sampler: str = ""
     translated_sha256: str = ""
     translated_fit: str = ""
+    producer: str = ""
+    mark: str = ""
+    compression: str = ""
+    signer: str = ""
 
     @property
     def first(self) -> int:

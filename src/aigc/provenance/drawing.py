@@ -1,4 +1,4 @@
-"""Pictures of a trained model, a PNG file each, that name their model; and a contact sheet of the first."""
+"""Pictures of a trained model, a file each, that name their model; and a contact sheet of the first."""
 
 import itertools
 import math
@@ -16,11 +16,14 @@ from aigc import methods
 from aigc.core import config, files, runtime
 from aigc.core.errors import ConfigError, StorageError
 from aigc.core.runtime import RuntimeConfig
+from aigc.labelling import producer
 from aigc.model import sampling
 from aigc.model.card import Card
 from aigc.model.contract import Method
 from aigc.provenance import lookup, source_pictures, texts
+from aigc.provenance.arrays import write_array
 from aigc.provenance.claim import SHEET_MOST, Claim
+from aigc.provenance.output import Output
 from aigc.reporting import grid
 
 USUAL_COUNT = 64  # pictures, where no number is asked for
@@ -28,16 +31,18 @@ SHEET_COLUMNS = 16
 SHEET_SCALE = 2
 MOST = 10**7  # pictures, a file each
 MOST_SEED = 2**32 - 1
+SUFFIXES = {"jpeg": "jpg"}  # of files, where it is not the name of the format
 
 
 def write_pictures(method: str | None, name: str | None, count: int | None, seed: int, folder: Path,
                    wanted: str | None, switches: RuntimeConfig, settings: Mapping[str, str] | None = None,
-                   sources: Sequence[Path] = ()) -> int:
+                   sources: Sequence[Path] = (), output: Output = Output()) -> int:  # noqa: B008
     """Write `count` pictures below `folder`. Raises before anything is written where a file would be lost.
 
     settings: of sampling, to replace the model's own: see `methods.sampler`. sources: the files of pictures,
-    for a method that translates; it makes one picture of each.
+    for a method that translates; it makes one picture of each. output: the form of the files.
     """
+    output.check(count)
     if count is not None and not 1 <= count <= MOST:
         raise ConfigError(f"--n must be between 1 and {MOST}, found {count}")
     if not 0 <= seed <= MOST_SEED:
@@ -51,27 +56,41 @@ def write_pictures(method: str | None, name: str | None, count: int | None, seed
     changed = methods.sampler(card, settings or {})
     base = replace(claim_of(card, seed, switches),
                    sampler=" ".join(f"{key}={value}" for key, value in sorted(changed.items())),
-                   translated_fit=source_pictures.fit_of() if sources else "")
+                   translated_fit=source_pictures.fit_of() if sources else "", **output.stated)
     hashes, images = _read(sources, base.translated_fit, generator)
-    shown = min(count, SHEET_MOST)
+    samples = _samples(generator, seed, count, labels, images)
+    if output.kind == "npy":
+        write_array(folder, base, labels.tolist(), hashes, generator.shape, samples)
+    else:
+        _write_files(folder, base, labels, hashes, samples, output)
+    print(f"{folder}: {count} picture{'s' * (count > 1)} of {card.method}, seed {seed}"
+          f"{output.remark}")
+    return 0
+
+
+def _write_files(folder: Path, base: Claim, labels: torch.Tensor, hashes: list[str],
+                 samples: Iterator[np.ndarray], output: Output) -> None:
+    """A file for each picture, except with `grid`, and of several a contact sheet of the first."""
+    shown = min(len(labels), SHEET_MOST)
     sheet = replace(base, index=f"0-{shown - 1}", label=" ".join(map(str, labels[:shown].tolist())),
                     translated_sha256=" ".join(hashes[:shown]))
-    for claim in itertools.chain(_claims(base, labels, hashes), [sheet] if shown > 1 else []):
+    singly, together = output.kind != "grid", shown > 1 or output.kind == "grid"
+    for claim in itertools.chain(_claims(base, labels, hashes) if singly else [],
+                                 [sheet] if together else []):
         _refuse_to_lose(folder / file_name(claim), claim)
 
     first: list[np.ndarray] = []
-    pictures = zip(_claims(base, labels, hashes), _samples(generator, seed, count, labels, images),
-                   strict=True)
-    for claim, image in tqdm(pictures, f"generate {card.method}", count, disable=None, file=sys.stderr,
+    pictures = zip(_claims(base, labels, hashes), samples, strict=True)
+    for claim, image in tqdm(pictures, f"generate {base.method}", len(labels), disable=None, file=sys.stderr,
                              unit="picture"):
-        files.write_bytes(folder / file_name(claim), texts.encode(as_picture(image), claim))
+        if singly:
+            content = texts.encode(as_picture(image), claim, output.signer)
+            files.write_bytes(folder / file_name(claim), content)
         if len(first) < shown:
             first.append(image)
-    if shown > 1:
-        files.write_bytes(folder / file_name(sheet), texts.encode(as_sheet(np.stack(first)), sheet))
-    print(f"{folder}: {count} picture{'s' * (count > 1)} of {card.method}, seed {seed}; "
-          "`aigc whence` says whether one is still as it was made")
-    return 0
+    if together:
+        content = texts.encode(as_sheet(np.stack(first)), sheet, output.signer)
+        files.write_bytes(folder / file_name(sheet), content)
 
 
 def labels_of(generator: Method, card: Card, count: int, wanted: str | None) -> torch.Tensor:
@@ -90,10 +109,10 @@ def labels_of(generator: Method, card: Card, count: int, wanted: str | None) -> 
 
 
 def claim_of(card: Card, seed: int, switches: RuntimeConfig) -> Claim:
-    """The claim of all pictures of one call, with neither index nor label."""
+    """The claim of all pictures of one call, with neither index nor label. Its producer: see `labelling`."""
     return Claim(method=card.method, weights_sha256=card.weights_sha256, model_sha256=card.sha256,
                  data_sha256=card.data_sha256, **card.origin, seed=str(seed), index="", label="",
-                 arithmetic=switches.arithmetic, threads=str(switches.threads))
+                 arithmetic=switches.arithmetic, threads=str(switches.threads), producer=producer())
 
 
 def _refuse_wrong_sources(generator: Method, card: Card, count: int | None, wanted: str | None,
@@ -132,11 +151,15 @@ def _claims(base: Claim, labels: torch.Tensor, sources: list[str]) -> Iterator[C
 
 
 def file_name(claim: Claim) -> str:
-    """METHOD-seedS-INDEX.png or METHOD-seedS-sheet.png, with the class before the dot where there is one."""
+    """METHOD-seedS-INDEX.png or METHOD-seedS-sheet.png, with the class before the dot where there is one.
+
+    The suffix is that of the claim's compression.
+    """
     classes = set(claim.labels)
     suffix = f"-class{claim.labels[0]}" if len(classes) == 1 and sampling.UNLABELLED not in classes else ""
     index = "sheet" if claim.is_sheet else f"{claim.first:06d}"
-    return f"{claim.method}-seed{claim.seed}-{index}{suffix}.png"
+    kind = claim.compression.partition(" ")[0] or "png"
+    return f"{claim.method}-seed{claim.seed}-{index}{suffix}.{SUFFIXES.get(kind, kind)}"
 
 
 def _refuse_to_lose(path: Path, claim: Claim) -> None:

@@ -15,7 +15,7 @@ from aigc.core import runtime
 from aigc.core.errors import ConfigError
 from aigc.core.runtime import RuntimeConfig
 from aigc.model import sampling
-from aigc.provenance import drawing, lookup, source_pictures
+from aigc.provenance import drawing, lookup, marks, source_pictures
 from aigc.provenance.claim import PREFIX, Claim
 
 BLOCKS_KEPT = 4
@@ -51,13 +51,17 @@ class Opened:
         return "" if all(label in known for label in claim.labels) else f"{PREFIX}label"
 
     def make(self, claim: Claim, sources: Mapping[str, bytes]) -> Image.Image:
-        """The picture or contact sheet that `claim` describes. sources: the files that it names, by hash."""
+        """The picture or contact sheet that `claim` describes, with its mark.
+
+        sources: the files that it names, by hash.
+        """
         if claim.sources:
             images = self._translations(claim, sources).numpy()
         else:
             images = torch.stack([self._picture(int(claim.seed), index, label)
                                   for index, label in enumerate(claim.labels, claim.first)]).numpy()
-        return drawing.as_sheet(images) if claim.is_sheet else drawing.as_picture(images[0])
+        made = drawing.as_sheet(images) if claim.is_sheet else drawing.as_picture(images[0])
+        return marks.marked(made, claim.mark, claim.is_sheet)
 
     def _translations(self, claim: Claim, sources: Mapping[str, bytes]) -> Tensor:
         """The translation of each source of `claim`. A single one is made in the row of its block."""

@@ -1,4 +1,7 @@
-"""The texts of a picture's PNG file: written with the picture, read back and checked against it.
+"""The texts of a picture's file: written with the picture, read back and checked against it.
+
+`encode` makes the bytes of every picture that leaves the project, with all its labels. PNG holds the texts as
+text chunks, JPEG and WebP hold them in the XMP packet.
 
 No secret signs the texts. Their seal and the hash of the pixels show what was changed. Only making the
 picture again (`aigc whence`) shows whether they are true. Imports neither numpy nor torch: pictures are read
@@ -9,44 +12,33 @@ import hashlib
 import io
 import re
 import warnings
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PIL import Image, ImageFile, PngImagePlugin
+from PIL import Image, ImageChops, ImageFile, PngImagePlugin
 
 from aigc.core import files
 from aigc.core.version import VERSION
-from aigc.provenance import chunks
+from aigc.provenance import chunks, containers, marks, xmp
 from aigc.provenance.claim import OPTIONAL, PREFIX, Claim
+
+if TYPE_CHECKING:
+    from aigc.provenance.signing import Signer
 
 SOFTWARE, PIXELS, SEAL = "Software", f"{PREFIX}pixels_sha256", f"{PREFIX}seal_sha256"
 XMP = "XML:com.adobe.xmp"
-SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 # Ours, and what pictures are converted to on their way. No decoder among them starts a program.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MODES = ("L", "RGB")
-
-# XMP in PNG: Adobe, XMP Specification Part 3, 1.1.5.
-# The properties: IPTC Photo Metadata Standard 2025.1, Extension schema.
-XMP_PACKET = """\
-<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/">
- <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-  <rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">
-   <Iptc4xmpExt:DigitalSourceType>{source_type}</Iptc4xmpExt:DigitalSourceType>
-   <Iptc4xmpExt:AISystemUsed>aigc {method}</Iptc4xmpExt:AISystemUsed>
-   <Iptc4xmpExt:AISystemVersionUsed>{version}</Iptc4xmpExt:AISystemVersionUsed>
-  </rdf:Description>
- </rdf:RDF>
-</x:xmpmeta>
-<?xpacket end="r"?>"""
 
 
 @dataclass(frozen=True)
 class Finding:
     """What a file shows before any model is asked. claim: None where there is none, or where it is not valid.
 
-    shape: "WIDTH x HEIGHT MODE", which the hash of the pixels does not cover.
+    shape: "WIDTH x HEIGHT MODE", which the hash of the pixels does not cover. bare_sha256: of the file
+    without a C2PA manifest. version: of aigc, as the texts say. label: its implicit label, {} without.
     """
 
     claim: Claim | None
@@ -55,6 +47,9 @@ class Finding:
     pixels_changed: bool
     pixels_sha256: str
     shape: str
+    bare_sha256: str = ""
+    version: str = VERSION
+    label: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_sound(self) -> bool:
@@ -63,12 +58,16 @@ class Finding:
 
 
 def texts_of(claim: Claim, pixels_sha256: str, version: str = VERSION) -> dict[str, str]:
-    """The text chunks of a picture, in their order in the file."""
-    packet = XMP_PACKET.format(source_type=SOURCE_TYPE, method=claim.method, version=version)
+    """The texts of a picture, in their order in the file.
+
+    The seal stands in the XMP packet too; it covers the packet without it, and without the other texts.
+    """
     stated = {f"{PREFIX}{name}": value for name, value in asdict(claim).items()
               if name not in OPTIONAL or value}
     texts = {SOFTWARE: f"aigc {version}", **stated, PIXELS: pixels_sha256}
-    return {**texts, SEAL: _seal({**texts, XMP: packet}), XMP: packet}
+    texts[SEAL] = seal = _seal({**texts, XMP: xmp.packet(claim, pixels_sha256, version, "", {})})
+    inside = texts if claim.compression else {}
+    return {**texts, XMP: xmp.packet(claim, pixels_sha256, version, seal, inside)}
 
 
 def _seal(texts: dict[str, str]) -> str:
@@ -86,15 +85,44 @@ def shape_of(image: Image.Image) -> str:
     return f"{image.width} x {image.height} {image.mode}"
 
 
-def encode(image: Image.Image, claim: Claim) -> bytes:
-    """The PNG of a grey or colour picture with its texts; equal picture and claim, equal bytes."""
+def bare_sha256(content: bytes) -> str:
+    """sha256 of a file, without the C2PA manifest that it may hold."""
+    return hashlib.sha256(containers.without_manifest(content)).hexdigest()
+
+
+def largest_difference(one: Image.Image, other: Image.Image) -> int:
+    """In grey levels, over all pixels and channels of two pictures of one size and mode."""
+    extrema = ImageChops.difference(one, other).getextrema()
+    return max(extrema if isinstance(extrema[0], float | int) else (high for _, high in extrema))
+
+
+def encode(image: Image.Image, claim: Claim, signer: "Signer | None" = None) -> bytes:
+    """The file of a grey or colour picture: PNG, or as `claim.compression` says.
+
+    The one way from a picture and its facts to bytes, for every command that hands pictures out: it draws the
+    mark that `claim.mark` names, writes the texts and the implicit label, and signs last. `claim` comes from
+    `drawing.claim_of`. Equal picture and claim give equal bytes where nothing signs. Raises ConfigError where
+    the picture is too small for its mark.
+    """
+    content = packed(marks.marked(image, claim.mark, claim.is_sheet), claim)
+    return signer.sign(content, claim) if signer else content
+
+
+def packed(image: Image.Image, claim: Claim, version: str = VERSION) -> bytes:
+    """The file of a picture that has its mark already, unsigned. version: of aigc, in the texts."""
+    texts = texts_of(claim, hash_of(image.tobytes()), version)
+    stream = io.BytesIO()
+    if claim.compression:
+        kind, _, quality = claim.compression.partition(" quality=")
+        options = {"subsampling": 0} if kind == "jpeg" else {"method": 4}
+        image.save(stream, kind, quality=int(quality), xmp=texts[XMP].encode(), **options)
+        return stream.getvalue()
     written = PngImagePlugin.PngInfo()
-    for key, value in texts_of(claim, hash_of(image.tobytes())).items():
+    for key, value in texts.items():
         if key == XMP:
             written.add_itxt(key, value)
         else:
             written.add_text(key, value)
-    stream = io.BytesIO()
     image.save(stream, "PNG", pnginfo=written, optimize=True)
     return stream.getvalue()
 
@@ -110,17 +138,23 @@ def examine(path: Path) -> Finding | None:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 image.load()
-                texts, shape = _texts(image), shape_of(image)
+                kind, texts, shape = image.format or "", _texts(image), shape_of(image)
                 mode = "L" if image.mode in ("1", "I;16") else "RGB"
                 pixels = image if image.mode in MODES else image.convert(mode)
                 pixels_sha256 = hash_of(pixels.tobytes())
     except Exception:  # on damaged bytes a decoder raises SyntaxError, struct.error, KeyError, zlib.error, …
         return None
+    bare = bare_sha256(content)
+    label = xmp.parsed_label(xmp.label_text(texts.get(XMP, "")))
     if not any(key.startswith(PREFIX) for key in texts):
-        return Finding(None, True, "", False, pixels_sha256, shape)
+        return Finding(None, True, "", False, pixels_sha256, shape, bare, label=label)
     claim = Claim(**{field.name: texts.get(f"{PREFIX}{field.name}", "") for field in fields(Claim)})
-    return Finding(None if claim.invalid_field() else claim, False, _what_changed(texts, claim, content),
-                   texts.get(PIXELS) != pixels_sha256, pixels_sha256, shape)
+    version = re.fullmatch(r"aigc ([0-9][0-9A-Za-z.+]{0,31})", texts.get(SOFTWARE, ""))
+    stated = version[1] if version else VERSION
+    return Finding(None if claim.invalid_field() else claim, False,
+                   _what_changed(texts, claim, content, stated, kind),
+                   kind == "PNG" and texts.get(PIXELS) != pixels_sha256, pixels_sha256, shape, bare, stated,
+                   label)
 
 
 def is_contact_sheet(path: Path) -> bool:
@@ -130,28 +164,39 @@ def is_contact_sheet(path: Path) -> bool:
 
 
 def _texts(image: ImageFile.ImageFile) -> dict[str, str]:
-    texts: dict[str, str] = getattr(image, "text", {})
-    return texts
+    """The text chunks of a PNG; of other formats the texts in the XMP packet, and the packet itself."""
+    if image.format == "PNG":
+        texts: dict[str, str] = getattr(image, "text", {})
+        return texts
+    content = packet_of(image)
+    return {**xmp.texts_of(content), XMP: content} if content else {}
 
 
-def _what_changed(texts: dict[str, str], claim: Claim, content: bytes) -> str:
+def packet_of(image: Image.Image) -> str:
+    """The XMP packet of any picture, "" where it has none."""
+    packet = image.info.get("xmp") or image.info.get(XMP) or ""
+    return packet.decode("utf-8", "replace") if isinstance(packet, bytes) else str(packet)
+
+
+def _what_changed(texts: dict[str, str], claim: Claim, content: bytes, version: str, kind: str) -> str:
     """What differs from what was written, "" when nothing."""
     expected = set(texts_of(claim, ""))
     if missing := expected - set(texts):
         return f"{', '.join(sorted(missing))} missing"
     if added := set(texts) - expected:
         return f"{', '.join(sorted(added))} added"
-    if problem := _what_the_file_adds(chunks.read(content), len(expected)):
+    if kind == "PNG" and (problem := _what_the_file_adds(chunks.read(content), len(expected))):
         return problem
     if any(getattr(text, "lang", "") or getattr(text, "tkey", "") for text in texts.values()):
         return "a text has a language or a translated name"
     if invalid := claim.invalid_field():
         return f"{invalid} is not valid"
-    if texts[SEAL] != _seal(texts):
-        return "the texts are not those under the seal"
+    if claim.compression.partition(" ")[0].upper() != ("" if kind == "PNG" else kind):
+        return f"the file is {kind}, and {PREFIX}compression is {claim.compression or 'missing'}"
     # The seal has no key: anybody can make it anew. What follows from the other texts is therefore compared.
-    version = re.fullmatch(r"aigc ([0-9][0-9A-Za-z.+]{0,31})", texts[SOFTWARE])
-    written = texts_of(claim, texts[PIXELS], version[1] if version else VERSION)
+    written = texts_of(claim, texts[PIXELS], version)
+    if texts[SEAL] != written[SEAL]:
+        return "the texts are not those under the seal"
     return "".join(f"{key} is not what aigc writes" for key in (SOFTWARE, XMP) if texts[key] != written[key])
 
 
@@ -159,7 +204,8 @@ def _what_the_file_adds(found: dict[bytes, list[bytes]], count: int) -> str:
     """What a PNG holds besides one picture and `count` texts, "" when nothing."""
     if chunks.REST in found:
         return "bytes added after its last chunk"
-    if foreign := {name.decode("ascii", "replace") for name in set(found) - chunks.OURS}:
+    ours = chunks.OURS | {containers.MANIFEST_CHUNK}  # a manifest is judged apart
+    if foreign := {name.decode("ascii", "replace") for name in set(found) - ours}:
         return f"chunk {', '.join(sorted(foreign))} added"
     if sum(len(found.get(kind, [])) for kind in (b"tEXt", b"iTXt")) > count:
         return "a text stands twice"

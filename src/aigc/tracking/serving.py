@@ -1,25 +1,28 @@
-"""The model as MLflow loads and serves it: rows of (n, label, seed, source) in, PNG pictures out. Nothing is
-unpickled.
+"""The model as MLflow loads and serves it: rows of (n, label, seed, source) in, labelled PNG pictures out.
+Nothing is unpickled.
 
 MLflow runs this file when it loads the model, in a process whose numeric libraries are loaded already:
-pictures are
-those of this machine's arithmetic. `aigc generate` is for bytes that any machine makes.
+pictures are those of this machine's arithmetic, and say so. `aigc generate` is for bytes that any machine
+makes.
 """
 
+import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import numpy as np
 import pandas as pd
+import torch
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel
 
 from aigc import methods
+from aigc.core import runtime
 from aigc.core.errors import ConfigError, DataError
 from aigc.model import sampling
-from aigc.reporting import grid
 
 MOST = 10_000
 SOURCE_FIT = "crop 255 255 255"  # params.yaml, which says how the data were fitted, is not here
@@ -56,11 +59,26 @@ class Sampler(PythonModel):
                 images = [image for block in blocks for image in block]
             except (ConfigError, DataError) as error:
                 raise MlflowException.invalid_parameter_value(str(error)) from None
-            answers += [
-                {"index": index, "label": int(label), "png": grid.png(image.permute(1, 2, 0).numpy())}
-                for index, (image, label) in enumerate(zip(images, labels, strict=True))
-            ]
+            answers += self._labelled(request, seed, labels.tolist(), [image.numpy() for image in images])
         return pd.DataFrame(answers)
+
+    def _labelled(self, request: dict[str, Any], seed: int, labels: list[int],
+                  images: list[np.ndarray]) -> list[dict[str, Any]]:
+        """The rows of an answer. images: uint8 (C, H, W). The producer in the label is that of params.yaml,
+        where the server was started in a folder that has one.
+        """
+        from aigc.provenance import drawing, texts  # they bring the decoders, which no training needs
+
+        switches = runtime.RuntimeConfig(arithmetic="portable" if runtime.is_capped() else "fast",
+                                         threads=torch.get_num_threads())
+        claim = drawing.claim_of(self.card, seed, switches)
+        source = request.get("source")
+        if isinstance(source, bytes) and source:
+            claim = replace(claim, translated_sha256=hashlib.sha256(source).hexdigest(),
+                            translated_fit=SOURCE_FIT)
+        return [{"index": index, "label": label, "png": texts.encode(
+                    drawing.as_picture(image), replace(claim, index=str(index), label=str(label)))}
+                for index, (image, label) in enumerate(zip(images, labels, strict=True))]
 
     def _source(self, request: dict[str, Any]) -> np.ndarray | None:
         """The picture to translate, uint8 (1, C, H, W), None where the row has none."""

@@ -1,0 +1,116 @@
+"""`aigc label check`: the labels of any picture."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from aigc.cli import main
+from aigc.provenance import signing, texts, xmp
+from aigc.provenance.claim import Claim
+from certificates import issue
+
+CLAIM = Claim(method="gan", weights_sha256="a" * 64, model_sha256="b" * 64, data_sha256="c" * 64, source="",
+              licence="", attribution="", url="", seed="7", index="1", label="-1", arithmetic="portable",
+              threads="2", producer="Studio")
+PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def checked(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, str]]:
+    """(exit code, {kind: state} of the first file)."""
+    code = main(["label", "check", *arguments, "--json"])
+    printed = capsys.readouterr().out
+    found = json.loads(printed)[0] if printed else {}
+    return code, {kind: found[kind]["state"] for kind in found if kind != "image"}
+
+
+def with_packet(packet: str) -> None:
+    written = PngImagePlugin.PngInfo()
+    written.add_itxt(texts.XMP, packet)
+    PICTURE.save("a.png", pnginfo=written)
+
+
+def of_others(label: str) -> str:
+    """The packet of another program, which writes properties as attributes."""
+    return ('<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+            'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
+            f'xmlns:TC260="{xmp.AIGC_NAMESPACE}" TC260:AIGC="{xmp.escape(label, {chr(34): "&quot;"})}"/>'
+            "</rdf:RDF></x:xmpmeta>")
+
+
+@pytest.mark.parametrize("compression", ["", "jpeg quality=90", "webp quality=90"])
+def test_a_picture_with_all_three_labels_is_complete(
+        tmp_path: Path, compression: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("c2pa")
+    own = issue(tmp_path)
+    signer = signing.Signer(own.key, own.certificate)
+    claim = replace(CLAIM, mark="zh", compression=compression, signer=signer.stated)
+    Path("a").write_bytes(texts.encode(PICTURE, claim, signer))
+    present = {"implicit": "present", "explicit": "present", "signature": "present"}
+    assert checked(capsys, "a") == (0, present)
+    assert checked(capsys, "a", "--trust", str(own.ca)) == (0, present)
+    Path("a").write_bytes(Path("a").read_bytes() + b"1")
+    assert checked(capsys, "a") == (4, {**present, "signature": "not valid"})
+
+
+def test_what_is_missing_decides_only_where_it_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.png").write_bytes(texts.encode(PICTURE, CLAIM))
+    PICTURE.save("bare.png")
+    states = {"implicit": "present", "explicit": "missing", "signature": "missing"}
+    assert checked(capsys, "a.png") == (3, states)
+    assert checked(capsys, "a.png", "--need", "implicit") == (0, states)
+    assert checked(capsys, "a.png", "bare.png", "--need", "implicit")[0] == 3
+
+
+def test_labels_of_others_are_read_and_their_faults_told(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = dict.fromkeys(xmp.LABEL_FIELDS, "") | {"Label": "2", "ContentProducer": "Somebody"}
+    for label, state, code in ((json.dumps(whole), "present", 0),
+                               (json.dumps(whole | {"Label": "9"}), "not valid", 4),
+                               (json.dumps(whole | {"ContentProducer": "00112"}), "not valid", 4),
+                               (json.dumps({"Label": "1"}), "not valid", 4), ("yes", "not valid", 4)):
+        with_packet(of_others(label))
+        found = checked(capsys, "a.png", "--need", "implicit")
+        assert (found[0], found[1]["implicit"]) == (code, state), label
+
+
+def test_a_label_outside_of_xmp_is_read_where_the_guide_allows_one(
+        capsys: pytest.CaptureFixture[str]) -> None:
+    label = json.dumps(dict.fromkeys(xmp.LABEL_FIELDS, "") | {"Label": "1"}, separators=(",", ":"))
+    wrapped = f'{{"AIGC":{label}}}'
+    written = PngImagePlugin.PngInfo()
+    written.add_text("AIGC", wrapped)
+    PICTURE.save("a.png", pnginfo=written)
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = b"ASCII\0\0\0" + wrapped.encode()
+    PICTURE.save("a.jpg", exif=exif)
+    exif.get_ifd(0x8769)[0x9286] = b"ASCII\0\0\0On the beach"
+    PICTURE.save("b.jpg", exif=exif)
+    for name, state in (("a.png", "present"), ("a.jpg", "present"), ("b.jpg", "missing")):
+        assert checked(capsys, name)[1]["implicit"] == state, name
+
+
+def test_a_person_reads_a_line_for_each_label(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.png").write_bytes(texts.encode(PICTURE, replace(CLAIM, mark="zh")))
+    assert main(["label", "check", "a.png"]) == 3
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "a.png"
+    assert lines[1].startswith("  implicit   present: generated by AI, by Studio, number ")
+    assert lines[2:] == ["  explicit   present: the mark AI生成", "  signature  missing: unsigned"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no picture", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture_is_one_line_that_names_it(
+        content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
+    if content is not None:
+        Path("a.png").write_bytes(content)
+    assert main(["label", "check", "a.png"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: a.png: ") and told.count("\n") == 1
