@@ -37,12 +37,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         generate.add_argument(f"--{name.replace('_', '-')}", type=kind,
                               help=f"{meaning}, of a method that lets it be chosen "
                                    "(default: the model's own)")
+    options.add_postprocessing(generate)
     generate.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from aigc.core import config, runtime
 
+    processed = options.postprocessing(arguments)
     switches = config.section("runtime", runtime.RuntimeConfig)
     runtime.cap_environment(switches.arithmetic, switches.threads)
     from aigc.provenance import drawing
@@ -51,4 +53,4 @@ def run(arguments: argparse.Namespace) -> int:
                 if (value := getattr(arguments, name)) is not None}
     return drawing.write_pictures(arguments.method, arguments.model, arguments.n, arguments.seed,
                                   arguments.out, arguments.class_name, switches, settings,
-                                  arguments.source)
+                                  arguments.source, processed)

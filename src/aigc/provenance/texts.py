@@ -7,6 +7,7 @@ before the arithmetic is chosen.
 
 import hashlib
 import io
+import json
 import re
 import warnings
 from dataclasses import asdict, dataclass, fields
@@ -22,6 +23,7 @@ from aigc.provenance.claim import OPTIONAL, PREFIX, Claim
 SOFTWARE, PIXELS, SEAL = "Software", f"{PREFIX}pixels_sha256", f"{PREFIX}seal_sha256"
 XMP = "XML:com.adobe.xmp"
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+COMPOSITE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeSynthetic"  # some of its parts are of AI
 # Ours, and what pictures are converted to on their way. No decoder among them starts a program.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MODES = ("L", "RGB")
@@ -64,7 +66,8 @@ class Finding:
 
 def texts_of(claim: Claim, pixels_sha256: str, version: str = VERSION) -> dict[str, str]:
     """The text chunks of a picture, in their order in the file."""
-    packet = XMP_PACKET.format(source_type=SOURCE_TYPE, method=claim.method, version=version)
+    source_type = COMPOSITE if claim.shows_sources else SOURCE_TYPE
+    packet = XMP_PACKET.format(source_type=source_type, method=claim.method, version=version)
     stated = {f"{PREFIX}{name}": value for name, value in asdict(claim).items()
               if name not in OPTIONAL or value}
     texts = {SOFTWARE: f"aigc {version}", **stated, PIXELS: pixels_sha256}
@@ -88,15 +91,21 @@ def shape_of(image: Image.Image) -> str:
 
 def encode(image: Image.Image, claim: Claim) -> bytes:
     """The PNG of a grey or colour picture with its texts; equal picture and claim, equal bytes."""
+    stream = io.BytesIO()
+    written = as_chunks(texts_of(claim, hash_of(image.tobytes())))
+    image.save(stream, "PNG", pnginfo=written, optimize=True)
+    return stream.getvalue()
+
+
+def as_chunks(texts: dict[str, str]) -> PngImagePlugin.PngInfo:
+    """The text chunks of a PNG file."""
     written = PngImagePlugin.PngInfo()
-    for key, value in texts_of(claim, hash_of(image.tobytes())).items():
+    for key, value in texts.items():
         if key == XMP:
             written.add_itxt(key, value)
         else:
             written.add_text(key, value)
-    stream = io.BytesIO()
-    image.save(stream, "PNG", pnginfo=written, optimize=True)
-    return stream.getvalue()
+    return written
 
 
 def examine(path: Path) -> Finding | None:
@@ -119,8 +128,11 @@ def examine(path: Path) -> Finding | None:
     if not any(key.startswith(PREFIX) for key in texts):
         return Finding(None, True, "", False, pixels_sha256, shape)
     claim = Claim(**{field.name: texts.get(f"{PREFIX}{field.name}", "") for field in fields(Claim)})
-    return Finding(None if claim.invalid_field() else claim, False, _what_changed(texts, claim, content),
-                   texts.get(PIXELS) != pixels_sha256, pixels_sha256, shape)
+    is_valid = not claim.invalid_field()
+    is_animated = is_valid and claim.is_animated  # only the whole file, made again, shows what was changed
+    changed = _what_changed(texts, claim, None if is_animated else content)
+    return Finding(claim if is_valid else None, False, changed,
+                   not is_animated and texts.get(PIXELS) != pixels_sha256, pixels_sha256, shape)
 
 
 def is_contact_sheet(path: Path) -> bool:
@@ -130,18 +142,30 @@ def is_contact_sheet(path: Path) -> bool:
 
 
 def _texts(image: ImageFile.ImageFile) -> dict[str, str]:
+    if image.format == "GIF":
+        return _texts_in(image.info.get("comment", b""))
     texts: dict[str, str] = getattr(image, "text", {})
     return texts
 
 
-def _what_changed(texts: dict[str, str], claim: Claim, content: bytes) -> str:
-    """What differs from what was written, "" when nothing."""
+def _texts_in(comment: bytes) -> dict[str, str]:
+    """The texts in the comment of a GIF file, {} where they are none of ours."""
+    try:
+        texts = json.loads(comment)
+    except ValueError:
+        return {}
+    is_ours = isinstance(texts, dict) and all(isinstance(value, str) for value in texts.values())
+    return texts if is_ours else {}
+
+
+def _what_changed(texts: dict[str, str], claim: Claim, content: bytes | None) -> str:
+    """What differs from what was written, "" when nothing. content: of a PNG file, to check its chunks."""
     expected = set(texts_of(claim, ""))
     if missing := expected - set(texts):
         return f"{', '.join(sorted(missing))} missing"
     if added := set(texts) - expected:
         return f"{', '.join(sorted(added))} added"
-    if problem := _what_the_file_adds(chunks.read(content), len(expected)):
+    if content is not None and (problem := _what_the_file_adds(chunks.read(content), len(expected))):
         return problem
     if any(getattr(text, "lang", "") or getattr(text, "tkey", "") for text in texts.values()):
         return "a text has a language or a translated name"
