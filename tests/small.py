@@ -34,8 +34,11 @@ def committed_params() -> dict[str, Any]:
 
 
 def small_model(models: Path, method: str, seed: int = 0, classes: int = 10, size: int = 16,
-                channels: int = 1) -> Path:
-    """An untrained model of `method`, with the committed params but narrow, below `models`: its folder."""
+                channels: int = 1, gain: float = 1) -> Path:
+    """An untrained model of `method`, with the committed params but narrow, below `models`: its folder.
+
+    gain: of all weights; above 1 an encoder tells pictures apart without training.
+    """
     content = copy.deepcopy(committed_params())
     content[method]["width"] = 8
     chosen, shape = methods.load_config(method, content), Shape(channels, size, classes)
@@ -44,6 +47,8 @@ def small_model(models: Path, method: str, seed: int = 0, classes: int = 10, siz
     for parameter in built.parameters():
         if not parameter.any():  # a flow whose last layer is zero does not move
             torch.nn.init.normal_(parameter, std=0.1)
+        if gain != 1:
+            parameter.data.mul_(gain)
     write_model(models / method, built, method=method, config=chosen.model_dump(), shape=vars(shape),
                 classes=[f"kind {n}" for n in range(classes)], seed=seed, data_sha256=DATA, origin=ORIGIN)
     return models / method
@@ -54,7 +59,8 @@ def project_with(folder: Path, *names: str) -> Path:
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, folder)
     for name in names:
-        small_model(folder / "models", name, classes=2 if name == "cyclegan" else 10)
+        small_model(folder / "models", name, classes=2 if name == "cyclegan" else 10,
+                    gain=2 if name == "vae" else 1)
     return folder
 
 

@@ -178,7 +178,7 @@ def test_a_file_of_others_is_never_written_over_and_ones_own_is() -> None:
     ({"seeds": (-1, 0)}, "--from must be between 0 and 4294967295, found -1"),
     ({"seeds": (0, 2**32)}, "--to must be between 0 and 4294967295, found 4294967296"),
     ({"out": "way.jpg"}, r"--out way.jpg must end in .png \(a row\), .gif or .apng"),
-    ({"model": "vea"}, "`vea` is no method; did you mean `vae`"),
+    ({"model": "vea"}, "unknown model `vea`: no folder, run id or method; did you mean `vae`"),
     ({"model": "no/where"}, "no/where: missing; a model is its folder"),
     ({"model": "dcgan"}, "models/dcgan: no model yet; `dvc repro train@dcgan` makes it"),
     ({"wanted": "3"}, "vae cannot be asked for a class"),

@@ -59,8 +59,9 @@ def pair(sheet: Path, index: int, side: int = 16) -> tuple[np.ndarray, np.ndarra
 def test_pictures_of_any_kind_are_reconstructed_and_made_again_from_their_files(
     home: Path, own: list[Path], method: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    small_model(home / "models", method)
+    small_model(home / "models", method, gain=2)
     made = reconstruct(own, method)
+    assert len({np.asarray(Image.open(path)).tobytes() for path in made}) == 7
     assert [path.name for path in made] == [
         f"{method}-reconstruction-{end}.png" for end in (*(f"00000{index}" for index in range(6)), "sheet")]
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in own]
@@ -142,7 +143,7 @@ def test_what_claims_to_show_something_else_is_told(
 @pytest.mark.parametrize(("work", "model", "message"), [
     (reconstruct, "cyclegan", "cyclegan does not reconstruct pictures; autoencoder, transformer, vae do"),
     (translate, "vae", "vae does not translate pictures; cyclegan does"),
-    (reconstruct, "veo", "`veo` is no method; did you mean `vae`, and no folder or run id; a model is"),
+    (reconstruct, "veo", "unknown model `veo`: no folder, run id or method; did you mean `vae`?"),
 ])
 def test_a_method_that_cannot_names_those_that_can(
     own: list[Path], work: object, model: str, message: str
@@ -163,7 +164,7 @@ def test_an_unreadable_picture_a_damaged_model_and_a_lost_file_stop_it_before_an
 ) -> None:
     own[1].write_text("words")
     for bad, says in ((own[1], r"b\.jpg: no PNG"), (Path("nowhere.png"), r"nowhere\.png: cannot be read"),
-                      (Path("models"), "models: not a regular file; name the files of pictures")):
+                      (Path("models"), "models: a folder; name the files of pictures in it")):
         with pytest.raises(AigcError, match=says):
             work([own[0], bad])
         assert not Path("out").exists()

@@ -63,8 +63,8 @@ def meant(text: str) -> Iterator[Path]:
     from aigc.tracking import models
 
     if not (Path(text).exists() or "/" in text or models.is_name(text)):
-        raise ConfigError(f"`{text}` is no method{config.did_you_mean(text, methods.available())}, and no "
-                          "folder or run id; a model is a method, its folder, a run id, models:/… or runs:/…")
+        raise ConfigError(f"unknown model `{text}`: no folder, run id or method"
+                          f"{config.did_you_mean(text, methods.available())}")
     with named(text) as folder:
         yield folder
 

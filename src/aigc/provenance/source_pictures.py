@@ -22,6 +22,8 @@ REMEDY = "name the files of pictures"
 
 def read(path: Path) -> tuple[str, bytes]:
     """(sha256, bytes) of a file. Raises DataError, naming it, when it cannot be read."""
+    if path.is_dir():
+        raise DataError(f"{shown(str(path))}: a folder; {REMEDY} in it")
     try:
         content = read_whole(str(path))
     except Unusable as reason:
