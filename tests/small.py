@@ -1,20 +1,26 @@
 """Models that nobody trained, small and quick: what a test of the commands needs."""
 
+import contextlib
 import copy
 import functools
 import hashlib
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
 from aigc import methods
 from aigc.core import config
+from aigc.core.errors import GateError
 from aigc.features.contract import Features, PictureStack
 from aigc.model.card import write_model
 from aigc.model.contract import Method, Shape
+from aigc.provenance import examination
 from aigc.tracking.finished import Finished
 from conftest import ROOT
 
@@ -28,8 +34,11 @@ def committed_params() -> dict[str, Any]:
 
 
 def small_model(models: Path, method: str, seed: int = 0, classes: int = 10, size: int = 16,
-                channels: int = 1) -> Path:
-    """An untrained model of `method`, with the committed params but narrow, below `models`: its folder."""
+                channels: int = 1, gain: float = 1) -> Path:
+    """An untrained model of `method`, with the committed params but narrow, below `models`: its folder.
+
+    gain: of all weights; above 1 an encoder tells pictures apart without training.
+    """
     content = copy.deepcopy(committed_params())
     content[method]["width"] = 8
     chosen, shape = methods.load_config(method, content), Shape(channels, size, classes)
@@ -38,9 +47,30 @@ def small_model(models: Path, method: str, seed: int = 0, classes: int = 10, siz
     for parameter in built.parameters():
         if not parameter.any():  # a flow whose last layer is zero does not move
             torch.nn.init.normal_(parameter, std=0.1)
+        if gain != 1:
+            parameter.data.mul_(gain)
     write_model(models / method, built, method=method, config=chosen.model_dump(), shape=vars(shape),
                 classes=[f"kind {n}" for n in range(classes)], seed=seed, data_sha256=DATA, origin=ORIGIN)
     return models / method
+
+
+def project_with(folder: Path, *names: str) -> Path:
+    """A project with small models of these methods, and no store of MLflow's: its folder."""
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, folder)
+    for name in names:
+        small_model(folder / "models", name, classes=2 if name == "cyclegan" else 10,
+                    gain=2 if name == "vae" else 1)
+    return folder
+
+
+def verdicts(images: list[Path], sources: list[Path], capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What `aigc whence` says of each picture."""
+    capsys.readouterr()
+    findings = examination.read(images)
+    with contextlib.suppress(GateError):
+        examination.run(findings, None, examination.switches_of(findings), as_json=True, sources=sources)
+    return [entry["verdict"] for entry in json.loads(capsys.readouterr().out)]
 
 
 def sources(method: Method, count: int) -> np.ndarray | None:

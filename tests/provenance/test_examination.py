@@ -405,8 +405,7 @@ def test_a_translation_without_its_source_says_which_file_is_missing(
     for given, missing in (([], 0), (sources[:1], 1)):
         verdict, detail = verdicts_with(made, given, capsys)[-1]  # the sheet
         assert verdict == examination.NO_SOURCE
-        assert detail == (f"it is a translation of a file with sha256 {hashes[missing]}; name that file with "
-                          "--source")
+        assert detail == f"translation of a file with sha256 {hashes[missing]}; name that file with --source"
 
 
 def test_a_translation_that_claims_another_source_or_none_is_told(

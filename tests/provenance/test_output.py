@@ -129,6 +129,16 @@ def test_marked_pictures_are_identical_and_the_mark_is_seen(
     assert found and found.claim and found.claim.mark == "zh"
 
 
+@pytest.mark.parametrize("kind", ["png", "webp"])
+def test_pictures_that_are_upscaled_have_room_for_a_mark_and_are_identical(
+        kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    images = make(2, Output(kind, mark="zh", processed="contrast=auto upscale=4"))
+    for path in images:
+        with Image.open(path) as image:
+            assert marks.language_of(image) == "zh"
+    assert {entry["verdict"] for entry in asked(images, capsys)} == {examination.IDENTICAL}
+
+
 def test_a_mark_that_was_painted_over_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
     plain, marked = make(1, Output(), "large/gan", "a")[0], make(1, Output(mark="zh"), "large/gan", "b")[0]
     with Image.open(plain) as image, Image.open(marked) as held:
@@ -155,7 +165,8 @@ def test_small_pictures_are_refused_a_mark_and_their_sheet_bears_it(
     (Output("png", 90), 1, "--quality is of jpeg and webp, not of png"),
     (Output("jpeg", 0), 1, "--quality must be between 1 and 100, found 0"),
     (Output("jpeg", 101), 1, "--quality must be between 1 and 100, found 101"),
-    (Output("npy", mark="zh"), 1, "--mark and --sign are for pictures"),
+    (Output("npy", mark="zh"), 1, "--mark, --sign and what changes pictures are for pictures"),
+    (Output("npy", processed="upscale=2"), 1, "--format npy writes what the model made as an array"),
     (Output("grid"), 257, "--format grid shows at most 256 pictures, found --n 257"),
 ])
 def test_options_that_do_not_go_together_are_one_line_and_nothing_is_written(

@@ -257,6 +257,17 @@ def test_what_hides_beside_the_picture_is_seen(tmp_path: Path, change: str) -> N
         {"index": "07"},
         {"label": "03"},
         {"threads": "02"},
+        {"shows": "pairs"},
+        {"shows": "reconstruction"},
+        {"shows": "interpolation to=7 as=row"},
+        {"shows": "interpolation as=row", "index": "0-1", "label": "3 3"},
+        {"shows": f"interpolation to={2**32} as=row", "index": "0-1", "label": "3 3"},
+        {"shows": "interpolation to=7 as=row", "index": "0-1", "label": "3 4"},
+        {"shows": "interpolation to=7 as=row", "index": "1-2", "label": "3 3"},
+        {"shows": "interpolation to=7 as=jpg", "index": "0-1", "label": "3 3"},
+        {"processed": "upscale=3"},
+        {"processed": "upscale=2 contrast=auto"},
+        {"processed": "denoise=0.5contrast=auto"},
     ],
 )
 def test_what_cannot_be_meant_is_no_claim_whatever_its_seal_says(

@@ -46,12 +46,14 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         generate.add_argument(f"--{name.replace('_', '-')}", type=kind,
                               help=f"{meaning}, of a method that lets it be chosen "
                                    "(default: the model's own)")
+    options.add_postprocessing(generate)
     generate.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from aigc.core import config, runtime
 
+    processed = options.postprocessing(arguments)
     switches = config.section("runtime", runtime.RuntimeConfig)
     runtime.cap_environment(switches.arithmetic, switches.threads)
     from aigc.provenance import drawing
@@ -59,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     from aigc.provenance.signing import Signer
 
     signer = Signer(*arguments.sign) if arguments.sign else None
-    output = Output(arguments.format, arguments.quality, arguments.mark, signer)
+    output = Output(arguments.format, arguments.quality, arguments.mark, signer, processed)
     settings = {name: str(value) for name, *_ in SETTINGS
                 if (value := getattr(arguments, name)) is not None}
     return drawing.write_pictures(arguments.method, arguments.model, arguments.n, arguments.seed,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 STATED = object()  # `--tolerance` without a number
 MODEL_HELP = "a model's folder, an MLflow run id, or models:/… or runs:/…"
+ANY_MODEL_HELP = f"a method that was trained, {MODEL_HELP}"
 
 
 def add_comparison(command: argparse.ArgumentParser) -> "argparse._MutuallyExclusiveGroup":
@@ -37,3 +38,22 @@ def tolerance(arguments: argparse.Namespace) -> tuple[bool, float | None]:
     """(whether metrics decide, the share on the command line or None for the stated tolerances)."""
     value = arguments.tolerance
     return value is not None, None if value is STATED else value
+
+
+def add_postprocessing(command: argparse.ArgumentParser) -> None:
+    """What is done to each picture after it was made."""
+    steps = command.add_argument_group(
+        "afterwards", "in this order, by Pillow; they stand in the picture, and `aigc whence` repeats them")
+    steps.add_argument("--denoise", type=float, metavar="STRENGTH",
+                       help="blend with the median of 3 x 3 pixels; above 0, and 1 is that median alone")
+    steps.add_argument("--contrast", metavar="FACTOR",
+                       help="times the distance from the mean shade, above 0 to 10; or `auto`: the darkest "
+                            "pixel to black, the lightest to white")
+    steps.add_argument("--upscale", type=int, metavar="2|4", help="so many times as wide and high (Lanczos)")
+
+
+def postprocessing(arguments: argparse.Namespace) -> str:
+    """The steps of `add_postprocessing` as a picture states them. Raises ConfigError."""
+    from aigc.provenance import postprocess
+
+    return postprocess.text_of(arguments.denoise, arguments.contrast, arguments.upscale)

@@ -135,6 +135,7 @@ class Method(Trainable):
     Capabilities, declared by the methods that have them:
     conditional: the labels decide the class of the samples. needs_classes: training needs labels.
     reconstructs: it implements `reconstruct`. interpolates: it implements `interpolate`.
+    encodes: it implements `codes`, so that it can interpolate between given pictures.
     translates: its latents are source pictures, float32 (C, H, W) in [-1, 1], which the caller gives; a label
     is the class to translate to. It draws no latents and does not interpolate between them.
 
@@ -149,6 +150,7 @@ class Method(Trainable):
     needs_classes = False
     reconstructs = False
     interpolates = True
+    encodes = False
     translates = False
     sampling_settings: tuple[str, ...] = ()
     draft_settings: Mapping[str, Any] = {}
@@ -192,6 +194,14 @@ class Method(Trainable):
     def decode_between(self, start: Tensor, end: Tensor, share: Tensor, labels: Tensor) -> Tensor:
         """The images on the way from `start` to `end`, as of `interpolate` and `decode`."""
         return self.decode(self.interpolate(start, end, share), labels)
+
+    def codes(self, images: Tensor) -> Tensor:
+        """The latents whose pictures are most like images: float32 (B, C, H, W) in [-1, 1] ->
+        (B, *latent_shape).
+
+        Only for methods with the capability `encodes`.
+        """
+        raise TypeError(f"{type(self).__name__} does not encode pictures")
 
     def reconstruct(self, images: Tensor) -> Tensor:
         """Images through encoder and decoder, without noise: float32 (B, C, H, W) in [-1, 1] -> the same.

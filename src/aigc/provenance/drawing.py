@@ -16,13 +16,14 @@ from aigc import methods
 from aigc.core import config, files, runtime
 from aigc.core.errors import ConfigError, StorageError
 from aigc.core.runtime import RuntimeConfig
+from aigc.data.geometry import to_array
 from aigc.labelling import producer
 from aigc.model import sampling
 from aigc.model.card import Card
 from aigc.model.contract import Method
-from aigc.provenance import lookup, source_pictures, texts
+from aigc.provenance import lookup, postprocess, source_pictures, texts
 from aigc.provenance.arrays import write_array
-from aigc.provenance.claim import SHEET_MOST, Claim
+from aigc.provenance.claim import PAIRS, RECONSTRUCTION, SHEET_MOST, Claim
 from aigc.provenance.output import Output
 from aigc.reporting import grid
 
@@ -45,8 +46,7 @@ def write_pictures(method: str | None, name: str | None, count: int | None, seed
     output.check(count)
     if count is not None and not 1 <= count <= MOST:
         raise ConfigError(f"--n must be between 1 and {MOST}, found {count}")
-    if not 0 <= seed <= MOST_SEED:
-        raise ConfigError(f"--seed must be between 0 and {MOST_SEED}, found {seed}")
+    check_seed("--seed", seed)
     device = runtime.start_torch(switches.arithmetic, switches.threads)
     with lookup.trained(method, name) as place:
         generator, card = methods.load(place, device, settings)
@@ -57,7 +57,8 @@ def write_pictures(method: str | None, name: str | None, count: int | None, seed
     base = replace(claim_of(card, seed, switches),
                    sampler=" ".join(f"{key}={value}" for key, value in sorted(changed.items())),
                    translated_fit=source_pictures.fit_of() if sources else "", **output.stated)
-    hashes, images = _read(sources, base.translated_fit, generator)
+    hashes, images = (source_pictures.read_all(sources, base.translated_fit, generator.shape) if sources
+                      else ([], None))
     samples = _samples(generator, seed, count, labels, images)
     if output.kind == "npy":
         write_array(folder, base, labels.tolist(), hashes, generator.shape, samples)
@@ -75,22 +76,29 @@ def _write_files(folder: Path, base: Claim, labels: torch.Tensor, hashes: list[s
     sheet = replace(base, index=f"0-{shown - 1}", label=" ".join(map(str, labels[:shown].tolist())),
                     translated_sha256=" ".join(hashes[:shown]))
     singly, together = output.kind != "grid", shown > 1 or output.kind == "grid"
-    for claim in itertools.chain(_claims(base, labels, hashes) if singly else [],
+    for claim in itertools.chain(claims_of(base, labels, hashes) if singly else [],
                                  [sheet] if together else []):
-        _refuse_to_lose(folder / file_name(claim), claim)
+        refuse_to_lose(folder / file_name(claim), claim)
 
     first: list[np.ndarray] = []
-    pictures = zip(_claims(base, labels, hashes), samples, strict=True)
+    pictures = zip(claims_of(base, labels, hashes), samples, strict=True)
     for claim, image in tqdm(pictures, f"generate {base.method}", len(labels), disable=None, file=sys.stderr,
                              unit="picture"):
+        image = done_to(image, base.processed)
         if singly:
             content = texts.encode(as_picture(image), claim, output.signer)
             files.write_bytes(folder / file_name(claim), content)
         if len(first) < shown:
             first.append(image)
     if together:
-        content = texts.encode(as_sheet(np.stack(first)), sheet, output.signer)
+        content = texts.encode(as_sheet(np.stack(first), base.processed), sheet, output.signer)
         files.write_bytes(folder / file_name(sheet), content)
+
+
+def check_seed(option: str, seed: int) -> None:
+    """Raises ConfigError for a seed that is out of range."""
+    if not 0 <= seed <= MOST_SEED:
+        raise ConfigError(f"{option} must be between 0 and {MOST_SEED}, found {seed}")
 
 
 def labels_of(generator: Method, card: Card, count: int, wanted: str | None) -> torch.Tensor:
@@ -131,19 +139,7 @@ def _refuse_wrong_sources(generator: Method, card: Card, count: int | None, want
         raise ConfigError(f"{card.method} makes one picture of each --source; leave --n out")
 
 
-def _read(sources: Sequence[Path], fit: str, generator: Method) -> tuple[list[str], np.ndarray | None]:
-    """The sha256 of each file, and the pictures at the model's size; ([], None) without sources."""
-    if not sources:
-        return [], None
-    hashes, images = [], []
-    for path in sources:
-        sha256, content = source_pictures.read(path)
-        hashes.append(sha256)
-        images.append(source_pictures.fitted(content, fit, generator.shape, str(path)))
-    return hashes, np.stack(images)
-
-
-def _claims(base: Claim, labels: torch.Tensor, sources: list[str]) -> Iterator[Claim]:
+def claims_of(base: Claim, labels: torch.Tensor, sources: list[str]) -> Iterator[Claim]:
     """`base` with the index, the label and the source (where there are any) of each picture."""
     return (replace(base, index=str(index), label=str(int(label)),
                     translated_sha256=sources[index] if sources else "")
@@ -153,16 +149,19 @@ def _claims(base: Claim, labels: torch.Tensor, sources: list[str]) -> Iterator[C
 def file_name(claim: Claim) -> str:
     """METHOD-seedS-INDEX.png or METHOD-seedS-sheet.png, with the class before the dot where there is one.
 
-    The suffix is that of the claim's compression.
+    METHOD-seedS-pairs-sheet.png of pairs; METHOD-reconstruction-… of reconstructions. The suffix is that of
+    the claim's compression.
     """
     classes = set(claim.labels)
     suffix = f"-class{claim.labels[0]}" if len(classes) == 1 and sampling.UNLABELLED not in classes else ""
     index = "sheet" if claim.is_sheet else f"{claim.first:06d}"
+    origin = claim.what if claim.what == RECONSTRUCTION else f"seed{claim.seed}"
+    pairs = f"{PAIRS}-" if claim.what == PAIRS else ""
     kind = claim.compression.partition(" ")[0] or "png"
-    return f"{claim.method}-seed{claim.seed}-{index}{suffix}.{SUFFIXES.get(kind, kind)}"
+    return f"{claim.method}-{origin}-{pairs}{index}{suffix}.{SUFFIXES.get(kind, kind)}"
 
 
-def _refuse_to_lose(path: Path, claim: Claim) -> None:
+def refuse_to_lose(path: Path, claim: Claim) -> None:
     """Raises StorageError where `path` holds anything but the picture of `claim`."""
     if not path.exists():
         return
@@ -184,8 +183,17 @@ def as_picture(image: np.ndarray) -> Image.Image:
     return grid.as_image(image.transpose(1, 2, 0))
 
 
-def as_sheet(images: np.ndarray) -> Image.Image:
-    """uint8 (N, C, H, W) -> rows of up to 16 pictures, twice as large, the last row filled with white."""
-    columns = min(SHEET_COLUMNS, math.ceil(math.sqrt(len(images))))
+def done_to(image: np.ndarray, processed: str) -> np.ndarray:
+    """uint8 (C, H, W) after the steps of `Claim.processed`, which may enlarge it."""
+    return to_array(postprocess.applied(as_picture(image), processed)) if processed else image
+
+
+def as_sheet(images: np.ndarray, processed: str = "", columns: int | None = None) -> Image.Image:
+    """uint8 (N, C, H, W) -> rows of up to 16 pictures, the last one filled with white.
+
+    Each pixel is a square of 2 x 2, unless the pictures were upscaled.
+    """
+    columns = columns or min(SHEET_COLUMNS, math.ceil(math.sqrt(len(images))))
     blank = np.full((-len(images) % columns, *images.shape[1:]), grid.GAP_SHADE, np.uint8)
-    return grid.as_image(grid.enlarged(grid.grid(np.concatenate([images, blank]), columns), SHEET_SCALE))
+    scale = SHEET_SCALE if postprocess.enlargement(processed) == 1 else 1
+    return grid.as_image(grid.enlarged(grid.grid(np.concatenate([images, blank]), columns), scale))

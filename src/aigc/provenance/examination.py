@@ -18,7 +18,7 @@ from tqdm import tqdm
 from aigc.core.errors import ConfigError, GateError, StorageError
 from aigc.core.runtime import RuntimeConfig
 from aigc.provenance import signing, texts
-from aigc.provenance.claim import Claim
+from aigc.provenance.claim import INTERPOLATION, RECONSTRUCTION, Claim
 from aigc.provenance.texts import Finding
 
 if TYPE_CHECKING:
@@ -137,8 +137,15 @@ def judge(path: Path, finding: Finding | StorageError, models: "Models") -> Verd
         detail = f"text changed: the {contradiction} of its model is another, though its seal is whole"
         return verdict(FORGED, detail, model.place, claim)
     if missing := [sha256 for sha256 in claim.sources if sha256 not in models.sources]:
-        detail = f"it is a translation of a file with sha256 {missing[0]}; name that file with --source"
+        kind = claim.what if claim.what in (RECONSTRUCTION, INTERPOLATION) else "translation"
+        detail = f"{kind} of a file with sha256 {missing[0]}; name that file with --source"
         return verdict(NO_SOURCE, detail, model.place, claim)
+    if claim.is_animated:
+        if path.read_bytes() == model.file(claim, models.sources):
+            return verdict(IDENTICAL, "", model.place, claim)
+        detail = ("made again the file has other bytes: it was changed, or another version of aigc or Pillow "
+                  "wrote it, or this machine computes other bytes")
+        return verdict(DIFFERS, detail, model.place, claim)
     made = model.make(claim, models.sources)
     if claim.compression:
         return verdict(*_compressed(path, finding, claim, made), model.place, claim)
@@ -198,7 +205,8 @@ def _changes(finding: Finding) -> str:
 def line(verdict: Verdict) -> str:
     """One verdict as text."""
     claim = verdict.claim
-    stated = f"{claim.method} seed {claim.seed} index {claim.index}" if claim else ""
+    what = " ".join(filter(None, (claim.method, claim.shows, claim.processed))) if claim else ""
+    stated = f"{what} seed {claim.seed} index {claim.index}" if claim else ""
     parts = (f"{verdict.image}: {verdict.verdict}", stated, verdict.model, verdict.detail,
              verdict.signature)
     return "  ".join(filter(None, parts))

@@ -54,6 +54,22 @@ def trained(method: str | None, name: str | None) -> Iterator[Path]:
 
 
 @contextmanager
+def meant(text: str) -> Iterator[Path]:
+    """The model's folder for a method, or for what `named` takes. Raises ConfigError or StorageError."""
+    if text in methods.available():
+        with trained(text, None) as folder:
+            yield folder
+        return
+    from aigc.tracking import models
+
+    if not (Path(text).exists() or "/" in text or models.is_name(text)):
+        raise ConfigError(f"unknown model `{text}`: no folder, run id or method"
+                          f"{config.did_you_mean(text, methods.available())}")
+    with named(text) as folder:
+        yield folder
+
+
+@contextmanager
 def holding(weights_sha256: str, model_sha256: str, name: str | None) -> Iterator[tuple[Path, str] | None]:
     """The model with these hashes: the named one, else of models/, else of MLflow: (folder, name) or None."""
     if name is not None:

@@ -18,12 +18,14 @@ class Output:
     """kind: a file each (png, jpeg, webp), one array (npy), or the contact sheet alone (grid).
 
     quality: of jpeg and webp, 1 to 100; None: USUAL_QUALITY. mark: the language of the visible mark.
+    processed: see `Claim.processed`.
     """
 
     kind: Literal["png", "jpeg", "webp", "npy", "grid"] = "png"
     quality: int | None = None
     mark: Literal["", "zh", "en"] = ""
     signer: Signer | None = None
+    processed: str = ""
 
     def check(self, count: int | None) -> None:
         """Raises ConfigError where the options do not go together. count: of pictures, None = the usual."""
@@ -31,9 +33,9 @@ class Output:
             raise ConfigError(f"--quality is of jpeg and webp, not of {self.kind}; leave it out")
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise ConfigError(f"--quality must be between 1 and 100, found {self.quality}")
-        if self.kind == "npy" and (self.mark or self.signer):
-            raise ConfigError("--mark and --sign are for pictures, and --format npy writes an array; "
-                              "choose another format")
+        if self.kind == "npy" and (self.mark or self.signer or self.processed):
+            raise ConfigError("--mark, --sign and what changes pictures are for pictures, and --format npy "
+                              "writes what the model made as an array; choose another format")
         if self.kind == "grid" and (count or 1) > SHEET_MOST:
             raise ConfigError(f"--format grid shows at most {SHEET_MOST} pictures, found --n {count}")
         if self.mark and self.mark not in marks.LANGUAGES:
@@ -43,7 +45,8 @@ class Output:
     def stated(self) -> dict[str, str]:
         """The fields of `Claim` that follow from it."""
         quality = USUAL_QUALITY if self.quality is None else self.quality
-        return {"mark": self.mark, "signer": self.signer.stated if self.signer else "",
+        return {"processed": self.processed, "mark": self.mark,
+                "signer": self.signer.stated if self.signer else "",
                 "compression": f"{self.kind} quality={quality}" if self.kind in LOSSY else ""}
 
     @property

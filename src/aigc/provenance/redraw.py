@@ -14,9 +14,9 @@ from aigc import methods
 from aigc.core import runtime
 from aigc.core.errors import ConfigError
 from aigc.core.runtime import RuntimeConfig
-from aigc.model import sampling
-from aigc.provenance import drawing, lookup, marks, source_pictures
-from aigc.provenance.claim import PREFIX, Claim
+from aigc.model import between, sampling
+from aigc.provenance import layout, lookup, marks, source_pictures
+from aigc.provenance.claim import INTERPOLATION, PAIRS, PREFIX, RECONSTRUCTION, Claim
 
 BLOCKS_KEPT = 4
 
@@ -45,36 +45,52 @@ class Opened:
                 return f"{PREFIX}{name}"
         if not self.can_sample_so:
             return f"{PREFIX}sampler"
-        if bool(claim.sources) != self.method.translates:
+        if not self._can_show(claim):
+            return f"{PREFIX}shows"
+        if bool(claim.sources) != self.method.translates and claim.what in ("", PAIRS):
             return f"{PREFIX}translated_sha256"
-        known = range(self.method.shape.classes) if self.method.conditional else [sampling.UNLABELLED]
+        has_label = self.method.conditional and claim.what != RECONSTRUCTION
+        known = range(self.method.shape.classes) if has_label else [sampling.UNLABELLED]
         return "" if all(label in known for label in claim.labels) else f"{PREFIX}label"
 
+    def _can_show(self, claim: Claim) -> bool:
+        """Whether the method has the capability for what `claim` shows."""
+        if claim.what == INTERPOLATION:
+            return self.method.interpolates and (self.method.encodes or not claim.sources)
+        return self.method.reconstructs or claim.what != RECONSTRUCTION
+
     def make(self, claim: Claim, sources: Mapping[str, bytes]) -> Image.Image:
-        """The picture or contact sheet that `claim` describes, with its mark.
+        """What the file of `claim` shows, with its mark. sources: the files that it names, by hash."""
+        return marks.marked(layout.picture(claim, *self._images(claim, sources)), claim.mark, claim.is_sheet)
 
-        sources: the files that it names, by hash.
-        """
+    def file(self, claim: Claim, sources: Mapping[str, bytes]) -> bytes:
+        """The whole file of `claim`. sources: as of `make`."""
+        return layout.content(claim, *self._images(claim, sources))
+
+    def _images(self, claim: Claim, sources: Mapping[str, bytes]) -> tuple[np.ndarray, np.ndarray | None]:
+        """What the model makes for `claim`, and the sources: each uint8 (N, C, H, W)."""
         if claim.sources:
-            images = self._translations(claim, sources).numpy()
-        else:
-            images = torch.stack([self._picture(int(claim.seed), index, label)
-                                  for index, label in enumerate(claim.labels, claim.first)]).numpy()
-        made = drawing.as_sheet(images) if claim.is_sheet else drawing.as_picture(images[0])
-        return marks.marked(made, claim.mark, claim.is_sheet)
+            originals = np.stack([source_pictures.fitted(
+                sources[sha256], claim.translated_fit, self.method.shape, f"source {sha256[:16]}")
+                for sha256 in claim.sources])
+            if claim.what == INTERPOLATION:
+                return between.between_pictures(self.method, originals, len(claim.labels),
+                                                claim.labels[0]).numpy(), None
+            return self._made_of(originals, claim).numpy(), originals
+        if claim.what == INTERPOLATION:
+            return between.between_samples(self.method, int(claim.seed), int(claim.way["to"]),
+                                           len(claim.labels), claim.labels[0]).numpy(), None
+        return torch.stack([self._picture(int(claim.seed), index, label)
+                            for index, label in enumerate(claim.labels, claim.first)]).numpy(), None
 
-    def _translations(self, claim: Claim, sources: Mapping[str, bytes]) -> Tensor:
-        """The translation of each source of `claim`. A single one is made in the row of its block."""
-        number, row = (0, 0) if claim.is_sheet else divmod(claim.first, sampling.BLOCK)
-        images = np.stack([source_pictures.fitted(sources[sha256], claim.translated_fit, self.method.shape,
-                                                  f"source {sha256[:16]}") for sha256 in claim.sources])
-        labels = torch.tensor(claim.labels)
-        if claim.is_sheet:
-            return torch.cat(list(sampling.blocks(self.method, int(claim.seed), len(labels), labels,
-                                                  sources=images)))
-        filled = torch.from_numpy(images.repeat(row + 1, 0))
-        return sampling.one_block(self.method, int(claim.seed), number, labels.expand(row + 1),
-                                  sources=filled)[row:]
+    def _made_of(self, originals: np.ndarray, claim: Claim) -> Tensor:
+        """The translation or reconstruction of each original. One alone is made in the row of its block."""
+        row = 0 if claim.is_sheet else claim.first % sampling.BLOCK
+        filled, labels = originals.repeat(row + 1, 0), torch.tensor(claim.labels).repeat(row + 1)
+        if claim.what == RECONSTRUCTION:
+            return between.reconstructions(self.method, filled)[row:]
+        return torch.cat(list(sampling.blocks(self.method, int(claim.seed), len(labels), labels,
+                                              sources=filled)))[row:]
 
     def _picture(self, seed: int, index: int, label: int) -> Tensor:
         number, row = divmod(index, sampling.BLOCK)

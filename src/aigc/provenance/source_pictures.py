@@ -1,10 +1,12 @@
-"""The pictures that a method translates: files, brought to the model's size as the pipeline's pictures are.
+"""The pictures that a method translates, reconstructs or interpolates: files, brought to the model's size as
+the pipeline's pictures are.
 
-A translation names the sha256 of its source's file, and how that was fitted: whoever has the file can make
-the translation again.
+What is made of them names the sha256 of each file, and how it was fitted: whoever has the files can make it
+again.
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +17,13 @@ from aigc.data.config import PreprocessConfig
 from aigc.data.sources.decoding import Unusable, decode, read_whole, shown
 from aigc.model.contract import Shape
 
-REMEDY = "--source takes the files of pictures"
+REMEDY = "name the files of pictures"
 
 
 def read(path: Path) -> tuple[str, bytes]:
     """(sha256, bytes) of a file. Raises DataError, naming it, when it cannot be read."""
+    if path.is_dir():
+        raise DataError(f"{shown(str(path))}: a folder; {REMEDY} in it")
     try:
         content = read_whole(str(path))
     except Unusable as reason:
@@ -39,6 +43,16 @@ def fitted(content: bytes, fit: str, shape: Shape, name: str) -> np.ndarray:
         return decode(content, settings).image
     except Unusable as reason:
         raise DataError(f"{name}: {reason}; {REMEDY}") from None
+
+
+def read_all(paths: Sequence[Path], fit: str, shape: Shape) -> tuple[list[str], np.ndarray]:
+    """The sha256 of each file, and the pictures at the model's size, uint8 (N, C, H, W). N: 1 or more."""
+    hashes, images = [], []
+    for path in paths:
+        sha256, content = read(path)
+        hashes.append(sha256)
+        images.append(fitted(content, fit, shape, str(path)))
+    return hashes, np.stack(images)
 
 
 def fit_of(settings: PreprocessConfig | None = None) -> str:

@@ -10,6 +10,7 @@ before the arithmetic is chosen.
 
 import hashlib
 import io
+import json
 import re
 import warnings
 from dataclasses import asdict, dataclass, field, fields
@@ -21,7 +22,7 @@ from PIL import Image, ImageChops, ImageFile, PngImagePlugin
 from aigc.core import files
 from aigc.core.version import VERSION
 from aigc.provenance import chunks, containers, marks, xmp
-from aigc.provenance.claim import OPTIONAL, PREFIX, Claim
+from aigc.provenance.claim import GIF, OPTIONAL, PREFIX, Claim
 
 if TYPE_CHECKING:
     from aigc.provenance.signing import Signer
@@ -93,7 +94,7 @@ def bare_sha256(content: bytes) -> str:
 def largest_difference(one: Image.Image, other: Image.Image) -> int:
     """In grey levels, over all pixels and channels of two pictures of one size and mode."""
     extrema = ImageChops.difference(one, other).getextrema()
-    return max(extrema if isinstance(extrema[0], float | int) else (high for _, high in extrema))
+    return int(max(extrema if isinstance(extrema[0], float | int) else (high for _, high in extrema)))
 
 
 def encode(image: Image.Image, claim: Claim, signer: "Signer | None" = None) -> bytes:
@@ -117,14 +118,19 @@ def packed(image: Image.Image, claim: Claim, version: str = VERSION) -> bytes:
         options = {"subsampling": 0} if kind == "jpeg" else {"method": 4}
         image.save(stream, kind, quality=int(quality), xmp=texts[XMP].encode(), **options)
         return stream.getvalue()
+    image.save(stream, "PNG", pnginfo=as_chunks(texts), optimize=True)
+    return stream.getvalue()
+
+
+def as_chunks(texts: dict[str, str]) -> PngImagePlugin.PngInfo:
+    """The text chunks of a PNG file."""
     written = PngImagePlugin.PngInfo()
     for key, value in texts.items():
         if key == XMP:
             written.add_itxt(key, value)
         else:
             written.add_text(key, value)
-    image.save(stream, "PNG", pnginfo=written, optimize=True)
-    return stream.getvalue()
+    return written
 
 
 def examine(path: Path) -> Finding | None:
@@ -151,10 +157,12 @@ def examine(path: Path) -> Finding | None:
     claim = Claim(**{field.name: texts.get(f"{PREFIX}{field.name}", "") for field in fields(Claim)})
     version = re.fullmatch(r"aigc ([0-9][0-9A-Za-z.+]{0,31})", texts.get(SOFTWARE, ""))
     stated = version[1] if version else VERSION
-    return Finding(None if claim.invalid_field() else claim, False,
-                   _what_changed(texts, claim, content, stated, kind),
-                   kind == "PNG" and texts.get(PIXELS) != pixels_sha256, pixels_sha256, shape, bare, stated,
-                   label)
+    is_valid = not claim.invalid_field()
+    is_animated = is_valid and claim.is_animated  # only the whole file, made again, shows what was changed
+    return Finding(claim if is_valid else None, False,
+                   _what_changed(texts, claim, None if is_animated else content, stated, kind),
+                   kind == "PNG" and not is_animated and texts.get(PIXELS) != pixels_sha256, pixels_sha256,
+                   shape, bare, stated, label)
 
 
 def is_contact_sheet(path: Path) -> bool:
@@ -164,10 +172,12 @@ def is_contact_sheet(path: Path) -> bool:
 
 
 def _texts(image: ImageFile.ImageFile) -> dict[str, str]:
-    """The text chunks of a PNG; of other formats the texts in the XMP packet, and the packet itself."""
+    """The text chunks of a PNG, those in the comment of a GIF; else those in the XMP packet, and that."""
     if image.format == "PNG":
         texts: dict[str, str] = getattr(image, "text", {})
         return texts
+    if image.format == "GIF":
+        return _texts_in(image.info.get("comment", b""))
     content = packet_of(image)
     return {**xmp.texts_of(content), XMP: content} if content else {}
 
@@ -178,20 +188,33 @@ def packet_of(image: Image.Image) -> str:
     return packet.decode("utf-8", "replace") if isinstance(packet, bytes) else str(packet)
 
 
-def _what_changed(texts: dict[str, str], claim: Claim, content: bytes, version: str, kind: str) -> str:
-    """What differs from what was written, "" when nothing."""
+def _texts_in(comment: bytes) -> dict[str, str]:
+    """The texts in the comment of a GIF file, {} where they are none of ours."""
+    try:
+        texts = json.loads(comment)
+    except ValueError:
+        return {}
+    is_ours = isinstance(texts, dict) and all(isinstance(value, str) for value in texts.values())
+    return texts if is_ours else {}
+
+
+def _what_changed(texts: dict[str, str], claim: Claim, content: bytes | None, version: str,
+                  kind: str) -> str:
+    """What differs from what was written, "" when nothing. content: of a still picture, for its chunks."""
     expected = set(texts_of(claim, ""))
     if missing := expected - set(texts):
         return f"{', '.join(sorted(missing))} missing"
     if added := set(texts) - expected:
         return f"{', '.join(sorted(added))} added"
-    if kind == "PNG" and (problem := _what_the_file_adds(chunks.read(content), len(expected))):
+    if kind == "PNG" and content is not None and (
+            problem := _what_the_file_adds(chunks.read(content), len(expected))):
         return problem
     if any(getattr(text, "lang", "") or getattr(text, "tkey", "") for text in texts.values()):
         return "a text has a language or a translated name"
     if invalid := claim.invalid_field():
         return f"{invalid} is not valid"
-    if claim.compression.partition(" ")[0].upper() != ("" if kind == "PNG" else kind):
+    lossy = "" if kind == "PNG" or claim.way.get("as") == GIF else kind
+    if claim.compression.partition(" ")[0].upper() != lossy:
         return f"the file is {kind}, and {PREFIX}compression is {claim.compression or 'missing'}"
     # The seal has no key: anybody can make it anew. What follows from the other texts is therefore compared.
     written = texts_of(claim, texts[PIXELS], version)

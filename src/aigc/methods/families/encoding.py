@@ -25,7 +25,7 @@ class EncodingConfig(MethodConfig):
 class Encoding(Method):
     """encoder: images -> `outputs` numbers per latent dimension. decoder: latents -> logits of the pixels."""
 
-    reconstructs = True
+    reconstructs = encodes = True
     config: EncodingConfig
 
     def __init__(self, config: EncodingConfig, shape: Shape, outputs: int = 1) -> None:
