@@ -43,6 +43,9 @@ def in_order(work: Callable[[T], R], tasks: Iterable[T]) -> Iterator[R]:
     Each of these has one task at a time, so memory does not grow with the tasks. `work`, tasks and results
     are pickled: what has a model answers `__reduce__` by `opened`. Take all results before the next call.
     """
+    if not _others:
+        yield from map(work, tasks)
+        return
     waiting: deque[tuple[int, T]] = deque()
     for number, task in enumerate(tasks):
         rank = number % (1 + len(_others))
