@@ -31,6 +31,7 @@ XMP = "XML:com.adobe.xmp"
 # Ours, and what pictures are converted to on their way. No decoder among them starts a program.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MODES = ("L", "RGB")
+LOSSY = ("JPEG", "WEBP")  # of FORMATS, those that `Claim.compression` names
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def _what_changed(texts: dict[str, str], claim: Claim, content: bytes, version: 
         return "a text has a language or a translated name"
     if invalid := claim.invalid_field():
         return f"{invalid} is not valid"
-    if claim.compression.partition(" ")[0].upper() != ("" if kind == "PNG" else kind):
+    if claim.compression.partition(" ")[0].upper() != (kind if kind in LOSSY else ""):
         return f"the file is {kind}, and {PREFIX}compression is {claim.compression or 'missing'}"
     # The seal has no key: anybody can make it anew. What follows from the other texts is therefore compared.
     written = texts_of(claim, texts[PIXELS], version)
