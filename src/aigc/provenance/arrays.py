@@ -1,6 +1,7 @@
 """Pictures as one .npy array, with a .json beside it that holds what the texts of a picture's file hold."""
 
 import hashlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -10,12 +11,11 @@ import numpy as np
 from aigc.core import files
 from aigc.core.errors import StorageError
 from aigc.core.version import VERSION
-from aigc.model.contract import Shape
 from aigc.provenance import texts, xmp
 from aigc.provenance.claim import Claim
 
 
-def write_array(folder: Path, base: Claim, labels: list[int], sources: list[str], shape: Shape,
+def write_array(folder: Path, base: Claim, labels: list[int], sources: list[str],
                 samples: Iterator[np.ndarray]) -> None:
     """Write METHOD-seedS.npy, uint8 (N, C, H, W), and METHOD-seedS.json with its texts.
 
@@ -30,10 +30,9 @@ def write_array(folder: Path, base: Claim, labels: list[int], sources: list[str]
         if not isinstance(found, dict) or found.get("picture") != facts:
             raise StorageError(f"{place}: exists and holds other pictures than those to be written; "
                                "move it away, or choose another --out")
-    digest = hashlib.sha256()
-    size = (len(labels), shape.channels, shape.size, shape.size)
-    with files.npy_rows(place, size, np.uint8) as append:
-        for image in samples:
+    digest, first = hashlib.sha256(), next(samples)
+    with files.npy_rows(place, (len(labels), *first.shape), np.uint8) as append:
+        for image in itertools.chain([first], samples):
             digest.update(image.tobytes())
             append(image[None])
         files.write_json(beside, _sidecar(place.name, base, facts, digest.hexdigest()))

@@ -61,7 +61,7 @@ def write_pictures(method: str | None, name: str | None, count: int | None, seed
                       else ([], None))
     samples = _samples(generator, seed, count, labels, images)
     if output.kind == "npy":
-        write_array(folder, base, labels.tolist(), hashes, generator.shape, samples)
+        write_array(folder, base, labels.tolist(), hashes, samples)
     else:
         _write_files(folder, base, labels, hashes, samples, output)
     print(f"{folder}: {count} picture{'s' * (count > 1)} of {card.method}, seed {seed}"

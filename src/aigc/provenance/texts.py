@@ -22,7 +22,7 @@ from PIL import Image, ImageChops, ImageFile, PngImagePlugin
 from aigc.core import files
 from aigc.core.version import VERSION
 from aigc.provenance import chunks, containers, marks, xmp
-from aigc.provenance.claim import GIF, OPTIONAL, PREFIX, Claim
+from aigc.provenance.claim import OPTIONAL, PREFIX, Claim
 
 if TYPE_CHECKING:
     from aigc.provenance.signing import Signer
@@ -32,6 +32,7 @@ XMP = "XML:com.adobe.xmp"
 # Ours, and what pictures are converted to on their way. No decoder among them starts a program.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF")
 MODES = ("L", "RGB")
+LOSSY = ("JPEG", "WEBP")  # of FORMATS, those that `Claim.compression` names
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ def bare_sha256(content: bytes) -> str:
 
 def largest_difference(one: Image.Image, other: Image.Image) -> int:
     """In grey levels, over all pixels and channels of two pictures of one size and mode."""
-    extrema = ImageChops.difference(one, other).getextrema()
-    return int(max(extrema if isinstance(extrema[0], float | int) else (high for _, high in extrema)))
+    counts = ImageChops.difference(one, other).histogram()  # 256 levels of each channel, one after another
+    return max(place % 256 for place, count in enumerate(counts) if count)
 
 
 def encode(image: Image.Image, claim: Claim, signer: "Signer | None" = None) -> bytes:
@@ -213,8 +214,7 @@ def _what_changed(texts: dict[str, str], claim: Claim, content: bytes | None, ve
         return "a text has a language or a translated name"
     if invalid := claim.invalid_field():
         return f"{invalid} is not valid"
-    lossy = "" if kind == "PNG" or claim.way.get("as") == GIF else kind
-    if claim.compression.partition(" ")[0].upper() != lossy:
+    if claim.compression.partition(" ")[0].upper() != (kind if kind in LOSSY else ""):
         return f"the file is {kind}, and {PREFIX}compression is {claim.compression or 'missing'}"
     # The seal has no key: anybody can make it anew. What follows from the other texts is therefore compared.
     written = texts_of(claim, texts[PIXELS], version)

@@ -56,10 +56,10 @@ class Sampler(PythonModel):
             try:
                 sources = self._source(request)
                 blocks = sampling.blocks(self.method, seed, count, labels, sources=sources)
-                images = [image for block in blocks for image in block]
+                images = [image.numpy() for block in blocks for image in block]
+                answers += self._labelled(request, seed, labels.tolist(), images)
             except (ConfigError, DataError) as error:
                 raise MlflowException.invalid_parameter_value(str(error)) from None
-            answers += self._labelled(request, seed, labels.tolist(), [image.numpy() for image in images])
         return pd.DataFrame(answers)
 
     def _labelled(self, request: dict[str, Any], seed: int, labels: list[int],
