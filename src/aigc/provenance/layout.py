@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -72,7 +73,7 @@ def animation(frames: Sequence[Image.Image], claim: Claim) -> bytes:
     written = texts.texts_of(claim, texts.hash_of(b"".join(frame.tobytes() for frame in frames)))
     ends = (0, int(claim.index.partition("-")[2]))
     durations = [END_MS if index in ends else FRAME_MS for index in range(len(frames))]
-    options: dict[str, object] = {"format": "PNG", "pnginfo": texts.as_chunks(written)}
+    options: dict[str, Any] = {"format": "PNG", "pnginfo": texts.as_chunks(written)}
     if claim.way["as"] == GIF:
         options = {"format": "GIF", "comment": files.canonical_json(written).encode()}
     stream = io.BytesIO()
