@@ -59,7 +59,8 @@ def write_pictures(method: str | None, name: str | None, count: int | None, seed
                    translated_fit=source_pictures.fit_of() if sources else "", **output.stated)
     hashes, images = (source_pictures.read_all(sources, base.translated_fit, generator.shape) if sources
                       else ([], None))
-    samples = _samples(generator, seed, count, labels, images)
+    samples = (done_to(image, base.processed)
+               for image in _samples(generator, seed, count, labels, images))
     if output.kind == "npy":
         write_array(folder, base, labels.tolist(), hashes, samples)
     else:
@@ -84,7 +85,6 @@ def _write_files(folder: Path, base: Claim, labels: torch.Tensor, hashes: list[s
     pictures = zip(claims_of(base, labels, hashes), samples, strict=True)
     for claim, image in tqdm(pictures, f"generate {base.method}", len(labels), disable=None, file=sys.stderr,
                              unit="picture"):
-        image = done_to(image, base.processed)
         if singly:
             content = texts.encode(as_picture(image), claim, output.signer)
             files.write_bytes(folder / file_name(claim), content)

@@ -33,9 +33,9 @@ class Output:
             raise ConfigError(f"--quality is of jpeg and webp, not of {self.kind}; leave it out")
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise ConfigError(f"--quality must be between 1 and 100, found {self.quality}")
-        if self.kind == "npy" and (self.mark or self.signer or self.processed):
-            raise ConfigError("--mark, --sign and what changes pictures are for pictures, and --format npy "
-                              "writes what the model made as an array; choose another format")
+        if self.kind == "npy" and (self.mark or self.signer):
+            raise ConfigError("--mark and --sign are for pictures, and --format npy writes an array; "
+                              "choose another format")
         if self.kind == "grid" and (count or 1) > SHEET_MOST:
             raise ConfigError(f"--format grid shows at most {SHEET_MOST} pictures, found --n {count}")
         if self.mark and self.mark not in marks.LANGUAGES:
