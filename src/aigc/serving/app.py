@@ -18,7 +18,7 @@ from aigc.model.card import CARD_SHA256
 from aigc.serving import body, forms
 from aigc.serving.drawer import Drawer
 from aigc.serving.metrics import Counts
-from aigc.serving.orders import Order
+from aigc.serving.orders import Order, shown
 from aigc.serving.waiting import Full, Queue
 
 PAGE = Path(__file__).with_name("docs.html")
@@ -49,7 +49,7 @@ def create(drawer: Drawer, queue: Queue, most: int) -> FastAPI:
         content = await _read(request, most_bytes)
         try:
             order = parse(content)
-            request.scope[SAID] = f"n={order.count} seed={order.seed} "
+            request.scope[SAID] = f"n={shown(order.count)} seed={shown(order.seed)} "
             if form == forms.PNG and order.count != 1:
                 raise HTTPException(406, f"{forms.PNG} is one picture, {order.count} were asked for; "
                                          f"accept {forms.JSON} or {forms.ZIP}")

@@ -35,8 +35,8 @@ def kind_of(method: Method, card: Card, most: int) -> type[Section]:
         fields["class_"] = (str | int | None, Field(None, alias="class", description=of))
     for name in method.sampling_settings:
         known = methods.config_class(card.method).model_fields[name]
-        fields[name] = (Annotated[known.annotation | None, *known.metadata],  # type: ignore[operator]
-                        Field(None, description=f"the model's own: {card.config[name]}"))
+        own = Field(description=f"the model's own: {card.config[name]}")
+        fields[name] = (Annotated[known.annotation | None, *known.metadata, own], None)  # type: ignore[operator]
     made: type[Section] = create_model("Order", __base__=Section, **fields)
     return made
 

@@ -45,8 +45,8 @@ class Drawer:
     """Draws the orders of one model, for several threads.
 
     A block is a function of (seed, number, label, settings): orders that agree in these share it, whatever
-    their count, and of those that come at once one draws it. kept_bytes: of blocks and their PNG files, the least recently used go first. fit: of source
-    pictures. drawn, reused: blocks so far.
+    their count, and of those that come at once one draws it. kept_bytes: of blocks and their PNG files; the
+    least recently used go first. fit: of source pictures. drawn, reused: blocks so far.
     """
 
     def __init__(self, method: Method, card: Card, device: Device, switches: RuntimeConfig, kept_bytes: int,

@@ -54,9 +54,6 @@ def sources(method: Method, order: Order, fit: str) -> np.ndarray | None:
 
 
 def shown(value: object) -> str:
-    """A value of a client's, short enough for a message; Python prints no number of thousands of digits."""
-    try:
-        text = repr(value)
-    except ValueError:
-        return "a number of thousands of digits"
+    """A value of a client's, short enough for a message."""
+    text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
