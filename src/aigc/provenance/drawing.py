@@ -48,16 +48,19 @@ def write_pictures(method: str | None, name: str | None, count: int | None, seed
     _refuse_wrong_sources(generator, card, count, wanted, sources)
     count = len(sources) or count or USUAL_COUNT
     labels = labels_of(generator, card, count, wanted)
-    base = claim_of(card, seed, switches, settings, source_pictures.fit_of() if sources else "")
+    changed = methods.sampler(card, settings or {})
+    base = replace(claim_of(card, seed, switches),
+                   sampler=" ".join(f"{key}={value}" for key, value in sorted(changed.items())),
+                   translated_fit=source_pictures.fit_of() if sources else "")
     hashes, images = _read(sources, base.translated_fit, generator)
     shown = min(count, SHEET_MOST)
     sheet = replace(base, index=f"0-{shown - 1}", label=" ".join(map(str, labels[:shown].tolist())),
                     translated_sha256=" ".join(hashes[:shown]))
-    for claim in itertools.chain(claims(base, labels, hashes), [sheet] if shown > 1 else []):
+    for claim in itertools.chain(_claims(base, labels, hashes), [sheet] if shown > 1 else []):
         _refuse_to_lose(folder / file_name(claim), claim)
 
     first: list[np.ndarray] = []
-    pictures = zip(claims(base, labels, hashes), _samples(generator, seed, count, labels, images),
+    pictures = zip(_claims(base, labels, hashes), _samples(generator, seed, count, labels, images),
                    strict=True)
     for claim, image in tqdm(pictures, f"generate {card.method}", count, disable=None, file=sys.stderr,
                              unit="picture"):
@@ -86,15 +89,11 @@ def labels_of(generator: Method, card: Card, count: int, wanted: str | None) -> 
     raise ConfigError(f"--class: no class `{wanted}`{config.did_you_mean(wanted, card.classes)}")
 
 
-def claim_of(card: Card, seed: int, switches: RuntimeConfig, settings: Mapping[str, str] | None = None,
-             fit: str = "") -> Claim:
-    """The claim of all pictures of one call, with neither index nor label. fit: of source pictures."""
-    changed = methods.sampler(card, settings or {})
+def claim_of(card: Card, seed: int, switches: RuntimeConfig) -> Claim:
+    """The claim of all pictures of one call, with neither index nor label."""
     return Claim(method=card.method, weights_sha256=card.weights_sha256, model_sha256=card.sha256,
                  data_sha256=card.data_sha256, **card.origin, seed=str(seed), index="", label="",
-                 arithmetic=switches.arithmetic, threads=str(switches.threads),
-                 sampler=" ".join(f"{key}={value}" for key, value in sorted(changed.items())),
-                 translated_fit=fit)
+                 arithmetic=switches.arithmetic, threads=str(switches.threads))
 
 
 def _refuse_wrong_sources(generator: Method, card: Card, count: int | None, wanted: str | None,
@@ -125,7 +124,7 @@ def _read(sources: Sequence[Path], fit: str, generator: Method) -> tuple[list[st
     return hashes, np.stack(images)
 
 
-def claims(base: Claim, labels: torch.Tensor, sources: list[str]) -> Iterator[Claim]:
+def _claims(base: Claim, labels: torch.Tensor, sources: list[str]) -> Iterator[Claim]:
     """`base` with the index, the label and the source (where there are any) of each picture."""
     return (replace(base, index=str(index), label=str(int(label)),
                     translated_sha256=sources[index] if sources else "")

@@ -53,6 +53,7 @@ def create(drawer: Drawer, queue: Queue, most: int) -> FastAPI:
             if form == forms.PNG and order.count != 1:
                 raise HTTPException(406, f"{forms.PNG} is one picture, {order.count} were asked for; "
                                          f"accept {forms.JSON} or {forms.ZIP}")
+            drawer.check(order, most)  # a bad request does not wait
             answer = await queue.result(lambda: _drawn(drawer, order, most, form))
         except Full as full:
             raise HTTPException(429, f"{queue.most} requests are waiting, which is the most; try again in "

@@ -5,7 +5,7 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -63,21 +63,27 @@ class Drawer:
 
         Raises ConfigError or DataError where it cannot be drawn.
         """
-        labels = orders.labels(self.method, order, most)
-        base = drawing.claim_of(self.card, order.seed, self.switches, order.settings,
-                                self.fit if order.sources else "")
-        hashes = [hashlib.sha256(content).hexdigest() for content in order.sources]
-        changed = methods.sampler(self.card, order.settings)
-        settings = tuple(sorted((name, str(value)) for name, value in changed.items()))
+        labels, settings = self.check(order, most)
+        base = replace(drawing.claim_of(self.card, order.seed, self.switches),
+                       sampler=" ".join(f"{name}={value}" for name, value in settings),
+                       translated_fit=self.fit if order.sources else "")
+        hashes = [hashlib.sha256(content).hexdigest() for content in order.sources] or [""] * order.count
         blocks = (self._translations if order.sources else self._blocks)(order, labels, settings)
         found = []
-        for claim, block in zip(drawing.claims(base, labels, hashes), _repeated(blocks), strict=False):
-            row = claim.first % sampling.BLOCK
+        for index, (label, sha256, block) in enumerate(zip(labels.tolist(), hashes, _repeated(blocks))):
+            claim = replace(base, index=str(index), label=str(label), translated_sha256=sha256)
+            row = index % sampling.BLOCK
             if row not in block.files:
                 block.files[row] = texts.encode(drawing.as_picture(block.images[row]), claim)
             found.append((claim, block.files[row]))
         self._forget()
         return found
+
+    def check(self, order: Order, most: int) -> tuple[torch.Tensor, Settings]:
+        """The label of each picture, and the settings that differ from the model's own. Draws nothing."""
+        labels = orders.labels(self.method, order, most)
+        changed = methods.sampler(self.card, order.settings)
+        return labels, tuple(sorted((name, str(value)) for name, value in changed.items()))
 
     def _blocks(self, order: Order, _: torch.Tensor, settings: Settings) -> Iterator[Block]:
         label = None if order.label == sampling.UNLABELLED else order.label

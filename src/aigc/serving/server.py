@@ -27,7 +27,8 @@ def serve(name: str, switches: RuntimeConfig, host: str, port: int, most: int, m
     name: a method, or as `lookup.named`. port: 0 = any that is free. most: pictures of one order. Raises
     AigcError where the port cannot be had, or there is no such model, or it is damaged.
     """
-    for option, value, least, last in (("--port", port, 0, 65535), ("--max-n", most, 1, 10_000), ("--queue", most_waiting, 1, 10_000),
+    for option, value, least, last in (("--port", port, 0, 65535), ("--max-n", most, 1, 10_000),
+                                       ("--queue", most_waiting, 1, 10_000),
                                        ("--cache", kept_mebibytes, 0, 1 << 20)):
         if not least <= value <= last:
             raise ConfigError(f"{option} must be between {least} and {last}, found {value}")

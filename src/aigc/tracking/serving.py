@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModel
@@ -19,8 +20,6 @@ from aigc import methods
 from aigc.core.errors import ConfigError, DataError
 from aigc.model import sampling
 from aigc.reporting import grid
-from aigc.serving import orders
-from aigc.serving.orders import Order
 
 MOST = 10_000
 SOURCE_FIT = "crop 255 255 255"  # params.yaml, which says how the data were fitted, is not here
@@ -39,17 +38,17 @@ class Sampler(PythonModel):
         Of a method that translates: `n` is 1, and `source` holds the file of the picture to translate to
         `label`, which is cropped to a square.
         """
+        from aigc.serving import orders  # it brings the decoders, which no training needs
+        from aigc.serving.orders import Order
+
         answers = []
         for request in model_input.to_dict("records"):
             count, label, seed = (
                 self._whole(request, *field) for field in (("n", None, 0), ("label", -1, -1), ("seed", 0, 0))
             )
-            source = request.get("source")
-            files = (source,) if isinstance(source, bytes) and source else ()
-            order = Order(count, seed, label, sources=files)
             try:
-                labels = orders.labels(self.method, order, MOST)
-                sources = orders.sources(self.method, order, SOURCE_FIT)
+                labels = orders.labels(self.method, Order(count, seed, label), MOST)
+                sources = self._source(request)
                 blocks = sampling.blocks(self.method, seed, count, labels, sources=sources)
                 images = [image for block in blocks for image in block]
             except (ConfigError, DataError) as error:
@@ -59,6 +58,15 @@ class Sampler(PythonModel):
                 for index, (image, label) in enumerate(zip(images, labels, strict=True))
             ]
         return pd.DataFrame(answers)
+
+    def _source(self, request: dict[str, Any]) -> np.ndarray | None:
+        """The picture to translate, uint8 (1, C, H, W), None where the row has none."""
+        content = request.get("source")
+        if not isinstance(content, bytes) or not content:
+            return None
+        from aigc.provenance import source_pictures  # it brings the decoders, which no training needs
+
+        return source_pictures.fitted(content, SOURCE_FIT, self.method.shape, "source")[None]
 
     @staticmethod
     def _whole(request: dict[str, Any], field: str, default: int | None, least: int) -> int:
