@@ -70,7 +70,8 @@ class Drawer:
         hashes = [hashlib.sha256(content).hexdigest() for content in order.sources] or [""] * order.count
         blocks = (self._translations if order.sources else self._blocks)(order, labels, settings)
         found = []
-        for index, (label, sha256, block) in enumerate(zip(labels.tolist(), hashes, _repeated(blocks))):
+        rows = zip(labels.tolist(), hashes, _repeated(blocks), strict=False)  # blocks are whole
+        for index, (label, sha256, block) in enumerate(rows):
             claim = replace(base, index=str(index), label=str(label), translated_sha256=sha256)
             row = index % sampling.BLOCK
             if row not in block.files:
