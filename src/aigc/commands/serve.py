@@ -39,7 +39,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     serve.add_argument("--queue", type=int, default=64, metavar="N",
                        help="requests in work or waiting; more are answered with 429 (default 64)")
     serve.add_argument("--cache", type=int, default=64, metavar="MIB",
-                       help="memory for blocks of pictures that may be asked for again (default 64)")
+                       help="of pictures that are kept for who asks for them again (default 64)")
     serve.add_argument("--quiet", action="store_true", help="no line on stderr for each request")
     serve.set_defaults(run=run)
 
