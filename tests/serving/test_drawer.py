@@ -1,5 +1,6 @@
 """Blocks are kept for orders that share them, within a limit."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,10 @@ def test_a_setting_that_the_model_cannot_have_is_one_line(tmp_path: Path, device
     drawer = drawer_of(tmp_path, "stylegan", device)
     with pytest.raises(ConfigError, match=r"^`stylegan.mixed` \(9999\) is more than the \d+ layers"):
         drawer.files(Order(1, 0, settings={"mixed": "9999"}), MOST)
+
+
+def test_of_orders_that_come_at_once_one_draws(tmp_path: Path, device: runtime.Device) -> None:
+    drawer = drawer_of(tmp_path, "flow", device)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: drawer.files(Order(2, 1), MOST), range(16)))
+    assert found == [found[0]] * 16 and counts(drawer) == (1, 15)
