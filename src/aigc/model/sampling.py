@@ -115,6 +115,12 @@ def one_block(method: Method, seed: int, number: int, labels: Tensor, temperatur
     return as_bytes(images)[:len(labels)].cpu()
 
 
+def whole_block(method: Method, seed: int, number: int, label: int | None = None) -> Tensor:
+    """All samples of one block, of one label, or by default each of its usual one: uint8 (BLOCK, C, H, W)."""
+    labels = default_labels(method, BLOCK, number * BLOCK)
+    return one_block(method, seed, number, labels if label is None else torch.full_like(labels, label))
+
+
 def _filled(rows: Tensor) -> Tensor:
     """A whole block: the last of the rows (n, ...) is repeated."""
     return torch.cat([rows, rows[-1:].expand(BLOCK - len(rows), *rows.shape[1:])])

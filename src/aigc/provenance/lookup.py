@@ -1,14 +1,18 @@
 """Where a command finds a model: models/ of this project, a file or folder that is named, or MLflow."""
 
+import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from aigc import methods
 from aigc.core import config, paths
 from aigc.core.errors import ConfigError, StorageError
 from aigc.model.card import CONFIG, read_card
+
+ALIAS = re.compile(r"[^/:@]+@[^/:@]+")  # NAME@ALIAS of MLflow's registry
+WORD = re.compile(r"[a-z][a-z0-9_]{0,30}")  # no run id, which is longer
 
 
 @contextmanager
@@ -25,10 +29,17 @@ def named(name: str) -> Iterator[Path]:
         return
     from aigc.tracking import models
 
+    name = f"models:/{name}" if ALIAS.fullmatch(name) else name
     if not models.is_name(name):
         raise StorageError(f"{name}: missing; a model is its folder, a run id, models:/… or runs:/…")
     with tempfile.TemporaryDirectory(prefix="aigc-") as temporary:
         yield models.download(name, Path(temporary))
+
+
+def any_trained(name: str) -> AbstractContextManager[Path]:
+    """The model's folder for a method, or for what `named` takes. Raises ConfigError or StorageError."""
+    is_method = name in methods.available() or (WORD.fullmatch(name) and not Path(name).exists())
+    return trained(name, None) if is_method else trained(None, name)
 
 
 @contextmanager

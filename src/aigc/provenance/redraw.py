@@ -98,10 +98,7 @@ class Opened:
         return self._block(seed, number, None if usual else label)[row]
 
     def _draw(self, seed: int, number: int, label: int | None) -> Tensor:
-        """A whole block, each row of its usual label, or all of one."""
-        labels = sampling.default_labels(self.method, sampling.BLOCK, number * sampling.BLOCK)
-        wanted = labels if label is None else torch.full_like(labels, label)
-        return sampling.one_block(self.method, seed, number, wanted)
+        return sampling.whole_block(self.method, seed, number, label)
 
 
 class Models:

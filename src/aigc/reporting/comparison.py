@@ -28,8 +28,7 @@ def compare(names: Sequence[str], picture: Path | None, switches: runtime.Runtim
     Raises AigcError where a model has no evaluated run, or where the two were not evaluated alike.
     """
     with ExitStack() as stack:
-        folders = [stack.enter_context(lookup.trained(name, None) if name in methods.available()
-                                       else lookup.trained(None, name)) for name in names]
+        folders = [stack.enter_context(lookup.any_trained(name)) for name in names]
         cards = [read_card(folder) for folder in folders]
         runs = [finished.evaluated(name, card.weights_sha256, card.sha256)
                 for name, card in zip(names, cards, strict=True)]

@@ -41,19 +41,16 @@ class Sampler(PythonModel):
         Of a method that translates: `n` is 1, and `source` holds the file of the picture to translate to
         `label`, which is cropped to a square.
         """
+        from aigc.serving import orders  # it brings the decoders, which no training needs
+        from aigc.serving.orders import Order
+
         answers = []
         for request in model_input.to_dict("records"):
             count, label, seed = (
                 self._whole(request, *field) for field in (("n", None, 0), ("label", -1, -1), ("seed", 0, 0))
             )
-            if not 1 <= count <= MOST:
-                raise MlflowException.invalid_parameter_value(
-                    f"n must be between 1 and {MOST}, found {count}"
-                )
-            labels = sampling.default_labels(self.method, count)
-            if label != sampling.UNLABELLED:
-                labels = labels * 0 + label
             try:
+                labels = orders.labels(self.method, Order(count, seed, label), MOST)
                 sources = self._source(request)
                 blocks = sampling.blocks(self.method, seed, count, labels, sources=sources)
                 images = [image.numpy() for block in blocks for image in block]
