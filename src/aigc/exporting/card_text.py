@@ -35,8 +35,8 @@ def page(card: Card, facts: Facts, **about: Any) -> str:
                                interval=_interval)
     text = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         card=card, metrics=metrics, protocol=metrics.get("protocol", {"extractor": ""}), rows=rows,
-        short=short, near=near, passes=facts.passes, seconds=facts.costs.get(SECONDS), energy=facts.costs.get(ENERGY),
-        most_classes=MOST_CLASSES, **about)
+        short=short, near=near, passes=facts.passes, seconds=facts.costs.get(SECONDS),
+        energy=facts.costs.get(ENERGY), most_classes=MOST_CLASSES, **about)
     return re.sub(r"\n{3,}", "\n\n", text)
 
 

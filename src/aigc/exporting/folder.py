@@ -15,8 +15,6 @@ from aigc.exporting import graphs, model_card, script
 from aigc.model.card import CONFIG, Card
 from aigc.provenance import lookup
 
-SCRIPT = "load_onnx.py"
-
 
 def export(method: str | None, name: str | None, to: Path, with_onnx: bool, with_card: bool, force: bool,
            switches: RuntimeConfig) -> Path:
@@ -47,7 +45,7 @@ def write(place: Path, folder: Path, with_onnx: bool, with_card: bool, switches:
         networks, sampling = graphs.of_method(method)
         for name, content in networks.items():
             files.write_bytes(folder / f"{name}.onnx", content)
-        files.write_bytes(folder / SCRIPT, script.of_method(method, card, sampling).encode())
+        files.write_bytes(folder / script.NAME, script.of_method(method, card, sampling).encode())
     return card
 
 

@@ -66,9 +66,10 @@ def _check_name(repo: str) -> None:
 def _send(files: list[Path], repo: str, model_sha256: str, private: bool, message: str) -> str:
     """The address of the commit. The hub gets all files or none."""
     try:
-        from huggingface_hub import CommitOperationAdd, HfApi, constants
+        from huggingface_hub import CommitOperationAdd, HfApi, constants, logging
     except ImportError:
         raise ConfigError(MISSING) from None
+    logging.set_verbosity_error()  # it retries, and would say so each time
     api = HfApi(library_name="aigc")
     with _explained(repo, constants.ENDPOINT):
         parent = _head_of(api, repo, model_sha256)
@@ -106,8 +107,7 @@ def _head_of(api: "HfApi", repo: str, model_sha256: str) -> str | None:
 @contextmanager
 def _explained(repo: str, endpoint: str) -> Iterator[None]:
     """Raises AigcError, one line, for what the hub or the way to it refuses."""
-    import httpx
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
     hub = urlsplit(endpoint).hostname or endpoint
     try:
@@ -117,6 +117,9 @@ def _explained(repo: str, endpoint: str) -> Iterator[None]:
         remedy = REFUSED.get(status, "wait, then run again" if status >= 500 else "see its answer on the hub")
         raise AigcError(f"{repo}: the hub {hub} refuses it (HTTP {status}); {remedy}; nothing was sent"
                         ) from error
-    except (httpx.HTTPError, OSError) as error:
+    except (HTTPError, OSError) as error:
         raise AigcError(f"{repo}: the hub {hub} does not answer ({type(error).__name__}); check the network "
                         "and HF_ENDPOINT, then run again; nothing was sent") from error
+    except (RuntimeError, ValueError) as error:  # of the upload of large files, and of a strange answer
+        raise AigcError(f"{repo}: the hub {hub} did not take the files ({type(error).__name__}); run again; "
+                        "nothing was published") from error

@@ -3,6 +3,7 @@
 from aigc.model.card import Card
 from aigc.model.contract import Method
 
+NAME = "load_onnx.py"
 MOST_NAMES = 20  # classes that the help lists
 
 START = '''\
@@ -29,7 +30,8 @@ load = functools.cache(lambda name: onnxruntime.InferenceSession(
 
 
 def run(name, **inputs):
-    return load(name).run(None, {{one.name: inputs[one.name] for one in load(name).get_inputs()}})[0]
+    wanted = [one.name for one in load(name).get_inputs()]
+    return load(name).run(None, {{key: np.asarray(inputs[key]) for key in wanted}})[0]
 
 
 {inputs}
