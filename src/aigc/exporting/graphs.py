@@ -1,11 +1,13 @@
 """The networks of a method as ONNX files, each compared with the network that it was made from.
 
-torch's exporter by tracing is used: the newer one needs onnxscript, a package more, for the same graphs.
+torch's exporter by tracing is used. The newer one (torch.export) needs the package onnxscript, and with torch 2.14.1
+and onnxscript 0.7.2 it fails on the step of `flow`.
 """
 
 import io
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,12 +39,12 @@ def plain(network: nn.Module) -> None:
     """Make our linear layers torch's own, so that an exporter sees a linear layer and no call of oneDNN's."""
     for layer in network.modules():
         if isinstance(layer, Linear):
-            layer.__class__ = nn.Linear
+            layer.__class__ = nn.Linear  # type: ignore[assignment]
 
 
 def graph(name: str, network: Network) -> bytes:
     """One network as an ONNX file, for any number of pictures."""
-    stream = io.BytesIO()
+    stream: Any = io.BytesIO()  # the exporter's types know of paths only
     axes = {key: {0: "count"} for key, example in network.inputs.items() if example.ndim}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", (DeprecationWarning, torch.jit.TracerWarning))

@@ -31,6 +31,7 @@ from aigc.provenance import drawing, texts
 
 PAGE, PICTURE = "README.md", "samples.png"
 SAMPLES, SEED = 64, 0
+WIDEST = 4096  # characters of a line of YAML: none is wrapped
 TITLES = {metric.name: metric.title for metric in table.METRICS}
 UNCONDITIONAL, TRANSLATION = "unconditional-image-generation", "image-to-image"
 # The names of published sets on the hub: https://huggingface.co/datasets/NAME.
@@ -87,8 +88,9 @@ def head(card: Card, facts: Facts, translates: bool, with_onnx: bool) -> str:
             "task": {"type": task}, "dataset": {"type": dataset or "own-pictures", "split": "test",
                                                 "name": card.origin["source"]},
             "metrics": [as_result(name, number, facts.metrics["protocol"]) for name, number in found]}]}]
-    stream = io.StringIO()
-    YAML().dump(content, stream)
+    stream, yaml = io.StringIO(), YAML()
+    yaml.width = WIDEST
+    yaml.dump(content, stream)
     return stream.getvalue()
 
 

@@ -120,8 +120,7 @@ class FlowMatching(Method):
 
     def guided_velocity(self, x: Tensor, t: float | Tensor, labels: Tensor) -> Tensor:
         """The velocity at time t, with classifier-free guidance where there are classes."""
-        is_export = isinstance(t, Tensor)
-        time = t.expand(x.shape[0]) if is_export else torch.full((len(x),), t, device=x.device)
+        time = t.expand(x.shape[0]) if isinstance(t, Tensor) else torch.full((len(x),), t, device=x.device)
         if not self.conditional or self.config.guidance == 1:
             velocity: Tensor = self.velocity(x, time, labels)
             return velocity
