@@ -1,7 +1,7 @@
 """The networks of a method as ONNX files, each compared with the network that it was made from.
 
-torch's exporter by tracing is used. The newer one (torch.export) needs the package onnxscript, and with torch 2.14.1
-and onnxscript 0.7.2 it fails on the step of `flow`.
+torch's exporter by tracing is used. The newer one (torch.export) needs the package onnxscript, and with torch
+2.14.1 and onnxscript 0.7.2 it fails on the step of `flow`.
 """
 
 import io
