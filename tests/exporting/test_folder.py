@@ -1,10 +1,13 @@
 """What `aigc export` writes: a folder that is whole or absent, and a script that needs nothing of ours."""
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from PIL import Image
 
 from aigc import methods
 from aigc.exporting import graphs, script
-from aigc.model.card import CONFIG, WEIGHTS
+from aigc.model.card import CONFIG, WEIGHTS, read_card
 from conftest import ROOT, Run
 from small import small_model, write_metrics
 
@@ -58,7 +61,13 @@ def test_the_script_makes_pictures_without_the_project(home: Path, aigc: Run, na
     assert done.returncode == 0, done.stderr
     picture = Image.open(home / "made.png")
     assert picture.size == ((16, 16) if translates else (32, 32)) and picture.mode == "RGB"
-    assert "trainedAlgorithmicMedia" in picture.info["XML:com.adobe.xmp"]
+    packet = ElementTree.fromstring(picture.info["XML:com.adobe.xmp"])
+    label = json.loads(packet.find(".//{http://www.tc260.org.cn/ns/AIGC/1.0/}AIGC").text)
+    assert (label["Label"], label["ContentProducer"], len(label)) == ("1", "aigc", 7)
+    assert label["ProduceID"] == (f"{read_card(home / 'models' / name).sha256}."
+                                  f"{hashlib.sha256(np.asarray(picture).tobytes()).hexdigest()}")
+    stated = [value for one in packet.iter() for value in one.attrib.values()]
+    assert any(value.endswith("/trainedAlgorithmicMedia") for value in stated)
     assert np.asarray(picture)[:16, :16].std() > 0
 
 
@@ -69,6 +78,17 @@ def test_a_class_may_have_any_name_and_none_becomes_code(home: Path, aigc: Run) 
     (home / "load_onnx.py").write_text(script.of_method(method, card, ""), encoding="utf-8")
     done = without_the_project(home, "load_onnx.py", "--help")
     assert done.returncode == 0 and "0 = \"); import nothing #, 1 = 100% 'quoted'" in done.stdout
+
+
+def test_a_producer_may_have_any_name_too(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_model(home / "models", "gan")
+    name = """某公司 'x' "y" \\ & <z> {SHA}"""
+    (home / "params.yaml").write_text(json.dumps({"label": {"producer": name}}), encoding="utf-8")
+    monkeypatch.chdir(home)
+    label = ElementTree.fromstring(script.labels(read_card(home / "models/gan"))).find(
+        ".//{http://www.tc260.org.cn/ns/AIGC/1.0/}AIGC")
+    assert json.loads(label.text)["ContentProducer"] == name
+    compile(script.of_method(*methods.load(home / "models/gan"), ""), "load_onnx.py", "exec")
 
 
 def test_the_picture_in_the_card_is_one_that_whence_makes_again(home: Path, aigc: Run) -> None:

@@ -1,5 +1,9 @@
 """load_onnx.py: the script beside the ONNX files that makes pictures of them, without this project."""
 
+import json
+from xml.sax.saxutils import escape
+
+from aigc.core import config
 from aigc.model.card import Card
 from aigc.model.contract import Method
 
@@ -13,6 +17,7 @@ It needs numpy, onnxruntime and pillow, and the .onnx files beside it.
 """
 import argparse
 import functools
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -43,15 +48,21 @@ side = int(np.ceil(len(pixels) ** 0.5))
 blank = np.full((-len(pixels) % side, *pixels.shape[1:]), 255, np.uint8)
 table = np.concatenate([pixels, blank]).reshape(-1, side, *pixels.shape[1:]).transpose(0, 2, 1, 3, 4)
 sheet = table.reshape(table.shape[0] * table.shape[1], -1, table.shape[4])
-texts = PngImagePlugin.PngInfo()  # IPTC's mark of pictures that AI made
-texts.add_itxt("XML:com.adobe.xmp", """<x:xmpmeta xmlns:x="adobe:ns:meta/">
-<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about=""
- xmlns:e="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
- e:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
- e:AISystemUsed="aigc METHOD"/></rdf:RDF></x:xmpmeta>""")
+texts = PngImagePlugin.PngInfo()  # the labels of a picture that AI made: IPTC's, and GB 45438-2025's
+texts.add_itxt("XML:com.adobe.xmp", (
+{labels}).replace("PIXELS_SHA256", hashlib.sha256(sheet.tobytes()).hexdigest()))
 Image.fromarray(sheet[:, :, 0] if sheet.shape[2] == 1 else sheet).save(asked.out, pnginfo=texts)
 print(asked.out)
 '''
+# IPTC Photo Metadata Standard 2025.1; GB 45438-2025, appendix E, in XMP.
+PACKET = """\
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:e="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+ e:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+ e:AISystemUsed="aigc {method}"/>
+<rdf:Description rdf:about="" xmlns:TC260="http://www.tc260.org.cn/ns/AIGC/1.0/"><TC260:AIGC>
+{label}
+</TC260:AIGC></rdf:Description></rdf:RDF></x:xmpmeta>"""
 COUNT = 'parser.add_argument("--n", type=int, default=16, help="how many pictures")'
 CLASS = """parser.add_argument("--class", dest="label", type=int{default}, choices=range({classes}),
                     help={help})"""
@@ -81,7 +92,21 @@ def of_method(method: Method, card: Card, sampling: str) -> str:
         else:
             inputs += "labels = None"
     start = START.format(arguments="\n".join(arguments), inputs=inputs.rstrip(), sampling=sampling.rstrip())
-    return start + END.replace("METHOD", card.method)
+    lines = "".join(f"    {line!r}\n" for line in labels(card).splitlines(keepends=True))
+    return start + END.replace("{labels}", lines)
+
+
+def labels(card: Card) -> str:
+    """The XMP packet of the pictures; PIXELS_SHA256 stands for the hash of the pixels."""
+    label = {"Label": "1", "ContentProducer": producer(), "ProduceID": f"{card.sha256}.PIXELS_SHA256",
+             "ReservedCode1": "", "ContentPropagator": "", "PropagateID": "", "ReservedCode2": ""}
+    return PACKET.format(method=card.method, label=escape(json.dumps(label, ensure_ascii=False)))
+
+
+def producer() -> str:
+    """Who provides the pictures: `label.producer` of params.yaml, "aigc" where it is not set."""
+    section = config.read().get("label") or {}
+    return str(section.get("producer") or "aigc")
 
 
 def _choice(default: str, classes: int, text: str) -> str:
