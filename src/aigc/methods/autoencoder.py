@@ -15,6 +15,7 @@ from torch import Tensor
 from aigc.core.config import Count, NonNegative
 from aigc.methods.families.encoding import Encoding, EncodingConfig
 from aigc.model.contract import Shape
+from aigc.model.exports import Exports
 from aigc.networks.mixture import GaussianMixture
 
 
@@ -44,6 +45,9 @@ class Autoencoder(Encoding):
     def latents(self, count: int, rng: torch.Generator, temperature: float = 1.0) -> Tensor:
         """z ~ q(z), each Gaussian's standard deviations times the temperature: float32 (count, latent)."""
         return self.density.sample(count, rng, temperature)
+
+    def exports(self) -> Exports:
+        return self.exports_with(self.density)
 
     def interpolate(self, start: Tensor, end: Tensor, share: Tensor) -> Tensor:
         """A straight line: the codes are not near a sphere."""

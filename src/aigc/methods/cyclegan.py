@@ -33,6 +33,7 @@ from aigc.core.config import Count, NonNegative
 from aigc.core.errors import ConfigError
 from aigc.methods.families.adversarial import CRITIC_LOSSES, GENERATOR_LOSSES, GANLoss
 from aigc.model.contract import LearningRate, Method, MethodConfig, Player, Shape
+from aigc.model.exports import Exports, Network
 from aigc.networks.translation import PatchCritic, Pool, Translator
 
 LOSS: GANLoss = "least_squares"  # Mao et al. 2017, as in the paper
@@ -140,6 +141,13 @@ class CycleGAN(Method):
         """
         is_b = (labels == 1)[:, None, None, None]
         return torch.where(is_b, self.to_b(latents), self.to_a(latents))
+
+    def exports(self) -> Exports:
+        """The two networks, one for each class that a source can be translated to."""
+        inputs = {"source": torch.rand(2, *self.latent_shape) * 2 - 1}
+        return Exports({"to_class_0": Network(self.to_a, inputs, "images"),
+                        "to_class_1": Network(self.to_b, inputs, "images")},
+                       "images = run(f'to_class_{label}', source=source)\n")
 
     def own_measures(self, real: Tensor, labels: Tensor, rng: torch.Generator) -> dict[str, Tensor]:
         """cycle_error: the mean squared error of a picture that is translated and back, over its variance.

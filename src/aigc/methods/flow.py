@@ -23,6 +23,7 @@ from aigc.core import paths
 from aigc.core.config import Count, Positive, Share
 from aigc.core.errors import ConfigError
 from aigc.model.contract import LearningRate, Method, MethodConfig, Player, Shape
+from aigc.model.exports import Call, Exports, Network
 from aigc.networks.unet import GROUPS, UNet
 
 MOST_STEPS = 1000  # more change no pixel
@@ -86,20 +87,40 @@ class FlowMatching(Method):
         return {"matching_loss": (v - (x_1 - x_0)).square().mean((1, 2, 3))}
 
     def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
-        x, solver = latents, self.config.solver
+        x = latents
         even = [step / self.config.steps for step in range(self.config.steps + 1)]
         for t, t_next in pairwise(u * u for u in even):  # small steps near the noise: they decide the picture
-            dt, v = t_next - t, self.guided_velocity(x, t, labels)
-            if solver == "midpoint":
-                v = self.guided_velocity(x + dt / 2 * v, t + dt / 2, labels)
-            elif solver == "heun" and t_next < 1:
-                v = (v + self.guided_velocity(x + dt * v, t_next, labels)) / 2
-            x = x + dt * v
+            x = self.step(x, t, t_next, labels)
         return x.clamp(-1, 1)
 
-    def guided_velocity(self, x: Tensor, t: float, labels: Tensor) -> Tensor:
+    def step(self, x: Tensor, t: float | Tensor, t_next: float | Tensor, labels: Tensor) -> Tensor:
+        """One step of the solver, from time t to t_next. Times are tensors of no dimension in an export."""
+        dt, v = t_next - t, self.guided_velocity(x, t, labels)
+        if self.config.solver == "midpoint":
+            v = self.guided_velocity(x + dt / 2 * v, t + dt / 2, labels)
+        elif self.config.solver == "heun" and (isinstance(t_next, Tensor) or t_next < 1):
+            mean = (v + self.guided_velocity(x + dt * v, t_next, labels)) / 2
+            v = torch.where(t_next < 1, mean, v) if isinstance(t_next, Tensor) else mean
+        return x + dt * v
+
+    def exports(self) -> Exports:
+        """One step of the solver, with guidance; the caller repeats it."""
+        times = {"t": torch.tensor(0.25), "t_next": torch.tensor(0.5)}
+        inputs = {"x": torch.randn(2, *self.latent_shape), **times, **self.example_labels()}
+        return Exports({"step": Network(Call(self, self.step_rows), inputs, "x_next")}, (
+            f"times = np.linspace(0, 1, {self.config.steps + 1}, dtype=np.float32) ** 2\n"
+            f"images = rng.standard_normal((count, {', '.join(map(str, self.latent_shape))}), np.float32)\n"
+            "for t, t_next in zip(times, times[1:]):\n"
+            "    images = run('step', x=images, t=t, t_next=t_next, labels=labels)\n"))
+
+    def step_rows(self, x: Tensor, t: Tensor, t_next: Tensor, labels: Tensor | None = None) -> Tensor:
+        """As `step`; an unconditional model needs no labels."""
+        none = torch.full((x.shape[0],), -1, dtype=torch.int64) if labels is None else labels
+        return self.step(x, t, t_next, none)
+
+    def guided_velocity(self, x: Tensor, t: float | Tensor, labels: Tensor) -> Tensor:
         """The velocity at time t, with classifier-free guidance where there are classes."""
-        time = torch.full((len(x),), t, device=x.device)
+        time = t.expand(x.shape[0]) if isinstance(t, Tensor) else torch.full((len(x),), t, device=x.device)
         if not self.conditional or self.config.guidance == 1:
             velocity: Tensor = self.velocity(x, time, labels)
             return velocity

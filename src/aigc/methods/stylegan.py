@@ -113,7 +113,7 @@ class StyleGAN(Adversarial):
     def styles(self, latents: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The w of each layer, mixed and truncated as the settings say, and the noise."""
         layers = self.generator.synthesis.layers
-        crossover = torch.full((len(latents), 1), layers - self.config.mixed, device=latents.device)
+        crossover = torch.full((latents.shape[0], 1), layers - self.config.mixed, device=latents.device)
         w, noise = self.generator.styles(latents, crossover, *self.condition(labels))
         mean = self.w_mean[labels if self.conditional else torch.zeros_like(labels)][:, None]
         return (w if self.config.truncation == 1 else torch.lerp(mean, w, self.config.truncation)), noise

@@ -30,6 +30,7 @@ from aigc.core.errors import ConfigError
 from aigc.methods.families.adversarial import CRITIC_LOSSES, GENERATOR_LOSSES
 from aigc.methods.families.encoding import Likelihood, negative_log_likelihood, pixels
 from aigc.model.contract import LearningRate, Method, MethodConfig, Player, Shape
+from aigc.model.exports import Call, Exports, Network
 from aigc.networks import blocks
 from aigc.networks.causal import INITIAL, CausalTransformer, pick
 from aigc.networks.codebook import Codebook, unit
@@ -204,6 +205,31 @@ class Transformer(Method):
 
     def reconstruct(self, images: Tensor) -> Tensor:
         return self.images(self.tokens(images))
+
+    def exports(self) -> Exports:
+        """The logits of the next token, and the decoder of tokens; the caller draws the tokens in turn."""
+        tokens = torch.arange(2 * self.side**2).view(2, -1) % self.config.codes
+        step = {"tokens": tokens, "position": torch.tensor(self.side**2 // 2), **self.example_labels()}
+        return Exports({"next_token": Network(Call(self, self.next_logits), step, "logits"),
+                        "decoder": Network(Call(self, self.images), {"tokens": tokens}, "images")}, (
+            f"tokens = np.zeros((count, {self.side**2}), np.int64)\n"
+            f"for place in range({self.side**2}):\n"
+            "    logits = run('next_token', tokens=tokens, position=np.array(place), labels=labels)\n"
+            f"    order = np.argsort(-logits, axis=1, kind='stable')[:, :{self.config.top_k}]\n"
+            f"    likely = np.take_along_axis(logits, order, 1) / {self.config.temperature}\n"
+            "    ends = np.exp(likely - likely[:, :1]).cumsum(1)\n"
+            "    rank = (ends[:, :-1] <= rng.random((count, 1)) * ends[:, -1:]).sum(1)\n"
+            "    tokens[:, place] = order[np.arange(count), rank]\n"
+            "images = run('decoder', tokens=tokens)\n"))
+
+    def next_logits(self, tokens: Tensor, position: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The logits of the token at `position`, int64 (): int64 (B, n) -> (B, codes).
+
+        Of the tokens only those before it count.
+        """
+        none = torch.full((tokens.shape[0],), -1, dtype=torch.int64) if labels is None else labels
+        logits = self.prior(self.prefix(none), tokens)
+        return logits.index_select(2, position[None]).squeeze(2)
 
     def fit_after_training(self, batches: Iterable[Tensor], seed: int) -> None:
         """Count how often each code is used for the training pictures."""

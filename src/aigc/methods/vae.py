@@ -26,6 +26,7 @@ from torch.distributions import Normal
 from aigc.core.config import NonNegative, Positive, Share
 from aigc.methods.families.encoding import Encoding, EncodingConfig
 from aigc.model.contract import Shape
+from aigc.model.exports import Exports
 from aigc.networks.mixture import GaussianMixture
 
 DRAWS = 2  # of z ~ q(z|x) for each picture, to fit the prior
@@ -61,6 +62,9 @@ class VAE(Encoding):
         if self.prior is None:
             return super().latents(count, rng, temperature)
         return self.prior.sample(count, rng, temperature)
+
+    def exports(self) -> Exports:
+        return self.exports_with(self.prior)
 
     def fit_after_training(self, batches: Iterable[Tensor], seed: int) -> None:
         """Fit the prior to draws of q(z|x), for all training pictures."""

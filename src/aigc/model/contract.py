@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 from aigc.core import randomness
 from aigc.core.config import FEWEST_CLASSES, Count, Positive, Section, Share
 from aigc.core.runtime import Device
+from aigc.model.exports import NORMAL, Call, Exports, Network
 
 LearningRate = Annotated[float, Field(gt=0, le=1)]
 NEARLY_PARALLEL = 1e-4  # sine of an angle; below it slerp divides by almost 0, so a straight line is used
@@ -213,6 +214,25 @@ class Method(Trainable):
     def sample(self, labels: Tensor, rng: torch.Generator, temperature: float = 1.0) -> Tensor:
         """New images, one for each label: float32 (len(labels), C, H, W) in [-1, 1]."""
         return self.decode(self.latents(len(labels), rng, temperature), labels)
+
+    def exports(self) -> Exports:
+        """What a program without this project needs to sample, see `model.exports`. For a model in eval mode.
+
+        Default: `decode` as one network, for methods whose latents are normal numbers.
+        """
+        inputs = {"latents": torch.randn(2, *self.latent_shape), **self.example_labels()}
+        size = ", ".join(map(str, self.latent_shape))
+        return Exports({"decoder": Network(Call(self, self.decode_rows), inputs, "images")},
+                       f"{NORMAL.format(size=size)}images = run('decoder', latents=latents, labels=labels)\n")
+
+    def example_labels(self) -> dict[str, Tensor]:
+        """The input `labels` of an exported network, int64 (2,), of a conditional method; else none."""
+        return {"labels": torch.tensor([0, self.shape.classes - 1])} if self.conditional else {}
+
+    def decode_rows(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """As `decode`; an unconditional method needs no labels."""
+        none = torch.full((latents.shape[0],), -1, dtype=torch.int64) if labels is None else labels
+        return self.decode(latents, none)
 
 
 def slerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical, MixtureSameFamily, MultivariateNormal
 
+ALMOST_1 = 1 - 1e-6  # a draw above it could fall past the last component by rounding
+
 
 class GaussianMixture(nn.Module):
     """sum_k weights_k N(means_k, roots_k roots_k^T), fitted by scikit-learn and kept as buffers.
@@ -42,6 +44,15 @@ class GaussianMixture(nn.Module):
         component = torch.multinomial(self.weights, count, replacement=True, generator=rng)
         noise = torch.randn(count, self.means.shape[1], 1, generator=rng, device=rng.device)
         return self.means[component] + temperature * (self.roots[component] @ noise).squeeze(2)
+
+    def forward(self, uniform: Tensor, noise: Tensor) -> Tensor:
+        """The points of given draws: uniform (n,) in [0, 1), normal noise (n, d) -> float32 (n, d).
+
+        Distributed as `sample`, for programs that bring their own random numbers.
+        """
+        ends = self.weights.cumsum(0)
+        component = (ends <= uniform.clamp(max=ALMOST_1)[:, None] * ends[-1]).sum(1)
+        return self.means[component] + (self.roots[component] @ noise[:, :, None]).squeeze(2)
 
     def log_density(self, points: Tensor) -> Tensor:
         """The log-density of points (n, d), in nats: (n,)."""

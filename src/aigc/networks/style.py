@@ -125,7 +125,7 @@ class Synthesis(nn.Module):
     def forward(self, w: Tensor, noise: Tensor) -> Tensor:
         """(B, layers, style), (B, pixels) -> (B, channels, size, size)"""
         maps = noise.split([side**2 for side in self.layer_sides], dim=1)
-        x, images = self.constant.expand(len(w), -1, -1, -1), []
+        x, images = self.constant.expand(w.shape[0], -1, -1, -1), []
         for index, (layer, side) in enumerate(zip(self.stack, self.layer_sides, strict=True)):
             x = layer(x, w[:, index], maps[index].unflatten(1, (1, side, side)))
             if index % self.per_level == 0:  # the level's last layer

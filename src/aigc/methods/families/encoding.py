@@ -8,7 +8,9 @@ from torch import Tensor
 
 from aigc.core.config import Count
 from aigc.model.contract import LearningRate, Method, MethodConfig, Player, Shape
+from aigc.model.exports import Exports, Network
 from aigc.networks import trunks
+from aigc.networks.mixture import GaussianMixture
 
 Likelihood = Literal["bernoulli", "gaussian"]
 
@@ -41,6 +43,17 @@ class Encoding(Method):
     def decode(self, latents: Tensor, labels: Tensor) -> Tensor:
         """The mean of p(x|z), in [-1, 1]."""
         return pixels(self.decoder(latents))
+
+    def exports_with(self, prior: GaussianMixture | None) -> Exports:
+        """As Method.exports, with latents from `prior`; None = normal ones."""
+        normal = super().exports()
+        if prior is None:
+            return normal
+        draws = {"uniform": torch.rand(2), "noise": torch.randn(2, self.config.latent)}
+        return Exports({"prior": Network(prior, draws, "latents"), **normal.networks}, (
+            "latents = run('prior', uniform=rng.random(count, np.float32),\n"
+            f"              noise=rng.standard_normal((count, {self.config.latent}), np.float32))\n"
+            "images = run('decoder', latents=latents)\n"))
 
     def codes(self, images: Tensor) -> Tensor:
         """The latents of images: (B, C, H, W) in [-1, 1] -> (B, latent)."""

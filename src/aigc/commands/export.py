@@ -1,0 +1,39 @@
+"""`aigc export`: a trained model as a folder that programs without this project can use."""
+
+import argparse
+from pathlib import Path
+
+from aigc.commands import options
+from aigc.workspace.root import PathOrName
+
+
+def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    export = commands.add_parser(
+        "export", help="a trained model as a folder for others: weights, ONNX, model card",
+        description="Write a trained model into a new folder: its weights as safetensors and its config. "
+                    "--onnx adds what samples in one call as ONNX (a generator, a decoder, one step of a "
+                    "flow's solver, the logits of the next token), each compared with torch, and a script "
+                    "that makes pictures of them with numpy, onnxruntime and pillow alone. --card adds a "
+                    "model card in Hugging Face's format, with samples. The folder is whole or absent.")
+    export.add_argument("method", nargs="?", metavar="METHOD",
+                        help="a method that was trained; may be left out with --model")
+    export.add_argument("--model", type=PathOrName, metavar="MODEL",
+                        help=f"{options.MODEL_HELP} (default: models/METHOD)")
+    export.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder to make")
+    export.add_argument("--onnx", action="store_true", help="add the networks as ONNX, and load_onnx.py; "
+                                                            "needs pip install -e .[export]")
+    export.add_argument("--card", action="store_true", help="add the model card, README.md, and its pictures")
+    export.add_argument("--force", action="store_true", help="replace a model that was exported there before")
+    export.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from aigc.core import config, runtime
+
+    switches = config.section("runtime", runtime.RuntimeConfig)
+    runtime.cap_environment(switches.arithmetic, switches.threads)
+    from aigc.exporting import folder
+
+    folder.export(arguments.method, arguments.model, arguments.to, arguments.onnx, arguments.card,
+                  arguments.force, switches)
+    return 0
