@@ -28,7 +28,7 @@ def committed_params() -> dict[str, Any]:
 
 
 def small_model(models: Path, method: str, seed: int = 0, classes: int = 10, size: int = 16,
-                channels: int = 1) -> Path:
+                channels: int = 1, data_sha256: str = DATA) -> Path:
     """An untrained model of `method`, with the committed params but narrow, below `models`: its folder."""
     content = copy.deepcopy(committed_params())
     content[method]["width"] = 8
@@ -39,7 +39,8 @@ def small_model(models: Path, method: str, seed: int = 0, classes: int = 10, siz
         if not parameter.any():  # a flow whose last layer is zero does not move
             torch.nn.init.normal_(parameter, std=0.1)
     write_model(models / method, built, method=method, config=chosen.model_dump(), shape=vars(shape),
-                classes=[f"kind {n}" for n in range(classes)], seed=seed, data_sha256=DATA, origin=ORIGIN)
+                classes=[f"kind {n}" for n in range(classes)], seed=seed,
+                data_sha256=data_sha256, origin=ORIGIN)
     return models / method
 
 

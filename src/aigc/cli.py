@@ -14,7 +14,8 @@ from aigc.core.version import VERSION
 from aigc.workspace import root
 
 COMMANDS = ("repro", "ui", "verify", "evaluate", "reproduce", "mend", "runs", "params", "use", "data_check",
-            "record", "generate", "whence", "sync", "compare", "promote", "rollback", "relocate", "deps")
+            "record", "generate", "play", "whence", "sync", "compare", "promote", "rollback", "relocate",
+            "deps")
 DESCRIPTION = ("Image generation as a reproducible pipeline. `dvc repro` makes everything; "
                "these commands look after it.")
 EXAMPLES = """\
@@ -32,6 +33,7 @@ examples:
   aigc data check PATH                         would these pictures get through?
   aigc verify                                  make the committed results again and compare byte by byte
   aigc generate dcgan --n 64 --out pictures    pictures that name the model they come from
+  aigc play                                    try the trained models in a browser
   aigc whence pictures/*.png                   whether they are what they say
   aigc reproduce RUN_ID                        make one MLflow run again from what it recorded, and compare
 

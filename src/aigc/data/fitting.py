@@ -15,7 +15,7 @@ import pandas as pd
 from aigc.core import config
 from aigc.core.config import FEWEST_CLASSES
 from aigc.core.errors import DataError
-from aigc.data import check, expectations
+from aigc.data import adopting, check, expectations
 from aigc.data.config import DataConfig, GateConfig, PreprocessConfig
 from aigc.data.ingest import Counts
 from aigc.evaluation.config import SMALLEST_SAMPLE, EvaluateConfig
@@ -55,10 +55,12 @@ class Found:
         return not set(self.table["source_mode"]) <= GREY_MODES
 
 
-def fit(path: Path, processes: int, size: int | None = None) -> tuple[str, Recipe]:
-    """What was found, as text, and the recipe for the pictures at `path`.
+def fit(path: Path, processes: int, size: int | None = None,
+        place: Path | None = None) -> tuple[str, Recipe, DataConfig]:
+    """What was found, as text, the recipe for the pictures at `path`, and the source that was read.
 
-    size: pixels a side; None = chosen. Raises ConfigError or DataError where the pictures cannot be used.
+    size: pixels a side; None = chosen. place: where the recipe says that they lie; None = where they are.
+    Raises ConfigError or DataError where the pictures cannot be used.
     """
     content = config.read()
     stated = config.section("data", DataConfig, content)
@@ -71,8 +73,11 @@ def fit(path: Path, processes: int, size: int | None = None) -> tuple[str, Recip
     if (data, fitted) != (found.data, shape):  # copies and splits depend on them
         found = _examined(data, fitted, limits, processes)
     steps = [*first, *_sample(found, content), *_gate(found, limits), *_training(found, content)]
+    if place:
+        steps[0].set["data.path"] = adopting.path_below(data, place)
     text = check.summary(path, data, found.counts, found.table, fitted)
-    return text, Recipe(title=f"the pictures at {path}", result="starting point, not measured", steps=steps)
+    recipe = Recipe(title=f"the pictures at {path}", result="starting point, not measured", steps=steps)
+    return text, recipe, data
 
 
 def _changed(section: Fitted, steps: list[Step], prefix: str) -> Fitted:
