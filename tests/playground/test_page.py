@@ -154,16 +154,19 @@ def test_a_method_gets_its_own_settings_and_another_guidance_makes_other_picture
 def test_an_own_picture_is_reconstructed_or_translated(page: Page, tmp_path: Path) -> None:
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50), dtype=np.uint8)).save(
         tmp_path / "mine.png")
-    assert not page.get_by_role("tab", name="Your own picture").is_visible()
-    choose(page, "model", "vae")
     page.get_by_role("tab", name="Your own picture").click()
+    expect(page.get_by_text("cgan takes no picture: it can neither")).to_be_visible()
+    assert not page.locator("#upload").is_visible()
+    choose(page, "model", "vae")
     page.locator("#upload input[type=file]").set_input_files(tmp_path / "mine.png")
     expect(page.locator("#own")).to_contain_text("Through encoder and decoder")
     before = sources(page, "#own")
     choose(page, "model", "cyclegan")
     expect(page.locator("#own")).to_contain_text("Translated to kind 0")
     assert len(changed(page, "#own", before)) == 2
-    assert not page.get_by_role("tab", name="Pictures").is_visible()
+    page.get_by_role("tab", name="Pictures").click()
+    expect(page.get_by_text("cyclegan makes pictures of others")).to_be_visible()
+    page.get_by_role("tab", name="Your own picture").click()
     (tmp_path / "words.png").write_text("no picture")
     page.locator("#upload button[aria-label*=lear], #upload button[aria-label*=emove]").first.click()
     page.locator("#upload input[type=file]").set_input_files(tmp_path / "words.png")

@@ -129,7 +129,8 @@ def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # on a read-only disk there is nothing to remove
+            path.unlink(missing_ok=True)
 
 
 def _files(data: DataConfig) -> list[str]:

@@ -112,7 +112,10 @@ class Playground:
     def _opened(self, name: str, settings: Settings) -> Opened:
         model = self.offered[name]
         methods.sampler(model.card, dict(settings))  # says what is wrong with them
-        return Opened(model.folder, str(model.folder), self._device, dict(settings))
+        opened = Opened(model.folder, str(model.folder), self._device, dict(settings))
+        if not opened.can_sample_so:
+            methods.load(model.folder, sampling=dict(settings))  # raises the reason
+        return opened
 
     def check(self, wish: Wish) -> Trained:
         """The model of `wish`. Raises ConfigError for what cannot be asked for."""
@@ -147,9 +150,10 @@ class Playground:
         """
         model = self.check(wish)
         opened = self._open(wish.model, wish.settings)
-        if not model.kind.translates or wish.class_name is None:
-            raise ConfigError(f"{model.card.method} does not translate pictures" if wish.class_name else
-                              f"choose the class to translate to: {' or '.join(model.card.classes)}")
+        if not model.kind.translates:
+            raise ConfigError(f"{model.card.method} does not translate pictures")
+        if wish.class_name is None:
+            raise ConfigError(f"choose the class to translate to: {' or '.join(model.card.classes)}")
         label = drawing.labels_of(opened.method, opened.card, 1, wish.class_name)
         sha256, fit = hashlib.sha256(content).hexdigest(), source_pictures.fit_of()
         seen = source_pictures.fitted(content, fit, opened.method.shape, "your picture")

@@ -19,6 +19,7 @@ from aigc.provenance.drawing import MOST_SEED
 WAITING = 16  # clicks in the queue; another one is told that it is full
 STEPS = 9  # pictures of a walk
 KEPT_SECONDS = 600  # uploads and zips
+PICTURES, OWN = "pictures", "own"  # tabs
 EVERY_CLASS = "every class in turn"
 
 
@@ -68,22 +69,25 @@ class Page:
 
     def _results(self) -> None:
         kind = self.first.kind
-        with gr.Tabs(selected=_first_tab(self.first)) as self.tabs:
-            with gr.Tab("Pictures", id="pictures", visible=not kind.translates) as self.pictures_tab:
+        with gr.Tabs(selected=OWN if kind.translates else PICTURES):
+            with gr.Tab("Pictures", id=PICTURES):
                 self.pictures = gr.HTML(elem_id="pictures")
                 self.verdict = gr.HTML(elem_id="verdict")
                 self.nearest = gr.HTML(elem_id="nearest")
-            with gr.Tab("Walk", id="walk", visible=kind.interpolates) as self.walk_tab:
-                gr.HTML('<p class="soft">From the first picture of the seed to that of another seed.</p>')
-                self.end = gr.Number(1, label="Seed to walk to", precision=0, minimum=0, maximum=MOST_SEED,
-                                     elem_id="end")
-                self.strip = gr.HTML(elem_id="strip")
-                self.share = gr.Slider(0, 1, 0.5, step=0.01, label="Share of the way", elem_id="share")
-                self.point = gr.HTML(elem_id="point")
-            with gr.Tab("Your own picture", id="own", visible=_takes_own(self.first)) as self.own_tab:
-                self.upload = gr.File(label="A picture (PNG, JPEG, WebP, GIF, BMP, TIFF)", elem_id="upload",
-                                      file_types=["image"], height=140)
-                self.own = gr.HTML(elem_id="own")
+            with gr.Tab("Walk", id="walk"):
+                self.walk_note = gr.HTML(_walk_note(self.first))
+                with gr.Column(visible=kind.interpolates) as self.walk_part:
+                    self.end = gr.Number(1, label="Seed to walk to", precision=0, minimum=0,
+                                         maximum=MOST_SEED, elem_id="end")
+                    self.strip = gr.HTML(elem_id="strip")
+                    self.share = gr.Slider(0, 1, 0.5, step=0.01, label="Share of the way", elem_id="share")
+                    self.point = gr.HTML(elem_id="point")
+            with gr.Tab("Your own picture", id=OWN):
+                self.own_note = gr.HTML(_own_note(self.first))
+                with gr.Column(visible=_takes_own(self.first)) as self.own_part:
+                    self.upload = gr.File(label="A picture (PNG, JPEG, WebP, GIF, BMP, TIFF)", height=140,
+                                          file_types=["image"], elem_id="upload")
+                    self.own = gr.HTML(elem_id="own")
 
     def _events(self, page: gr.Blocks) -> None:
         asked = [self.model, self.class_name, self.seed, self.count, *self.settings.values()]
@@ -91,7 +95,7 @@ class Page:
                                "api_visibility": "private", "concurrency_id": "compute"}
         # A new model first gets its own controls. `input` is what a person changes, not what we do.
         chosen = self.model.input(_plainly(self.choose), [self.model], [
-            self.about, self.class_name, self.tabs, self.pictures_tab, self.walk_tab, self.own_tab,
+            self.about, self.class_name, self.walk_note, self.walk_part, self.own_note, self.own_part,
             *self.settings.values()], **how)
         dice = self.another.click(lambda: secrets.randbelow(MOST_SEED + 1), [], [self.seed], **how)
         changes = [self.class_name.input, *(control.input for control in self.settings.values())]
@@ -116,8 +120,8 @@ class Page:
         model = self.offered[name]
         own = {setting.name: setting for setting in settings_of(model.card)}
         return (self._about(model), gr.update(**self._classes(model)),
-                gr.Tabs(selected=_first_tab(model)), gr.update(visible=not model.kind.translates),
-                gr.update(visible=model.kind.interpolates), gr.update(visible=_takes_own(model)),
+                _walk_note(model), gr.update(visible=model.kind.interpolates),
+                _own_note(model), gr.update(visible=_takes_own(model)),
                 *(_changed(own[setting]) if setting in own else gr.update(visible=False)
                   for setting in self.settings))
 
@@ -126,7 +130,7 @@ class Page:
         wish = self._wish(*asked)
         model = self.offered[wish.model]
         if model.kind.translates:
-            yield "", "", ""
+            yield tiles.note(f"{wish.model} makes pictures of others: see the tab of your own."), "", ""
             return
         made = self.play.pictures(wish)
         yield (tiles.pictures(made, model.card.classes), tiles.verdict(neighbours.verdict(model.card)),
@@ -198,8 +202,16 @@ def _seed(value: float | None) -> int:
     return int(value)
 
 
-def _first_tab(model: Trained) -> str:
-    return "own" if model.kind.translates else "pictures"
+def _walk_note(model: Trained) -> str:
+    return tiles.note("From the first picture of the seed to that of another seed, in one class."
+                      if model.kind.interpolates else f"{model.name} knows no way between two pictures.")
+
+
+def _own_note(model: Trained) -> str:
+    if model.kind.translates:
+        return tiles.note("The model translates your picture to the class that you choose.")
+    return tiles.note("The model encodes your picture, and decodes it again." if model.kind.reconstructs else
+                      f"{model.name} takes no picture: it can neither reconstruct nor translate one.")
 
 
 def _takes_own(model: Trained) -> bool:
