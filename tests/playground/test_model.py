@@ -121,6 +121,7 @@ def test_a_translation_is_the_file_that_aigc_generate_writes(play: Playground, t
     (lambda play: play.pictures(Wish("stylegan", settings=(("mixed", "99"),))), ConfigError, "mixed"),
     (lambda play: play.pictures(Wish("flow", settings=(("steps", "0"),))), ConfigError, "steps: Input"),
     (lambda play: play.pictures(Wish("vae", settings=(("steps", "2"),))), ConfigError, "no setting `steps`"),
+    (lambda play: play.archive(Wish("cyclegan"), Path()), ConfigError, "a click on a translation saves it"),
     (lambda play: play.walk(Wish("cyclegan"), 1, [0.5]), ConfigError, "no way between two pictures"),
     (lambda play: play.walk(Wish("vae"), -3, [0.5]), ConfigError, "a seed is between 0 and"),
     (lambda play: play.reconstructed(Wish("cgan"), noise()), ConfigError, "cgan does not reconstruct"),

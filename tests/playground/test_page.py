@@ -59,8 +59,10 @@ def address(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     # What a shell starts in the background ignores SIGINT, and so does all that it starts.
     heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{place}", "GRADIO_SHARE": "True"}
-    server = subprocess.Popen([sys.executable, "-m", "aigc", "play", "--port", str(port)], cwd=project,
-                              env=environment, stdout=subprocess.PIPE, text=True, preexec_fn=heed)
+    with (place / "errors").open("w") as errors:
+        server = subprocess.Popen([sys.executable, "-m", "aigc", "play", "--port", str(port)], cwd=project,
+                                  env=environment, stdout=subprocess.PIPE, stderr=errors, text=True,
+                                  preexec_fn=heed)
     assert server.stdout
     try:
         assert server.stdout.readline() == "play at\n"
@@ -68,6 +70,7 @@ def address(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     finally:
         server.send_signal(signal.SIGINT)
         assert server.wait(timeout=30) == 0
+    assert "Traceback" not in (place / "errors").read_text()
     hosts = (place / "log").read_text().splitlines()  # Gradio asks its own server whether it is there
     assert hosts and [host for host in hosts if "127.0.0.1" not in host and host != "localhost"] == []
 
@@ -172,6 +175,14 @@ def test_an_own_picture_is_reconstructed_or_translated(page: Page, tmp_path: Pat
     page.locator("#upload input[type=file]").set_input_files(tmp_path / "words.png")
     expect(page.get_by_test_id("toast-body")).to_contain_text("your picture: ")
     assert "Traceback" not in page.content()
+
+
+@pytest.mark.parametrize(("seed", "why"), [
+    ("-5", "a seed is between 0 and 4294967295, found -5"), ("", "name a seed: a whole number from 0 to")])
+def test_what_cannot_be_asked_for_is_said_once_on_the_page(page: Page, seed: str, why: str) -> None:
+    page.locator("#seed input").fill(seed)
+    expect(page.get_by_test_id("toast-body")).to_contain_text(why)
+    assert page.content().count(why) == 1
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -197,8 +197,13 @@ class Playground:
         return as_bytes(images).cpu().numpy()
 
     def archive(self, wish: Wish, folder: Path) -> Path:
-        """A zip in `folder` with the files that `aigc generate` writes for `wish`, contact sheet included."""
+        """A zip in `folder` with the files that `aigc generate` writes for `wish`, contact sheet included.
+
+        Raises ConfigError where the method translates.
+        """
         model = self.check(wish)
+        if model.kind.translates:
+            raise ConfigError(f"{model.card.method} translates pictures: a click on a translation saves it")
         with tempfile.TemporaryDirectory(prefix="aigc-play-") as name:
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
                 drawing.write_pictures(None, str(model.folder), wish.count, wish.seed, Path(name),

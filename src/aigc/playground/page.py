@@ -55,8 +55,8 @@ class Page:
         self.about = gr.HTML(self._about(self.first), elem_id="about")
         self.class_name = gr.Dropdown(label="Class", elem_id="class", **self._classes(self.first))
         with gr.Row(equal_height=True):
-            self.seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=MOST_SEED, min_width=120,
-                                  elem_id="seed")
+            # Without its own bounds: Gradio would print a traceback. `Playground.check` has them.
+            self.seed = gr.Number(0, label="Seed", precision=0, min_width=120, elem_id="seed")
             self.another = gr.Button("Another seed", min_width=120, elem_id="another")
         self.count = gr.Slider(1, MOST, 16, step=1, label="Pictures", elem_id="count")
         own = {setting.name for setting in settings_of(self.first.card)}
@@ -77,8 +77,7 @@ class Page:
             with gr.Tab("Walk", id="walk"):
                 self.walk_note = gr.HTML(_walk_note(self.first))
                 with gr.Column(visible=kind.interpolates) as self.walk_part:
-                    self.end = gr.Number(1, label="Seed to walk to", precision=0, minimum=0,
-                                         maximum=MOST_SEED, elem_id="end")
+                    self.end = gr.Number(1, label="Seed to walk to", precision=0, elem_id="end")
                     self.strip = gr.HTML(elem_id="strip")
                     self.share = gr.Slider(0, 1, 0.5, step=0.01, label="Share of the way", elem_id="share")
                     self.point = gr.HTML(elem_id="point")
@@ -100,18 +99,18 @@ class Page:
         dice = self.another.click(lambda: secrets.randbelow(MOST_SEED + 1), [], [self.seed], **how)
         changes = [self.class_name.input, *(control.input for control in self.settings.values())]
 
-        def show(work: Callable[..., Any], inputs: list[Any], outputs: list[Any], triggers: list[Any],
-                 after: tuple[Any, ...] = ()) -> None:
-            gr.on(triggers, _plainly(work), inputs, outputs, **how)
-            for event in after:
-                event.success(_plainly(work), inputs, outputs, **how)
+        def on(triggers: list[Any], after: list[Any], work: Callable[..., Any], inputs: list[Any],
+               outputs: list[Any]) -> list[Any]:
+            """Do `work` at each trigger, and after each event that went well."""
+            done = [event.success(_plainly(work), inputs, outputs, **how) for event in after]
+            return [*done, gr.on(triggers, _plainly(work), inputs, outputs, **how)]
 
-        show(self.show, asked, [self.pictures, self.verdict, self.nearest],
-             [page.load, self.seed.input, self.count.input, *changes], (chosen, dice))
-        show(self.walk, [*asked, self.end, self.share], [self.strip, self.point],
-             [page.load, self.seed.input, self.end.input, *changes], (chosen, dice))
-        show(self.step, [*asked, self.end, self.share], [self.point], [self.share.input])
-        show(self.take, [*asked, self.upload], [self.own], [self.upload.change, *changes], (chosen,))
+        way, own = [*asked, self.end, self.share], [*asked, self.upload]
+        shown = on([page.load, self.seed.input, self.count.input, *changes], [chosen, dice], self.show, asked,
+                   [self.pictures, self.verdict, self.nearest])
+        on([self.end.input], shown, self.walk, way, [self.strip, self.point])
+        on([self.share.input], [], self.step, way, [self.point])
+        on([self.upload.change, *changes], [chosen], self.take, own, [self.own])
         zipped = self.download.click(_plainly(self.archive), asked, [self.zip], **how)
         zipped.success(None, js="() => document.querySelector('#zip').click()")
 

@@ -23,7 +23,6 @@ POLICY = (b"default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval';
           b"base-uri 'self'; form-action 'none'")
 
 
-
 class Policy:
     """Adds the policy for content to every answer of the server (ASGI middleware)."""
 
