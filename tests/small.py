@@ -35,7 +35,8 @@ def committed_params() -> dict[str, Any]:
 
 
 def small_model(models: Path, method: str, seed: int = 0, classes: int = 10, size: int = 16,
-                channels: int = 1, origin: dict[str, str] = ORIGIN, gain: float = 1) -> Path:
+                channels: int = 1, origin: dict[str, str] = ORIGIN, gain: float = 1,
+                data_sha256: str = DATA) -> Path:
     """An untrained model of `method`, with the committed params but narrow, below `models`: its folder.
 
     gain: of all weights; above 1 an encoder tells pictures apart without training.
@@ -51,7 +52,8 @@ def small_model(models: Path, method: str, seed: int = 0, classes: int = 10, siz
         if gain != 1:
             parameter.data.mul_(gain)
     write_model(models / method, built, method=method, config=chosen.model_dump(), shape=vars(shape),
-                classes=[f"kind {n}" for n in range(classes)], seed=seed, data_sha256=DATA, origin=origin)
+                classes=[f"kind {n}" for n in range(classes)], seed=seed, data_sha256=data_sha256,
+                origin=origin)
     return models / method
 
 

@@ -14,8 +14,8 @@ from aigc.core.version import VERSION
 from aigc.workspace import root
 
 COMMANDS = ("repro", "ui", "verify", "evaluate", "reproduce", "mend", "runs", "params", "use", "data_check",
-            "record", "generate", "interpolate", "reconstruct", "translate", "serve", "whence", "label",
-            "sync", "compare", "promote", "rollback", "export", "publish", "relocate", "deps")
+            "record", "generate", "interpolate", "reconstruct", "translate", "play", "serve", "whence",
+            "label", "sync", "compare", "promote", "rollback", "export", "publish", "relocate", "deps")
 DESCRIPTION = ("Image generation as a reproducible pipeline. `dvc repro` makes everything; "
                "these commands look after it.")
 EXAMPLES = """\
@@ -35,6 +35,7 @@ examples:
   aigc generate dcgan --n 64 --out pictures    pictures that name the model they come from
   aigc interpolate vae --out way.gif           from one sample to another: a GIF, APNG or row
   aigc serve aigc@champion                     pictures over HTTP
+  aigc play                                    try the trained models in a browser
   aigc whence pictures/*.png                   whether they are what they say
   aigc label check picture.png                 which labels of AI-generated media a picture bears
   aigc reproduce RUN_ID                        make one MLflow run again from what it recorded, and compare

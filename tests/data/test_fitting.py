@@ -64,6 +64,17 @@ def test_few_grey_pictures_without_classes_get_larger_splits_and_methods_that_ne
     assert cli.main(["data", "check", "mine"]) == 0
 
 
+def test_of_pictures_that_look_alike_the_audit_gets_a_limit_that_finds_planted_copies(place: Path) -> None:
+    rng = np.random.default_rng(0)
+    (place / "alike").mkdir()
+    for number, image in enumerate(rng.integers(0, 240, (160, 16, 16))):
+        for brighter in (0, 15):
+            shown = Image.fromarray((image + brighter).astype(np.uint8))
+            shown.save(place / "alike" / f"{number}-{brighter}.png")
+    changed = used("alike")
+    assert (changed["audit.near_duplicate"], changed["audit.max_near_duplicates"]) == (0.15, 0.25)
+
+
 @pytest.mark.parametrize(("classes", "words", "why"), [
     ({"a": 5}, [], "5 pictures that can be used; the metrics need 309: 100 to compare with"),
     ({"a": 310}, ["--size", "30"], "`preprocess.size`: a side is a multiple of 8 from 16 to 512, or 28"),

@@ -18,16 +18,13 @@ def test_pictures_that_lie_elsewhere_are_imported_by_the_lines_of_the_page(tmp_p
     run_in(project, "git", "init", "-q")
     run_in(project, "git", "add", ".")
     page = (ROOT / "docs/own-pictures.md").read_text()
-    lines = re.search(
-        r"^ +(git rm -r data/source)\b.*\n +(dvc import-url) (\S+) (data/source)$", page, re.MULTILINE
-    )
-    assert lines
-    run_in(project, *lines[1].split(), "-f")  # its README is not committed here
-    run_in(project, *lines[2].split(), elsewhere, lines[4])
-    assert (project / "data/source/cats/1.png").exists()
+    line = re.search(r"^ +(dvc import-url) (\S+) (data/pets)$", page, re.MULTILINE)
+    assert line
+    run_in(project, *line[1].split(), elsewhere, line[3])
+    assert (project / "data/pets/cats/1.png").exists()
     assert (
         run_in(project, "git", "status", "--porcelain", "--untracked-files=all", "data").stdout.count(
-            "data/source.dvc"
+            "data/pets.dvc"
         )
         == 1
     )

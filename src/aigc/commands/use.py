@@ -5,6 +5,7 @@ Comments, order and the blocks under `shared` of params.yaml stay as they are.
 
 import argparse
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,15 +37,20 @@ def run(arguments: argparse.Namespace) -> int:
     return put(arguments.recipe, recipes.read(arguments.recipe), arguments.yes)
 
 
-def put(name: str, recipe: "Recipe", is_agreed: bool) -> int:
-    """Show what `recipe` changes, ask unless it is agreed, and write params.yaml. Returns the exit code."""
+def put(name: str, recipe: "Recipe", is_agreed: bool,
+        around: AbstractContextManager[None] | None = None) -> int:
+    """Show what `recipe` changes, ask unless it is agreed, and write params.yaml. Returns the exit code.
+
+    around: what else is done, once it is agreed; params.yaml is written in its block.
+    """
     from aigc import recipes
     from aigc.core import files, paths, process
 
     text, changes = recipes.apply(recipe)
     print(f"{name}: {recipe.title}\nresult: {recipe.result}")
     if not changes:
-        print(f"{paths.PARAMS} already has every value of this recipe; nothing to change")
+        with around or nullcontext():
+            print(f"{paths.PARAMS} already has every value of this recipe; nothing to change")
         return 0
     print(f"\n{_table(changes)}\n")
     if not is_agreed:
@@ -55,7 +61,8 @@ def put(name: str, recipe: "Recipe", is_agreed: bool) -> int:
         if not _agrees(f"Write {paths.PARAMS}? [y/N] "):
             print(f"{paths.PARAMS} is not changed")
             return 1
-    files.write_bytes(paths.PARAMS, text.encode())
+    with around or nullcontext():
+        files.write_bytes(paths.PARAMS, text.encode())
     print(f"{paths.PARAMS}: {len(changes)} keys changed; `git checkout {paths.PARAMS}` undoes it, "
           "`make repro` runs it")
     return 0
