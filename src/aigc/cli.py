@@ -14,7 +14,8 @@ from aigc.core.version import VERSION
 from aigc.workspace import root
 
 COMMANDS = ("repro", "ui", "verify", "evaluate", "reproduce", "mend", "runs", "params", "use", "data_check",
-            "record", "generate", "whence", "sync", "compare", "promote", "rollback", "relocate", "deps")
+            "record", "generate", "whence", "sync", "compare", "promote", "rollback", "relocate", "sweep",
+            "deps")
 DESCRIPTION = ("Image generation as a reproducible pipeline. `dvc repro` makes everything; "
                "these commands look after it.")
 EXAMPLES = """\
