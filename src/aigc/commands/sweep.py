@@ -87,8 +87,8 @@ def _best(found: "list[study.Outcome]", space: "Space", arguments: argparse.Name
     if arguments.trial is not None:
         front = [one for one in found if one.index == arguments.trial]
     if not front:
-        which = f"trial {arguments.trial}" if arguments.trial is not None else "any trial that passes the audit"
-        raise GateError(f"{space.name}: {which} is not complete; `aigc sweep status {space.name}` shows them")
+        which = "no trial that passes the audit" if arguments.trial is None else f"no trial {arguments.trial}"
+        raise GateError(f"{space.name}: {which} is complete; `aigc sweep status {space.name}` shows them")
     print(report.table(front, space))
     if len(front) > 1:
         if arguments.write:

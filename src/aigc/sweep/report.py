@@ -121,11 +121,14 @@ def figures(study: Study, space: Space) -> list[tuple[str, str, bytes]]:
 
     def draw(title: str, text: str, plot: Callable[..., Any], **options: Any) -> None:
         from matplotlib import pyplot
+        from matplotlib.ticker import NullFormatter
 
         with warnings.catch_warnings(action="ignore"):
             plot(shown_study, **options)
             figure = pyplot.gcf()
-            figure.set_size_inches(9, 5)
+            figure.set_size_inches(max(9, 2.6 * len(figure.axes)), 5)
+            for axes in figure.axes:  # between the powers of ten the labels overlap
+                axes.xaxis.set_minor_formatter(NullFormatter())
             stream = io.BytesIO()
             figure.savefig(stream, format="png", dpi=DPI, bbox_inches="tight", metadata={"Software": None})
             pyplot.close("all")
@@ -152,9 +155,8 @@ def figures(study: Study, space: Space) -> list[tuple[str, str, bytes]]:
 
 
 def _without_surplus(study: Study) -> Study:
-    """The study with the trial that counts of each number, in memory."""
+    """The study with the trial that counts of each number, in memory, under that number."""
     copied = optuna.create_study(directions=study.directions)
     for trial in sweeps.by_index(study.get_trials()).values():
-        if trial.state == TrialState.COMPLETE:
-            copied.add_trial(trial)
+        copied.add_trial(trial)
     return copied

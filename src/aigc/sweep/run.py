@@ -40,11 +40,13 @@ def run(path: Path, trials: int | None, workers: int, given: str | None, is_retr
     total = trials if found.size() is None else min(trials or 10**9, found.size() or 0)
     checkouts = Checkouts(found, identity(found, config.read()))
     with storage.opened(url, writes=True) as opened:
-        study = sweeps.begin(found, opened, checkouts.identified)
+        with storage.alone(url):
+            study = sweeps.begin(found, opened, checkouts.identified)
         checkouts.prepare()
-        sweeps.pin_data(study, checkouts.data())
-        queued = len(sweeps.by_index(study.get_trials(deepcopy=False)))
-        sweeps.queue(study, found, total or queued or TRIALS)
+        with storage.alone(url):
+            sweeps.pin_data(study, checkouts.data())
+            queued = len(sweeps.by_index(study.get_trials(deepcopy=False)))
+            sweeps.queue(study, found, total or queued or TRIALS)
         if is_retry:
             retry_failed(study)
         if workers > 1:

@@ -34,6 +34,7 @@ INDEX = "index"  # attribute of a trial: its number in the sweep
 PATIENCE = 900.0  # seconds for which a sweep waits for a database that went away
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds between two tries; each failure doubles it
 CONNECT_SECONDS = 5
+LOCK_KEY = 0x61696763  # of PostgreSQL's advisory lock: "aigc"
 # What Optuna asks of its storage in a sweep.
 ASKED = ("create_new_study", "set_study_user_attr", "set_study_system_attr", "get_study_id_from_name",
          "get_study_name_from_id", "get_study_directions", "get_study_user_attrs", "get_study_system_attrs",
@@ -173,13 +174,27 @@ def opened(url: URL, writes: bool = False) -> Iterator[PatientStorage]:
         yield storage
 
 
+@contextmanager
+def alone(url: URL) -> Iterator[None]:
+    """No other worker is in such a block of this database. SQLite's lock is held by `opened`."""
+    if url.get_backend_name() != "postgresql":
+        yield
+        return
+    engine = sqlalchemy.create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS},
+                                      poolclass=sqlalchemy.pool.NullPool)
+    with engine.connect() as connection:  # its end gives the lock back
+        connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
+        yield
+
+
 def _open(url: URL) -> PatientStorage:
     text = os.environ.get(HEARTBEAT, str(HEARTBEAT_SECONDS))
     if not text.isdecimal() or int(text) < 1:
         raise ConfigError(f"{HEARTBEAT}={text}: must be a number of seconds, 1 or more")
     shown = url.render_as_string(hide_password=True)
     try:
-        return PatientStorage(url, int(text))
+        with alone(url):  # two workers that make the tables would meet
+            return PatientStorage(url, int(text))
     except ImportError:
         raise ConfigError(f"{shown}: its driver ({url.get_driver_name()}) is not installed; "
                           "pip install -e .[sweep] has that of postgresql://") from None
