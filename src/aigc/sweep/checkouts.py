@@ -116,7 +116,7 @@ class Checkouts:
         self._link_data(tree)
         if with_shared:
             shutil.copyfile(self.folder / BASE / LOCK, tree / LOCK)
-            checkout.ask_dvc(tree, "checkout", "--quiet", "--force")
+            checkout.ask_dvc(tree, "checkout", "--force", *lockfile.read_lock(tree))
         files.write_bytes(mark, b"")
         return tree
 
@@ -124,7 +124,7 @@ class Checkouts:
         """Give the worktree the source pictures that git does not have: from DVC's cache, or by a link."""
         added = [str(path.relative_to(tree)) for path in tree.glob("data/*.dvc")]
         if added:
-            checkout.ask_dvc(tree, "checkout", "--quiet", *added)
+            checkout.ask_dvc(tree, "checkout", *added)
         source = Path(config.read()["data"]["path"])
         places = [paths.DOWNLOADS, *([] if source.is_absolute() or added else [source])]
         for place in places:
