@@ -28,6 +28,7 @@ examples:
   aigc ui                                      MLflow's UI, opened on the comparison of methods
   aigc params dcgan                            every key of a method: value, unit, range, default
   aigc use fashion                             other data, a GPU, a quick run: params.yaml by a recipe
+  aigc sweep SPACE.yaml                        try settings over a space of them, on one worker or many
   aigc evaluate --real A --fake B              judge any pictures
   aigc data use PATH                           fit params.yaml to your own pictures
   aigc data check PATH                         would these pictures get through?

@@ -43,7 +43,7 @@ def good(**changed: Any) -> space.Space:
     ("gan.width", {"low": 0.5, "high": 64}, "takes whole numbers"),
     ("gan.width", {"low": -1, "high": 64}, "-1 is not possible"),
     ("gan.width", {"low": "a", "high": 64}, "`low`"),
-    ("gan.width", {"low": 1, "high": 64, "lgo": True}, "unknown key `lgo`; did you mean `log`?"),
+    ("gan.width", {"low": 1, "high": 64, "setp": 1}, "unknown key `setp`; did you mean `step`?"),
     ("gan.width", {"low": 1}, "key `high` is missing"),
     ("gan.width", 3, "needs {low, high} or {choices}"),
     ("gan.width", {"choices": [64, 64]}, "names one twice"),
@@ -73,6 +73,7 @@ def test_a_parameter_that_does_not_fit_is_one_line_that_names_file_and_key(key: 
     ({"parameters": {}}, "`parameters`"),
     ({"sampler": "grid"}, "`gan.generator_lr`: a grid needs"),
     ({"objectives": ["is"], "prune": True}, "`prune`"),
+    ({"prune": True, "parameters": {"gan.images": {"low": 1000, "high": 2000}}}, "`prune`"),
 ])
 def test_a_file_that_is_no_space_is_one_line_that_names_file_and_key(changed: dict[str, Any],
                                                                     told: str) -> None:

@@ -197,8 +197,10 @@ def _objective_faults(content: Content) -> Iterator[str]:
             yield f"`objectives`: no metric `{name}`{config.did_you_mean(name, list(METRIC))}"
     if len(set(content.objectives)) < len(content.objectives):
         yield "`objectives`: names one twice"
-    if content.prune and (len(content.objectives) > 1 or content.objectives != ["fid"]):
+    if content.prune and content.objectives != ["fid"]:
         yield "`prune`: looks at FID while a method trains, so `objectives` must be [fid]"
+    if content.prune and f"{content.method}.images" in content.parameters:
+        yield f"`prune`: compares equal trainings, so `{content.method}.images` must be the same for all"
 
 
 def _parameter(key: str, given: Any, content: Content,
