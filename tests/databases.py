@@ -54,7 +54,7 @@ def program(name: str, *words: object) -> None:
 def postgresql(folder: Path) -> Iterator[Database]:
     """A running cluster in `folder`, which must be short: a socket's path has a limit."""
     if not PROGRAMS or (os.getuid() == 0 and not shutil.which("runuser")):
-        pytest.skip("no PostgreSQL on this machine; .ci/run installs one")
+        pytest.skip("no PostgreSQL on this machine (Debian: postgresql)")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -14,7 +14,7 @@ from aigc.core.errors import AigcError, ConfigError, StorageError
 from aigc.core.process import Terminated
 from aigc.sweep import report, space, storage, study
 from aigc.sweep.space import Point
-from aigc.sweep.trial import Report, TrialFailed
+from aigc.sweep.trial import Pruned, Report, TrialFailed
 from aigc.sweep.worker import Run, Worker
 from small import committed_params
 from sweeper import RAW, fid, space_here
@@ -199,3 +199,41 @@ def test_without_optuna_the_help_works_and_the_command_says_what_to_install(tmp_
                               check=False)
         assert done.returncode == exit_code
     assert done.stderr == "error: aigc sweep needs optuna; pip install -e .[sweep]\n"
+
+
+def test_a_trial_that_is_worse_than_most_at_the_same_part_is_pruned_and_is_never_the_best(
+        opened: storage.PatientStorage) -> None:
+    def run(index: int, point: Point, told: Report | None) -> list[dict[str, Any]]:
+        assert told is not None
+        for part in range(1, 11):
+            fid_so_far = 100.0 - part + (50 if index == 5 else index)
+            if told(part, fid_so_far):
+                raise Pruned(f"FID {fid_so_far:g} after {part} of 10 parts")
+        return [{"metrics": {"fid": 1.0 if index == 5 else 90.0 + index}, "passes": True}]
+
+    of, _ = space.of({**RAW, "prune": True}, committed_params(), "x")
+    worker = sweep(opened, run, 6, of)
+    worker.work()
+    assert report.counts(worker.study)["PRUNED"] >= 1
+    assert "trial 5 pruned: FID 148 after 2 of 10 parts" in report.status(worker.study, worker.space)
+    assert study.best(study.outcomes(worker.study, worker.space), worker.space)[0].index == 0
+
+
+def test_the_curve_that_a_training_writes_decides_and_the_reason_reaches_its_run(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from aigc.sweep import trial
+    from aigc.tracking import observer
+
+    curve = tmp_path / "curve-0.jsonl"
+    monkeypatch.setenv("AIGC_CURVE", str(curve))
+    for step, value in ((95, 80.0), (190, 60.0), (400, 50.0)):
+        observer.write_curve(step, 950, value)
+    with curve.open("a") as stream:
+        stream.write('{"step": 5')  # cut by a kill
+    assert list(trial.points(curve)) == [(1, 80.0), (2, 60.0), (4, 50.0)]
+    assert observer.pruned_tags("KILLED") == {}
+    with pytest.raises(Pruned, match="FID 60 on the holdout after 2 of 10 parts"):
+        trial._watcher(curve, lambda part, _: part == 2)()
+    assert observer.pruned_tags("FINISHED") == {}
+    assert observer.pruned_tags("KILLED") == {
+        "aigc.pruned": "FID 60 on the holdout after 2 of 10 parts of its training"}
