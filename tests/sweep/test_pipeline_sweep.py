@@ -24,7 +24,7 @@ sampler: grid
 parameters:
   gan.width: {choices: [16, 32]}
 """
-LONG_IMAGES = "60000"  # so that there is time to kill
+LONG_IMAGES = "30000"  # so that there is time to kill
 
 
 @pytest.fixture

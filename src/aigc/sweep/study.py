@@ -16,7 +16,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from aigc.core import config, hashes
 from aigc.core.errors import ConfigError, StorageError
-from aigc.sweep.space import METRIC, Parameter, Point, Space
+from aigc.sweep.parameter import Parameter
+from aigc.sweep.space import METRIC, Point, Space
 from aigc.sweep.storage import INDEX, PatientStorage
 
 SPACE, IDENTITY, DATA = "aigc.space", "aigc.identity", "aigc.data"  # attributes of a study

@@ -41,7 +41,6 @@ class Worker:
     run: Run
     name: str
     failures: int = 0
-    ended: int = 0
 
     def work(self) -> None:
         """Run trials until all of the sweep have ended. Raises AigcError after several failures in a row."""
@@ -127,10 +126,8 @@ class Worker:
         except Pruned as error:
             trial.set_user_attr(REASON, str(error))
             self.say(index, point, f"pruned: {error}")
-            self.ended += 1
             raise optuna.TrialPruned(str(error)) from None
         self.failures = 0
-        self.ended += 1
         trial.set_user_attr(SEEDS, [seed["metrics"] for seed in found])
         trial.set_user_attr(AUDIT, all(seed["passes"] for seed in found))
         values = means(found, self.space.objectives)
