@@ -64,12 +64,16 @@ def read(name: str) -> Recipe:
         raise ConfigError(f"{path}: {config.first_problem(error)}") from None
 
 
-def apply(recipe: Recipe) -> tuple[str, list[Change]]:
+def apply(recipe: Recipe, text: str | None = None) -> tuple[str, list[Change]]:
     """The text of params.yaml with the values of `recipe`, and what changes. Writes nothing.
 
+    text: what to change instead of the file as it is now.
     Raises ConfigError where params.yaml lacks a key of the recipe, or where the result does not pass `check`.
     """
-    expected, text = config.read(), paths.PARAMS.read_bytes().decode()
+    if text is None:
+        expected, text = config.read(), paths.PARAMS.read_bytes().decode()
+    else:
+        expected = YAML(typ="safe", pure=True).load(text)
     root = YAML(typ="safe", pure=True).compose(text)
     changes, edits = [], []
     for step in recipe.steps:

@@ -29,8 +29,8 @@ STAGES = (
 )
 FROM_TRAINING_ON = {"evaluator", "reference", "train", "generate", "evaluate"}
 # What surrounds the pipeline: an edit there costs no computation.
-AROUND = re.compile(r"(commands|exporting|orchestration|playground|tracking|reporting|provenance|reproduction|"
-                    r"serving|workspace)/.*|(cli|__main__)\.py|core/(errors|process|sharing|version|code)\.py")
+AROUND = re.compile(r"(commands|exporting|orchestration|playground|provenance|reporting|reproduction|serving|"
+                    r"sweep|tracking|workspace)/.*|(cli|__main__)\.py|core/(errors|process|sharing|version|code)\.py")
 OF_THE_SAMPLES = "reporting/grid.py"  # draws the sheet that `generate` writes
 NAME = "NAME"
 METHODS = config.methods(config.read(ROOT / "params.yaml"))

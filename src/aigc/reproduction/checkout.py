@@ -61,17 +61,24 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 def ask_dvc(folder: Path, *arguments: str) -> str:
     """What DVC answers in `folder`. Raises AigcError with DVC's own reason when it fails."""
-    done = process.call([sys.executable, "-m", "dvc", *arguments], cwd=folder, env=_environment(),
+    done = process.call([sys.executable, "-m", "dvc", *arguments], cwd=folder, env=environment(),
                         stdout=PIPE, stderr=PIPE)
     if done.returncode:
         raise AigcError(f"`dvc {' '.join(arguments)}` failed in {folder}: {process.reason(done.stderr)}")
     return os.fsdecode(done.stdout)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """This environment's programs first, and nothing that names another folder, repository or experiment."""
     kept = {name: value for name, value in git.environment().items() if name not in ELSEWHERE}
     return {**kept, "PATH": os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])}
+
+
+def our_environment() -> dict[str, str]:
+    """`environment` for this program in another checkout: its code is ours, that of the stages the
+    checkout's.
+    """
+    return {**environment(), "PYTHONPATH": str(code.SOURCE)}
 
 
 def stages(folder: Path) -> list[str]:
@@ -88,10 +95,10 @@ def remake(folder: Path, targets: Sequence[str] = ()) -> None:
     """
     from aigc.tracking import store
 
-    environment = {**_environment(), "MLFLOW_TRACKING_URI": store.store_uri(), "PYTHONPATH": str(code.SOURCE)}
+    variables = {**our_environment(), "MLFLOW_TRACKING_URI": store.store_uri()}
 
     def run(program: str, *arguments: str, remedy: str = "") -> None:
-        done = process.call([sys.executable, "-m", program, *arguments], cwd=folder, env=environment,
+        done = process.call([sys.executable, "-m", program, *arguments], cwd=folder, env=variables,
                             stdout=sys.stderr, preexec_fn=process.die_with_parent)
         if done.returncode:
             raise AigcError(f"`{program} {arguments[0]}` failed with exit code {done.returncode} in "

@@ -1,7 +1,9 @@
 """MLflow as the observer of the stages: what a training and an evaluation report becomes one run."""
 
 import base64
+import json
 import math
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -12,7 +14,7 @@ from typing import Any
 import torch
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-from aigc.core import cuda, hashes, paths
+from aigc.core import cuda, files, hashes, paths
 from aigc.core.errors import AigcError, Interrupted
 from aigc.evaluation import model_identity
 from aigc.metrics.intervals import flat
@@ -26,6 +28,7 @@ from aigc.tracking.sender import Sender, send_all, sender
 from aigc.tracking.watch import Watcher, sources_of
 from aigc.training.observer import Observer, Row, Training, TrainingWatch
 from aigc.workspace import machine
+from aigc.workspace.trial import CURVE, PRUNED
 
 PREVIEWS = 64  # samples in one picture
 SYSTEM_METRICS_SECONDS = 5
@@ -139,7 +142,8 @@ class RunWatch(TrainingWatch):
         """End the run. The system's metrics come first: MLflow's thread stops where its run has ended."""
         if self.monitor and self.sending.is_connected:
             self.monitor.finish()
-        self.sending.send("end", {"status": status, "stamp": store.milliseconds()}, last=True)
+        content = {"status": status, "stamp": store.milliseconds(), "tags": pruned_tags(status)}
+        self.sending.send("end", content, last=True)
 
     def _send_snapshot(self, average: Method, is_trained: bool = False) -> None:
         """Send FID and pictures of the samples so far. A trained model's pictures are its own, of its own
@@ -149,6 +153,7 @@ class RunWatch(TrainingWatch):
         snapshot = self.watcher.snapshot(average, is_trained) if self.watcher else None
         if snapshot and snapshot.fid is not None:
             self.sending.send("watched", {**at, "fid": snapshot.fid, "extractor": snapshot.extractor})
+            write_curve(at["step"], self.training.steps, snapshot.fid)
         if is_trained:
             try:
                 sources = sources_of(self.training.method, average, PREVIEWS)
@@ -171,3 +176,18 @@ class RunWatch(TrainingWatch):
                     writer.run_id, SYSTEM_METRICS_SECONDS, resume_logging=True
                 )
                 self.monitor.start()
+
+
+def write_curve(step: int, steps: int, fid: float) -> None:
+    """Tell a sweep, whose trial this training is, the FID so far: a line in the file that it named."""
+    if name := os.environ.get(CURVE):
+        with suppress(OSError), Path(name).open("a") as stream:
+            stream.write(json.dumps({"step": step, "steps": steps, "fid": fid}) + "\n")
+
+
+def pruned_tags(status: str) -> dict[str, str]:
+    """The tag of a run that a sweep stopped early: why."""
+    place = Path(os.environ.get(CURVE, "")).with_suffix(PRUNED) if CURVE in os.environ else None
+    if status != "KILLED" or place is None or not place.exists():
+        return {}
+    return {"aigc.pruned": str(files.read_json(place))}

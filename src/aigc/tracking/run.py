@@ -45,6 +45,7 @@ from aigc.tracking.finished import CARD, SOURCE, WEIGHTS
 from aigc.tracking.killed import FINGERPRINT, METHOD, WRITER, close_abandoned, is_from_here, writer_tag
 from aigc.workspace import git
 from aigc.workspace.paths import LOCK
+from aigc.workspace.trial import SWEEP, TRIAL
 
 SERVING_PAGE = Path(__file__).with_name("serving.py")
 WATCHED = "watch_fid"  # at n = tracking.watch.SAMPLES, which is smaller than that of `fid`
@@ -206,6 +207,8 @@ class StoreWriter:
 
     def end(self, content: dict[str, Any], _: Mapping[str, Path]) -> None:
         """End the run: FINISHED, FAILED or KILLED."""
+        for name, value in content.get("tags", {}).items():
+            self.client.set_tag(self.run_id, name, value)
         self.client.set_terminated(self.run_id, content["status"], content["stamp"])
 
     def evaluation(self, content: dict[str, Any], attached: Mapping[str, Path]) -> None:
@@ -280,6 +283,8 @@ def description(
         "mlflow.source.name": paths.PARAMS.resolve().parent.name,
         "mlflow.runColor": views.colour(tags[METHOD]),
         "mlflow.source.git.commit": commit,
+        "aigc.sweep": os.environ.get(SWEEP, ""),
+        "aigc.trial": os.environ.get(TRIAL, ""),
         "aigc.git_dirty": {None: "unknown", b"": "false"}.get(patch, "true"),
     }
     content = {
@@ -293,8 +298,10 @@ def description(
 
 
 def run_name(method: str) -> str:
-    """The name of a training's run: the method, and the experiment of DVC's where it is part of one."""
-    return " ".join(filter(None, (method, os.environ.get("DVC_EXP_NAME"))))
+    """The name of a training's run: the method, and DVC's experiment, or the sweep and trial, that it is of.
+    """
+    names = (os.environ.get(name) for name in ("DVC_EXP_NAME", SWEEP, TRIAL))
+    return " ".join(filter(None, (method, *names)))
 
 
 def _origin_in_git() -> tuple[str, bytes | None]:

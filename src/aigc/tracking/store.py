@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from aigc.core import files, paths, process
 from aigc.core.errors import AigcError
 from aigc.tracking import FIRST_CALL, SET_BY_USER, views
+from aigc.workspace.paths import SWEEPS
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 # A failed call raises, and is shown as one line; these loggers would show a traceback or a line a retry
@@ -30,7 +31,7 @@ for _name in ("mlflow.store.db.utils", "mlflow.system_metrics", "mlflow.utils.au
 warnings.filterwarnings("ignore", module="mlflow")
 
 EXPERIMENT = "aigc"
-TEMPORARY_CHECKOUTS = "/.dvc/tmp/exps/"
+TEMPORARY_CHECKOUTS = ("/.dvc/tmp/exps/", f"/{SWEEPS}/")  # of `dvc exp run --temp`; of the trials of a sweep
 SQLITE = "sqlite:///"
 LOCK_SECONDS = 3  # how long another program may hold SQLite's lock before the store counts as away
 PAGE = 1000  # runs a request
@@ -40,8 +41,11 @@ QUERY_SECRET = re.compile(r"([?&][^=&\s]*(?:pass|pwd|token|secret)[^=&\s]*=)([^&
 
 
 def home() -> Path:
-    """The checkout whose store is used: this one, or the one that started a temporary checkout of DVC's."""
-    return Path(f"{Path.cwd()}/".partition(TEMPORARY_CHECKOUTS)[0])
+    """The checkout whose store is used: this one, or the one that started this temporary checkout."""
+    here = f"{Path.cwd()}/"
+    for folder in TEMPORARY_CHECKOUTS:
+        here = here.partition(folder)[0]
+    return Path(here)
 
 
 def store_uri() -> str:
