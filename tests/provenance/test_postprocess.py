@@ -117,13 +117,9 @@ def test_pictures_and_their_sheet_say_what_was_done_and_are_made_again(
 
 
 def test_a_picture_that_was_not_processed_has_no_text_of_it(home: Path) -> None:
-    names = ("method", "weights_sha256", "model_sha256", "data_sha256", "source", "licence", "attribution",
-             "url", "seed", "index", "label", "arithmetic", "threads", "producer", "pixels_sha256",
-             "seal_sha256")
-    keys = {"Software", "XML:com.adobe.xmp", *(f"aigc.{name}" for name in names)}
     with Image.open(make("gan", 1, "")[0]) as image:
         image.load()
-        assert set(image.text) == keys
+        assert not {"aigc.processed", "aigc.shows"} & set(image.text)
 
 
 def test_forged_steps_are_seen_under_a_seal_made_anew(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
