@@ -153,6 +153,7 @@ def test_clients_at_once_get_the_pictures_that_each_asked_for(flow: Served, gene
     ({"n": True}, 422, r"n: Input should be a valid integer, found True"),
     ({"class": "kind 77"}, 422, r"class: no class `kind 77`; did you mean `kind 7`\?"),
     ({"class": 10}, 422, r"class: no class `10`; known here: .*"),
+    ({"class": "a\n b"}, 422, r"class: no class `a b`; known here: .*"),
     ({"class": [1]}, 422, r"class: Input should be a valid string, found \[1\]"),
     ({"guidence": 2}, 422, r"unknown field `guidence`; did you mean `guidance`\?"),
     ({"a\nb": 2}, 422, r"unknown field `a\\nb`; known here: class, guidance, n, seed, solver, steps"),

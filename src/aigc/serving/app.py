@@ -18,7 +18,7 @@ from aigc.model.card import CARD_SHA256
 from aigc.serving import body, forms
 from aigc.serving.drawer import Drawer
 from aigc.serving.metrics import Counts
-from aigc.serving.orders import Order, shown
+from aigc.serving.orders import shown
 from aigc.serving.waiting import Full, Queue
 
 PAGE = Path(__file__).with_name("docs.html")
@@ -39,6 +39,7 @@ def create(drawer: Drawer, queue: Queue, most: int) -> FastAPI:
                               "`aigc generate`, byte for byte.")
     app.add_middleware(Noted, counts=counts)
     app.add_exception_handler(NoRoute, _refused)
+    app.add_exception_handler(AigcError, _bad)
 
     @app.post("/generate", summary="pictures", response_class=Response, responses=_responses(),
               openapi_extra={"requestBody": {"content": {"application/json": {"schema": _schema(kind)}}}})
@@ -46,24 +47,13 @@ def create(drawer: Drawer, queue: Queue, most: int) -> FastAPI:
         form = forms.wanted(request.headers.get("accept", ""))
         if form is None:
             raise HTTPException(406, f"answers are {forms.JSON}, {forms.PNG} or {forms.ZIP}")
-        content = await _read(request, most_bytes)
-        try:
-            order = parse(content)
-            request.scope[SAID] = f"n={shown(order.count)} seed={shown(order.seed)} "
-            if form == forms.PNG and order.count != 1:
-                raise HTTPException(406, f"{forms.PNG} is one picture, {order.count} were asked for; "
-                                         f"accept {forms.JSON} or {forms.ZIP}")
-            drawer.check(order, most)  # a bad request does not wait
-            answer = await queue.result(lambda: _drawn(drawer, order, most, form))
-        except Full as full:
-            raise HTTPException(429, f"{queue.most} requests are waiting, which is the most; try again in "
-                                     f"{full.seconds} s", {"Retry-After": str(full.seconds)}) from None
-        except AigcError as error:
-            raise HTTPException(422, str(error)) from None
-        except (RuntimeError, MemoryError) as error:
-            if isinstance(error, RuntimeError) and not is_out_of_memory(error):
-                raise
-            raise HTTPException(503, "out of memory; ask for fewer pictures at once") from None
+        order = parse(await _read(request, most_bytes))
+        request.scope[SAID] = f"n={shown(order.count)} seed={shown(order.seed)} "
+        drawer.check(order, most)  # a bad request does not wait
+        if form == forms.PNG and order.count != 1:
+            raise HTTPException(406, f"{forms.PNG} is one picture, {order.count} were asked for; "
+                                     f"accept {forms.JSON} or {forms.ZIP}")
+        answer = await _result(queue, lambda: forms.content(form, card, drawer.files(order, most)))
         counts.pictures += order.count
         return Response(answer, media_type=form)
 
@@ -96,8 +86,16 @@ def create(drawer: Drawer, queue: Queue, most: int) -> FastAPI:
     return app
 
 
-def _drawn(drawer: Drawer, order: Order, most: int, form: str) -> bytes:
-    return forms.content(form, drawer.card, drawer.files(order, most))
+async def _result(queue: Queue, work: Callable[[], bytes]) -> bytes:
+    try:
+        return await queue.result(work)
+    except Full as full:
+        raise HTTPException(429, f"{queue.most} requests are waiting, which is the most; try again in "
+                                 f"{full.seconds} s", {"Retry-After": str(full.seconds)}) from None
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(error, RuntimeError) and not is_out_of_memory(error):
+            raise
+        raise HTTPException(503, "out of memory; ask for fewer pictures at once") from None
 
 
 async def _read(request: Request, most: int) -> bytes:
@@ -109,11 +107,13 @@ async def _read(request: Request, most: int) -> bytes:
     return bytes(content)
 
 
+def _bad(_: Request, error: Exception) -> Response:
+    return JSONResponse({"detail": " ".join(str(error).split())}, 422)  # one line, whatever was sent
+
+
 def _refused(_: Request, error: Exception) -> Response:
     assert isinstance(error, NoRoute)
-    detail = " ".join(str(error.detail).split())  # one line, whatever the client sent
-    if error.status_code == 404:
-        detail = "no such path; /docs lists those that there are"
+    detail = "no such path; /docs lists those that there are" if error.status_code == 404 else error.detail
     return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
 
