@@ -32,10 +32,10 @@ class Pruned(AigcError):
 
 
 class Runner:
-    """Runs the trials of one worker in turn. device: its CUDA_VISIBLE_DEVICES, None = no choice."""
+    """Runs the trials of one worker in turn."""
 
-    def __init__(self, checkouts: Checkouts, device: str | None) -> None:
-        self.checkouts, self.device = checkouts, device
+    def __init__(self, checkouts: Checkouts) -> None:
+        self.checkouts = checkouts
         self.space = checkouts.space
         self.first_seed: int = config.read()["train"]["seed"]
 
@@ -67,8 +67,6 @@ class Runner:
         log, curve = place / "log.txt", place / f"curve-{seed}.jsonl"
         variables = {**checkout.our_environment(), SWEEP: self.space.name, TRIAL: str(index),
                      CURVE: str(curve)}
-        if self.device is not None:
-            variables["CUDA_VISIBLE_DEVICES"] = self.device
         with log.open("ab") as stream:
             def call(*words: str) -> "subprocess.Popen[bytes]":
                 return subprocess.Popen(command(*words), cwd=tree, env=variables, stdout=stream,
