@@ -42,7 +42,8 @@ class Runner:
     def run(self, index: int, point: Point, report: Report | None = None) -> list[dict[str, Any]]:
         """The results of each seed: {"metrics": {name: value}, "passes": bool}.
 
-        Those of an earlier run of these settings, which was killed, are kept. Raises TrialFailed, or Pruned.
+        Those of an earlier run of these settings, which was killed, are kept. Raises TrialFailed
+        (the worktree stays for another try) or Pruned.
         """
         place = self.checkouts.place(point)
         with process.only_writer(place / "lock", patience=A_DAY):
@@ -50,7 +51,11 @@ class Runner:
             for seed in range(self.first_seed, self.first_seed + self.space.seeds):
                 kept = place / f"seed-{seed}.json"
                 if not kept.exists():
-                    files.write_json(kept, self._make(place, index, point, seed, report))
+                    try:
+                        files.write_json(kept, self._make(place, index, point, seed, report))
+                    except Pruned:
+                        self.checkouts.remove(place)
+                        raise
                 found.append(files.read_json(kept))
                 report = None  # the first seed alone decides
             self.checkouts.remove(place)
