@@ -237,3 +237,14 @@ def test_the_curve_that_a_training_writes_decides_and_the_reason_reaches_its_run
     assert observer.pruned_tags("FINISHED") == {}
     assert observer.pruned_tags("KILLED") == {
         "aigc.pruned": "FID 60 on the holdout after 2 of 10 parts of its training"}
+
+
+def test_the_trials_of_a_sweep_log_to_the_store_of_the_checkout_that_started_it(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from aigc.tracking import store
+    from aigc.workspace.paths import SWEEPS
+
+    place = tmp_path / SWEEPS / "rates" / "0123" / "checkout"
+    place.mkdir(parents=True)
+    monkeypatch.chdir(place)
+    assert store.home() == tmp_path

@@ -36,8 +36,7 @@ def run(path: Path, trials: int | None, workers: int, given: str | None, is_retr
     if workers > 1 and storage.is_for_one_worker(url):
         raise ConfigError(f"--workers {workers}: SQLite is for one worker; --storage postgresql://… takes "
                           "more")
-    places = slots.choose(workers if workers > 1 else None)
-    total = trials if found.size() is None else min(trials or 10**9, found.size() or 0)
+    places = slots.choose(workers) if workers > 1 else []
     checkouts = Checkouts(found, identity(found, config.read()))
     with storage.opened(url, writes=True) as opened:
         with storage.alone(url):
@@ -46,13 +45,13 @@ def run(path: Path, trials: int | None, workers: int, given: str | None, is_retr
         with storage.alone(url):
             sweeps.pin_data(study, checkouts.data())
             queued = len(sweeps.by_index(study.get_trials(deepcopy=False)))
-            sweeps.queue(study, found, total or queued or TRIALS)
+            sweeps.queue(study, found, trials or queued or found.size() or TRIALS)
         if is_retry:
             retry_failed(study)
         if workers > 1:
             _several(path, places, url)
         else:
-            Worker(study, found, opened, Runner(checkouts, places[0]).run, name()).work()
+            Worker(study, found, opened, Runner(checkouts).run, name()).work()
         return 0 if IS_CHILD in os.environ else _conclude(study, found)
 
 

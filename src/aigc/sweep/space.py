@@ -82,7 +82,7 @@ class Space:
     def points(self, first: int, last: int) -> list[Point]:
         """What the trials `first` to `last` - 1 try, as Optuna keeps it; {} where the sampler decides later.
 
-        A function of the seed and the trial's number alone.
+        A function of the seed and the trial's number alone. A grid ends with its last combination.
         """
         if self.sampler == "grid":
             values = itertools.product(*(parameter.all() for parameter in self.parameters))

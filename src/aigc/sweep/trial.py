@@ -32,17 +32,18 @@ class Pruned(AigcError):
 
 
 class Runner:
-    """Runs the trials of one worker in turn. device: its CUDA_VISIBLE_DEVICES, None = no choice."""
+    """Runs the trials of one worker in turn."""
 
-    def __init__(self, checkouts: Checkouts, device: str | None) -> None:
-        self.checkouts, self.device = checkouts, device
+    def __init__(self, checkouts: Checkouts) -> None:
+        self.checkouts = checkouts
         self.space = checkouts.space
         self.first_seed: int = config.read()["train"]["seed"]
 
     def run(self, index: int, point: Point, report: Report | None = None) -> list[dict[str, Any]]:
         """The results of each seed: {"metrics": {name: value}, "passes": bool}.
 
-        Those of an earlier run of these settings, which was killed, are kept. Raises TrialFailed, or Pruned.
+        Those of an earlier run of these settings, which was killed, are kept. Raises TrialFailed
+        (the worktree stays for another try) or Pruned.
         """
         place = self.checkouts.place(point)
         with process.only_writer(place / "lock", patience=A_DAY):
@@ -50,7 +51,11 @@ class Runner:
             for seed in range(self.first_seed, self.first_seed + self.space.seeds):
                 kept = place / f"seed-{seed}.json"
                 if not kept.exists():
-                    files.write_json(kept, self._make(place, index, point, seed, report))
+                    try:
+                        files.write_json(kept, self._make(place, index, point, seed, report))
+                    except Pruned:
+                        self.checkouts.remove(place)
+                        raise
                 found.append(files.read_json(kept))
                 report = None  # the first seed alone decides
             self.checkouts.remove(place)
@@ -67,8 +72,6 @@ class Runner:
         log, curve = place / "log.txt", place / f"curve-{seed}.jsonl"
         variables = {**checkout.our_environment(), SWEEP: self.space.name, TRIAL: str(index),
                      CURVE: str(curve)}
-        if self.device is not None:
-            variables["CUDA_VISIBLE_DEVICES"] = self.device
         with log.open("ab") as stream:
             def call(*words: str) -> "subprocess.Popen[bytes]":
                 return subprocess.Popen(command(*words), cwd=tree, env=variables, stdout=stream,
