@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aigc import methods
+from aigc import labelling, methods
 from aigc.exporting import graphs, script
 from aigc.model.card import CONFIG, WEIGHTS, read_card
 from conftest import ROOT, Run
@@ -63,7 +63,7 @@ def test_the_script_makes_pictures_without_the_project(home: Path, aigc: Run, na
     assert picture.size == ((16, 16) if translates else (32, 32)) and picture.mode == "RGB"
     packet = ElementTree.fromstring(picture.info["XML:com.adobe.xmp"])
     label = json.loads(packet.find(".//{http://www.tc260.org.cn/ns/AIGC/1.0/}AIGC").text)
-    assert (label["Label"], label["ContentProducer"], len(label)) == ("1", "aigc", 7)
+    assert (label["Label"], label["ContentProducer"], len(label)) == ("1", labelling.NOT_STATED, 7)
     assert label["ProduceID"] == (f"{read_card(home / 'models' / name).sha256}."
                                   f"{hashlib.sha256(np.asarray(picture).tobytes()).hexdigest()}")
     stated = [value for one in packet.iter() for value in one.attrib.values()]

@@ -1,7 +1,10 @@
 """The way between two samples or pictures: its ends are what is made alone; `aigc whence` makes it again."""
 
 import io
+import json
 import os
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +20,7 @@ from aigc.core.runtime import RuntimeConfig
 from aigc.model import between, sampling
 from aigc.model.card import WEIGHTS
 from aigc.networks.blocks import as_bytes
-from aigc.provenance import drawing, examination, interpolation, layout, own_pictures, texts
+from aigc.provenance import drawing, examination, interpolation, label_check, layout, own_pictures, texts
 from small import project_with, random_pictures, small_model, verdicts, write_pictures
 
 SWITCHES = RuntimeConfig(arithmetic="portable", threads=1)
@@ -84,7 +87,18 @@ def test_an_animation_of_grey_shows_the_pictures_of_the_row_and_repeats(
     assert len(found) == 5 and all(map(np.array_equal, found, expected))
     with Image.open(path) as image:
         assert image.size == (128, 128) and image.info["loop"] == 0
+    assert label_check.labels_of(path)["implicit"].state == label_check.PRESENT
     assert verdicts([path], [], capsys) == [examination.IDENTICAL]
+
+
+@pytest.mark.skipif(not shutil.which("exiftool"),
+                    reason="exiftool is not installed (Debian: libimage-exiftool-perl)")
+@pytest.mark.parametrize("ending", ["gif", "apng"])
+def test_exiftool_reads_the_label_of_an_animation(ending: str) -> None:
+    done = subprocess.run(["exiftool", "-j", "-n", "-XMP:all", way(out=f"way.{ending}")], capture_output=True,
+                          check=True)
+    found = {name.lower(): value for name, value in json.loads(done.stdout)[0].items()}
+    assert '"Label":"1"' in json.dumps(found["aigc"]).replace("\\", "").replace(" ", "")
 
 
 def test_colours_are_kept_by_an_animated_png_and_few_lost_by_a_gif(

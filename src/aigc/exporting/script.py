@@ -3,7 +3,7 @@
 import json
 from xml.sax.saxutils import escape
 
-from aigc.core import config
+from aigc.labelling import producer
 from aigc.model.card import Card
 from aigc.model.contract import Method
 
@@ -101,12 +101,6 @@ def labels(card: Card) -> str:
     label = {"Label": "1", "ContentProducer": producer(), "ProduceID": f"{card.sha256}.PIXELS_SHA256",
              "ReservedCode1": "", "ContentPropagator": "", "PropagateID": "", "ReservedCode2": ""}
     return PACKET.format(method=card.method, label=escape(json.dumps(label, ensure_ascii=False)))
-
-
-def producer() -> str:
-    """Who provides the pictures: `label.producer` of params.yaml, "aigc" where it is not set."""
-    section = config.read().get("label") or {}
-    return str(section.get("producer") or "aigc")
 
 
 def _choice(default: str, classes: int, text: str) -> str:

@@ -1,4 +1,4 @@
-"""Files of pictures as sequences of parts: PNG's chunks, JPEG's segments, WebP's chunks.
+"""Files of pictures as sequences of parts: PNG's chunks, JPEG's segments, WebP's chunks; a GIF's XMP packet.
 
 What is read here: which parts hold a C2PA manifest (C2PA specification 2.2, A.3: PNG caBX, JPEG APP11, WebP
 C2PA), and the file without them. Not for: what a manifest says (signature).
@@ -11,6 +11,8 @@ from aigc.provenance import chunks
 MANIFEST_CHUNK = b"caBX"
 JPEG_START, JUMBF_SEGMENT, SCAN = b"\xff\xd8", 0xEB, 0xDA
 STARTS = {chunks.SIGNATURE: "image/png", JPEG_START: "image/jpeg"}
+GIF_XMP = b"\x21\xff\x0bXMP DataXMP"  # XMP Specification Part 3, 1.1.2: the packet follows, then
+GIF_XMP_END = bytes([1, *range(255, -1, -1), 0])  # what leads a reader of blocks to the end of the packet
 STANDALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length (ITU-T T.81, table B.1)
 
 
@@ -34,6 +36,17 @@ def mime(content: bytes) -> str:
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         return "image/webp"
     return next((kind for start, kind in STARTS.items() if content.startswith(start)), "")
+
+
+def with_gif_packet(content: bytes, packet: str) -> bytes:
+    """A GIF file with an XMP packet before its last byte, which Pillow does not write."""
+    return content[:-1] + GIF_XMP + packet.encode() + GIF_XMP_END + content[-1:]
+
+
+def gif_packet(content: bytes) -> str:
+    """The XMP packet of a GIF file, "" where it has none, or is none."""
+    _, _, after = content.partition(GIF_XMP) if content.startswith(b"GIF8") else (b"", b"", b"")
+    return after.partition(GIF_XMP_END)[0].decode("utf-8", "replace")
 
 
 def _parts(content: bytes) -> Iterator[tuple[int, int, bool]]:

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 
 from aigc.core.errors import StorageError
 from aigc.labelling import problem_of
-from aigc.provenance import marks, signing, texts, xmp
+from aigc.provenance import containers, marks, signing, texts, xmp
 
 PRESENT, MISSING, INVALID, UNREAD = "present", "missing", "not valid", "not read"
 CHARACTER_CODE = 8  # bytes before the text of a UserComment: Exif 3.0, 4.6.6
@@ -53,7 +53,8 @@ def labels_of(path: Path, trust: Path | None = None) -> dict[str, Label]:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=texts.FORMATS) as image:
                 image.load()
-                packet, mark, beside = texts.packet_of(image), marks.language_of(image), _beside(image)
+                mark, beside = marks.language_of(image), _beside(image)
+                packet = texts.packet_of(image) or containers.gif_packet(content)
     except OSError as error:
         raise StorageError(f"{path}: no picture that can be read ({error.strerror or error}); name PNG, "
                            "JPEG, WebP or GIF files") from None

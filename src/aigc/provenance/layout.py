@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from aigc.core import files
-from aigc.provenance import drawing, texts
+from aigc.provenance import containers, drawing, texts
 from aigc.provenance.claim import GIF, INTERPOLATION, Claim
 from aigc.reporting import grid
 
@@ -67,8 +67,9 @@ def _squares(image: np.ndarray) -> Image.Image:
 def animation(frames: Sequence[Image.Image], claim: Claim) -> bytes:
     """The GIF or animated PNG of a claim, which repeats without end; equal frames and claim, equal bytes.
 
-    A GIF file has its texts as JSON in its comment. It has at most 256 colours a frame: grey is exact. The
-    hash of the pixels is that of all frames, one after the other, before the choice of colours.
+    A GIF file has its texts as JSON in its comment, and the XMP packet where programs look for it. It has at
+    most 256 colours a frame: grey is exact. The hash of the pixels is that of all frames, one after
+    the other, before the choice of colours.
     """
     written = texts.texts_of(claim, texts.hash_of(b"".join(frame.tobytes() for frame in frames)))
     ends = (0, int(claim.index.partition("-")[2]))
@@ -78,4 +79,5 @@ def animation(frames: Sequence[Image.Image], claim: Claim) -> bytes:
         options = {"format": "GIF", "comment": files.canonical_json(written).encode()}
     stream = io.BytesIO()
     frames[0].save(stream, save_all=True, append_images=frames[1:], duration=durations, loop=0, **options)
-    return stream.getvalue()
+    made = stream.getvalue()
+    return containers.with_gif_packet(made, written[texts.XMP]) if claim.way["as"] == GIF else made
