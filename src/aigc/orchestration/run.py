@@ -4,7 +4,7 @@ import json
 import selectors
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from aigc.core import files, paths, process, sharing
 from aigc.core.errors import AigcError
@@ -12,11 +12,10 @@ from aigc.orchestration.display import REFRESH_SECONDS, Display
 from aigc.orchestration.job import LOGS, Event, Job
 from aigc.orchestration.plan import Plan
 from aigc.orchestration.schedule import Schedule
-from aigc.workspace import lockfile
+from aigc.workspace import durations, lockfile
 from aigc.workspace.paths import LOCK
 
 ONLY_ONE = paths.CHECKPOINTS / "repro.lock"
-SECONDS = LOGS / "seconds.json"  # {stage: what it took last}
 ORDER = LOGS / "order.json"  # the stages that dvc.lock had, while stages run side by side
 SHARED = ("train", *sharing.STAGES)  # begin the names of the stages that several processes can share
 NAMED = 6  # stages in a message; more are counted
@@ -32,7 +31,7 @@ class Runner:
                  devices: int = 1) -> None:
         self.plan, self.free, self.flags, self.display = plan, list(slots), flags, display
         self.devices = devices
-        self.seconds = _read_seconds()
+        self.seconds = durations.read()
         self.schedule = Schedule(plan.order, plan.upstream, plan.candidates, self.seconds)
         self.jobs: list[Job] = []
         self.began: dict[str, float] = {}
@@ -55,8 +54,7 @@ class Runner:
         finally:
             process.end_sessions([job.child for job in self.jobs])
             self.selector.close()
-            with suppress(AigcError, OSError):  # only the order of the chains hangs on it
-                files.write_json(SECONDS, self.seconds)
+            durations.write(self.seconds)
         if self.failures:
             raise AigcError("; ".join(self.failures) + self.skipped())
 
@@ -196,10 +194,3 @@ def _noted_order() -> list[str] | None:
 
 def _entries() -> dict[str, str]:
     return lockfile.entries(LOCK.read_text(encoding="utf-8")) if LOCK.exists() else {}
-
-
-def _read_seconds() -> dict[str, float]:
-    try:
-        return {str(name): float(value) for name, value in json.loads(SECONDS.read_bytes()).items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}

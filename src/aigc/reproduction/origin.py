@@ -1,9 +1,9 @@
-"""On which machine the committed dvc.lock was made: lock_origin.json, written beside it."""
+"""On which machine the committed dvc.lock was made, and the seconds of its stages: lock_origin.json."""
 
 from pathlib import Path
 
 from aigc.core import files
-from aigc.workspace import lockfile, machine
+from aigc.workspace import durations, lockfile, machine
 from aigc.workspace.paths import LOCK, LOCK_ORIGIN
 
 
@@ -11,7 +11,8 @@ def record() -> int:
     """Write lock_origin.json beside dvc.lock, unless the lock is the one on record."""
     lockfile.insist_on_a_whole_lock()
     if not machine_of(Path()):
-        files.write_json(LOCK_ORIGIN, {"lock_sha256": files.sha256(LOCK), "machine": machine.describe()})
+        files.write_json(LOCK_ORIGIN, {"lock_sha256": files.sha256(LOCK), "machine": machine.describe(),
+                                       "seconds": durations.read()})
         print(f"{LOCK_ORIGIN}: written; commit it with {LOCK}")
     return 0
 
