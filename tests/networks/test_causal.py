@@ -33,15 +33,15 @@ def test_a_later_token_changes_no_earlier_prediction_and_every_later_one(changed
     other[:, changed] = (other[:, changed] + 1) % CODES
     with torch.no_grad():
         before, after = built(prefix, tokens), built(prefix, other)
-    assert torch.equal(before[:, :, :changed + 1], after[:, :, :changed + 1])
-    assert all((before[:, :, place] - after[:, :, place]).abs().max() > 1e-4
+    assert torch.equal(before[:, :changed + 1], after[:, :changed + 1])
+    assert all((before[:, place] - after[:, place]).abs().max() > 1e-4
                for place in range(changed + 1, LENGTH))
 
 
 def test_the_prefix_changes_every_prediction() -> None:
     built, (prefix, tokens) = network(), inputs()
     with torch.no_grad():
-        differences = (built(prefix, tokens) - built(prefix + 1, tokens)).abs().amax((0, 1))
+        differences = (built(prefix, tokens) - built(prefix + 1, tokens)).abs().amax((0, 2))
     assert (differences > 1e-4).all()
 
 
@@ -51,16 +51,16 @@ def test_with_the_cache_the_logits_are_those_without() -> None:
         whole = built(prefix, tokens)
         past, new = built.start(), prefix
         for place in range(LENGTH):
-            torch.testing.assert_close(built.step(new, past), whole[:, :, place], rtol=0, atol=1e-5)
+            torch.testing.assert_close(built.step(new, past), whole[:, place], rtol=0, atol=1e-5)
             new = built.embed(tokens[:, place])[:, None]
 
 
 def test_attention_is_that_of_torch() -> None:
     block = network().blocks[0]
-    joint = torch.randn(2, 3 * WIDTH, 7)
-    query, key, value = joint.unflatten(1, (3, 4, -1)).transpose(3, 4).unbind(1)
+    joint = torch.randn(2, 7, 3 * WIDTH)
+    query, key, value = joint.unflatten(2, (3, 4, -1)).permute(2, 0, 3, 1, 4)
     expected = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-    torch.testing.assert_close(block.attend(joint, None), expected.transpose(2, 3).flatten(1, 2))
+    torch.testing.assert_close(block.attend(joint, None), expected.transpose(1, 2).flatten(2))
 
 
 def test_dropout_acts_where_a_generator_is_given_and_draws_from_it_alone() -> None:

@@ -20,10 +20,9 @@ STAGES = ["check", "ingest", "validate", "preprocess", "evaluator", "reference",
 # Read by the harness (params are tracked as params; git and MLflow's own files are no data of ours).
 NOT_DEPS = ("params.yaml", "dvc.lock", ".git", ".trace", ".checkpoints", "mlruns", "mlflow.db",
             "src/sitecustomize.py")
-TEMPLATES = ["page.html", "page.js", "audit_all.html", "audit_method.html", "macros.html", "runs.html",
-             "growth.js", "style.css"]
 # Read for MLflow alone, which no out depends on: the code beside a model, and the pictures of an evaluation.
-FOR_OBSERVERS = {"train": [f"src/aigc/reporting/{name}" for name in TEMPLATES],
+FOR_OBSERVERS = {"train": [path.relative_to(ROOT).as_posix() for path in (ROOT / "src").rglob("*.*")
+                           if path.suffix not in (".py", ".pyc")],
                  "evaluate": ["reports/plots/vae/samples.png"]}
 # Of other values of evaluate.extractor.
 PUBLISHED = [f"src/aigc/features/{name}.py" for name in ("clip", "dinov2", "inception", "published")]

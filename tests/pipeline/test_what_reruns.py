@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 from aigc.core import config, files
 from conftest import ROOT, run_in
 
-REMARK = {".py": "# a remark\n", ".html": "{# a remark #}\n", ".css": "/* a remark */\n"}
+REMARK = {".py": "# a remark\n", ".html": "{# a remark #}\n", ".css": "/* a remark */\n",
+          ".js": "// a remark\n", ".md": "<!-- a remark -->\n"}
 SOURCE = "src/aigc"
 STAGES = (
     "check",

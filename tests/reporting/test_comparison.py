@@ -41,4 +41,4 @@ def test_two_trained_models_are_compared_by_their_runs_with_samples_side_by_side
     picture = np.asarray(Image.open(tmp_path / "both.png"))
     assert picture.shape[1] == 2 * picture.shape[0] and picture.std() > 0
     assert cli.main(["compare", "gan", "nowhere"]) == 1
-    assert capsys.readouterr().err.startswith("error: nowhere: missing; a model is its folder, a run id, ")
+    assert capsys.readouterr().err.startswith("error: unknown method `nowhere`; known here: ")

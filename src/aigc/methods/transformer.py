@@ -150,7 +150,7 @@ class Transformer(Method):
     def token_losses(self, tokens: Tensor, labels: Tensor, rng: torch.Generator | None = None) -> Tensor:
         """-log p(token | class, earlier tokens) in nats: int64 (B, n), int64 (B,) -> (B, n)."""
         logits = self.prior(self.prefix(labels), tokens, rng)
-        rows = logits.transpose(1, 2).flatten(0, 1)  # of (B, codes, n) the GPU's loss is not deterministic
+        rows = logits.flatten(0, 1)  # of (B, codes, n) the GPU's loss is not deterministic
         return F.cross_entropy(rows.float(), tokens.flatten(), reduction="none").view_as(tokens)
 
     def vectors(self, images: Tensor) -> Tensor:
@@ -223,13 +223,15 @@ class Transformer(Method):
             "images = run('decoder', tokens=tokens)\n"))
 
     def next_logits(self, tokens: Tensor, position: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The logits of the token at `position`, int64 (): int64 (B, n) -> (B, codes).
+        """The logits of the token at `position`, int64 (), with guidance: int64 (B, n) -> (B, codes).
 
         Of the tokens only those before it count.
         """
-        none = torch.full((tokens.shape[0],), -1, dtype=torch.int64) if labels is None else labels
-        logits = self.prior(self.prefix(none), tokens)
-        return logits.index_select(2, position[None]).squeeze(2)
+        none = torch.full((tokens.shape[0],), -1, dtype=torch.int64)
+        logits = self.prior(self.prefix(none if labels is None else labels), tokens)
+        if labels is not None and self.config.guidance != 1:
+            logits = torch.lerp(self.prior(self.prefix(none), tokens), logits, self.config.guidance)
+        return logits.index_select(1, position[None]).squeeze(1)
 
     def fit_after_training(self, batches: Iterable[Tensor], seed: int) -> None:
         """Count how often each code is used for the training pictures."""

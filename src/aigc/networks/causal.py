@@ -1,12 +1,11 @@
 """A causal transformer over tokens (Vaswani et al. 2017; Radford et al. 2019), and a draw from its logits.
-
-Its tensors are (B, width, T): a linear layer is a convolution of width one, which is faster than a matrix
-product under the caps of portable arithmetic (see blocks.Linear).
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from aigc.networks.blocks import Linear
 
 EXPANSION = 4  # of the width, inside the perceptron of a block
 INITIAL = 0.02  # standard deviation of initial embeddings, as GPT-2
@@ -18,11 +17,11 @@ class Norm(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.gain = nn.Parameter(torch.ones(width, 1))
+        self.gain = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, width, T) -> (B, width, T)"""
-        return x * (x.square().mean(1, keepdim=True) + 1e-6).rsqrt() * self.gain
+        """(B, T, width) -> (B, T, width)"""
+        return x * (x.square().mean(2, keepdim=True) + 1e-6).rsqrt() * self.gain
 
 
 class Past:
@@ -30,16 +29,17 @@ class Past:
 
     def __init__(self, most: int) -> None:
         self.most, self.length = most, 0
-        self.stored: Tensor | None = None  # (2, B, heads, c, most)
+        self.stored: Tensor | None = None  # (2, B, heads, most, c)
 
     def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Append those of new positions, each (B, heads, c, T); returns those of all positions."""
+        """Append those of new positions, each (B, heads, T, c); returns those of all positions."""
         if self.stored is None:
-            self.stored = keys.new_empty(2, *keys.shape[:3], self.most)
-        start, self.length = self.length, self.length + keys.shape[3]
+            batch, heads, _, dimensions = keys.shape
+            self.stored = keys.new_empty(2, batch, heads, self.most, dimensions)
+        start, self.length = self.length, self.length + keys.shape[2]
         for stored, new in zip(self.stored, (keys, values), strict=True):
-            stored[..., start:self.length] = new
-        seen = self.stored[..., :self.length]
+            stored[:, :, start:self.length] = new
+        seen = self.stored[:, :, :, :self.length]
         return seen[0], seen[1]
 
 
@@ -54,32 +54,33 @@ class Block(nn.Module):
         super().__init__()
         self.heads, self.dropout = heads, dropout
         self.norm1, self.norm2 = Norm(width), Norm(width)
-        self.query_key_value, self.out = nn.Conv1d(width, 3 * width, 1), nn.Conv1d(width, width, 1)
-        self.widen = nn.Conv1d(width, EXPANSION * width, 1)
-        self.narrow = nn.Conv1d(EXPANSION * width, width, 1)
+        self.query_key_value, self.out = Linear(width, 3 * width), Linear(width, width)
+        self.widen, self.narrow = Linear(width, EXPANSION * width), Linear(EXPANSION * width, width)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.narrow.weight)
 
     def forward(self, x: Tensor, rng: torch.Generator | None = None, past: Past | None = None) -> Tensor:
-        """(B, width, T) -> (B, width, T). rng: of the dropout, None = no dropout.
+        """(B, T, width) -> (B, T, width). rng: of the dropout, None = no dropout.
 
         past: of the positions before these T, which are appended to it.
         """
-        x = x + self.dropped(self.out(self.attend(self.query_key_value(self.norm1(x)), past)), rng)
-        return x + self.dropped(self.narrow(F.silu(self.widen(self.norm2(x)))), rng)
+        joint = at_each(self.query_key_value, self.norm1(x))
+        x = x + self.dropped(at_each(self.out, self.attend(joint, past)), rng)
+        wide = at_each(self.widen, self.norm2(x))
+        return x + self.dropped(at_each(self.narrow, F.silu(wide)), rng)
 
     def attend(self, joint: Tensor, past: Past | None) -> Tensor:
-        """Query, key and value (B, 3 * width, T) -> the mixed values (B, width, T)."""
-        query, key, value = joint.unflatten(1, (3, self.heads, -1)).unbind(1)  # (B, heads, c, T)
+        """Query, key and value (B, T, 3 * width) -> the mixed values (B, T, width)."""
+        query, key, value = joint.unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, T, c)
         if past is not None:
             key, value = past.extend(key, value)
-        new, seen = query.shape[3], key.shape[3]
-        weights = (query * query.shape[2] ** -0.5).transpose(2, 3) @ key
+        new, seen = query.shape[2], key.shape[2]
+        weights = (query * query.shape[3] ** -0.5) @ key.transpose(2, 3)
         if new > 1:
             visible = torch.ones(new, seen, dtype=torch.bool, device=joint.device).tril(seen - new)
             weights = weights.masked_fill(~visible, -torch.inf)
-        mixed: Tensor = value @ weights.softmax(3).transpose(2, 3)
-        return mixed.flatten(1, 2)
+        mixed: Tensor = weights.softmax(3) @ value
+        return mixed.transpose(1, 2).flatten(2)
 
     def dropped(self, x: Tensor, rng: torch.Generator | None) -> Tensor:
         """x with a share `dropout` of its numbers at 0 and the others scaled up."""
@@ -87,6 +88,12 @@ class Block(nn.Module):
             return x
         kept = torch.rand(x.shape, generator=rng, device=rng.device) >= self.dropout
         return x * kept / (1 - self.dropout)
+
+
+def at_each(layer: nn.Module, x: Tensor) -> Tensor:
+    """A layer of (N, in) -> (N, out) at each position: (B, T, in) -> (B, T, out)."""
+    out: Tensor = layer(x.flatten(0, 1))
+    return out.unflatten(0, x.shape[:2])
 
 
 class CausalTransformer(nn.Module):
@@ -100,27 +107,26 @@ class CausalTransformer(nn.Module):
         super().__init__()
         self.length = length
         self.embed = nn.Embedding(codes, width)
-        self.place = nn.Parameter(INITIAL * torch.randn(width, prefix + length - 1))
+        self.place = nn.Parameter(INITIAL * torch.randn(prefix + length - 1, width))
         self.blocks = nn.ModuleList(Block(width, heads, dropout) for _ in range(layers))
-        self.norm, self.head = Norm(width), nn.Conv1d(width, codes, 1)
+        self.norm, self.head = Norm(width), Linear(width, codes)
         nn.init.normal_(self.embed.weight, std=INITIAL)
         nn.init.zeros_(self.head.weight)
 
     def forward(self, prefix: Tensor, tokens: Tensor, rng: torch.Generator | None = None) -> Tensor:
-        """prefix (B, P, width), tokens int64 (B, length) -> logits of each token: (B, codes, length).
+        """prefix (B, P, width), tokens int64 (B, length) -> logits of each token: (B, length, codes).
 
         The logits of a token depend on the prefix and on the tokens before it alone. rng: of the dropout;
         None = no dropout.
         """
-        x = torch.cat([prefix, self.embed(tokens[:, :-1])], 1).transpose(1, 2) + self.place
+        x = torch.cat([prefix, self.embed(tokens[:, :-1])], 1) + self.place
         for block in self.blocks:
             x = block(x, rng)
-        logits: Tensor = self.head(self.norm(x[:, :, -self.length:]))
-        return logits
+        return at_each(self.head, self.norm(x[:, -self.length:]))
 
     def start(self) -> list[Past]:
         """The empty past of each layer."""
-        return [Past(self.place.shape[1]) for _ in self.blocks]
+        return [Past(len(self.place)) for _ in self.blocks]
 
     def step(self, inputs: Tensor, past: list[Past]) -> Tensor:
         """The logits of the next token (B, codes), from new inputs (B, T, width) after those in `past`.
@@ -128,11 +134,11 @@ class CausalTransformer(nn.Module):
         inputs: the prefix first, then the embedding of one token at a time. `past` gains them.
         """
         done = past[0].length
-        x = inputs.transpose(1, 2) + self.place[:, done:done + inputs.shape[1]]
+        x = inputs + self.place[done:done + inputs.shape[1]]
         for block, of_layer in zip(self.blocks, past, strict=True):
             x = block(x, past=of_layer)
-        logits: Tensor = self.head(self.norm(x[:, :, -1:]))
-        return logits.squeeze(2)
+        logits: Tensor = self.head(self.norm(x[:, -1:]).squeeze(1))
+        return logits
 
 
 def pick(logits: Tensor, uniform: Tensor, temperature: float, top_k: int) -> Tensor:
