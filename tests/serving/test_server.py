@@ -224,7 +224,7 @@ def test_a_full_queue_refuses_and_sigterm_ends_when_all_that_was_accepted_is_ans
         answers: dict[int, httpx.Response] = {}
 
         def ask(steps: int) -> None:
-            while (answer := served.post({**slow, "steps": steps})).status_code == 429:  # a quick one was here
+            while (answer := served.post({**slow, "steps": steps})).status_code == 429:  # a quick one has its place
                 time.sleep(0.01)
             answers[steps] = answer
 
