@@ -224,8 +224,8 @@ def test_a_full_queue_refuses_and_sigterm_ends_when_all_that_was_accepted_is_ans
         answers: dict[int, httpx.Response] = {}
 
         def ask(steps: int) -> None:
-            while (answer := served.post({**slow, "steps": steps})).status_code == 429:  # a quick one has its place
-                time.sleep(0.01)
+            while (answer := served.post({**slow, "steps": steps})).status_code == 429:
+                time.sleep(0.01)  # a quick one has its place
             answers[steps] = answer
 
         clients = [threading.Thread(target=ask, args=(steps,)) for steps in (21, 22)]
