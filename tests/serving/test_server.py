@@ -213,6 +213,9 @@ def test_prometheus_reads_what_was_answered(flow: Served) -> None:
 def test_a_line_in_the_log_says_what_was_asked_and_answered(flow: Served) -> None:
     flow.pictures(n=2, seed=4242)
     flow.client.get("/a%0Ab")
+    deadline = time.monotonic() + READY_SECONDS
+    while "/a%0Ab" not in flow.log.read_text() and time.monotonic() < deadline:
+        time.sleep(0.01)  # the line follows the answer
     lines = flow.log.read_text().splitlines()
     assert re.search(r"127\.0\.0\.1 POST /generate 200 n=2 seed=4242 \d+ ms$", lines[-2])
     assert re.search(r"127\.0\.0\.1 GET /a%0Ab 404 \d+ ms$", lines[-1])

@@ -130,7 +130,10 @@ def _contact() -> Iterator[None]:
     try:
         yield
     except (EOFError, ConnectionError) as error:
-        wait([child.sentinel for child, _ in _others], process.GRACE_SECONDS)
+        ended = wait([child.sentinel for child, _ in _others], process.GRACE_SECONDS)
+        for child, _ in _others:
+            if child.sentinel in ended:
+                child.join(process.GRACE_SECONDS)  # its files are closed before its exit code is there
         _refuse_ended()
         raise AigcError("lost contact with a process of this stage; run again") from error
 

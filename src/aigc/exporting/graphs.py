@@ -7,7 +7,9 @@ torch's exporter by tracing is used. The newer one (torch.export) needs the pack
 import io
 import warnings
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 from aigc.core.errors import ConfigError, StorageError
 from aigc.model.contract import Method
 from aigc.model.exports import Network
+from aigc.networks import causal
 from aigc.networks.blocks import Linear
 
 OPSET = 18  # of ONNX; read by onnxruntime 1.14 (2023) and later
@@ -46,8 +49,10 @@ def graph(name: str, network: Network) -> bytes:
     """One network as an ONNX file, for any number of pictures."""
     stream: Any = io.BytesIO()  # the exporter's types know of paths only
     axes = {key: {0: "count"} for key, example in network.inputs.items() if example.ndim}
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), ExitStack() as stack:
         warnings.simplefilter("ignore", (DeprecationWarning, torch.jit.TracerWarning))
+        # A trace would keep the example's number of rows, as which a transformer gives positions to layers.
+        stack.enter_context(patch.object(causal, "at_each", lambda layer, x: layer(x)))
         torch.onnx.export(
             network.module.eval(), tuple(network.inputs.values()), stream, dynamo=False, opset_version=OPSET,
             input_names=list(network.inputs), output_names=[network.output],
