@@ -58,7 +58,8 @@ def main() -> None:
     runtime.start_torch("portable", 1)
     section = dict(config.read()["transformer"])
     for grid in chosen.grid:
-        settings = methods.load_config("transformer", {"transformer": {**section, "grid": grid, "guidance": 1.0}})
+        section |= {"grid": grid, "guidance": 1.0}
+        settings = methods.load_config("transformer", {"transformer": section})
         torch.manual_seed(0)
         model = methods.build("transformer", settings, Shape(3, 32, 10)).eval()
         for parameter in model.prior.parameters():
