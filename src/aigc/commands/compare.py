@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from aigc.commands import options
 from aigc.workspace.root import PathOrName
 
 
@@ -22,10 +23,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from aigc.core import config, runtime
-
-    switches = config.section("runtime", runtime.RuntimeConfig)
-    runtime.cap_environment(switches.arithmetic, switches.threads)
+    switches = options.capped_arithmetic()
     from aigc.reporting import comparison
 
     print(comparison.compare((arguments.first, arguments.second), arguments.out, switches))

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from aigc.commands import options
+
 PATH_HELP = ("a folder of pictures (a sub-folder a class), a .csv table of paths and labels, a .npy array, "
              "or a folder with IDX files, images.npy or CIFAR-10's archive")
 
@@ -44,10 +46,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from aigc.core import config, process, runtime
+    from aigc.core import config, process
 
-    switches = config.section("runtime", runtime.RuntimeConfig)
-    runtime.cap_environment(switches.arithmetic, switches.threads)
+    options.capped_arithmetic()
     from aigc import methods
     from aigc.data import check
 
@@ -56,11 +57,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def run_use(arguments: argparse.Namespace) -> int:
     from aigc.commands import use
-    from aigc.core import config, process, runtime
+    from aigc.core import process
     from aigc.core.errors import ConfigError
 
-    switches = config.section("runtime", runtime.RuntimeConfig)
-    runtime.cap_environment(switches.arithmetic, switches.threads)
+    options.capped_arithmetic()
     from aigc.data import adopting, fitting
 
     is_adopted = arguments.copy or arguments.link

@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from aigc.commands import options
-from aigc.workspace.root import PathOrName
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -15,10 +14,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
                     "flow's solver, the logits of the next token), each compared with torch, and a script "
                     "that makes pictures of them with numpy, onnxruntime and pillow alone. --card adds a "
                     "model card in Hugging Face's format, with samples. The folder is whole or absent.")
-    export.add_argument("method", nargs="?", metavar="METHOD",
-                        help="a method that was trained; may be left out with --model")
-    export.add_argument("--model", type=PathOrName, metavar="MODEL",
-                        help=f"{options.MODEL_HELP} (default: models/METHOD)")
+    options.add_method_or_model(export)
     export.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder to make")
     export.add_argument("--onnx", action="store_true", help="add the networks as ONNX, and load_onnx.py; "
                                                             "needs pip install -e .[export]")
@@ -28,10 +24,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from aigc.core import config, runtime
-
-    switches = config.section("runtime", runtime.RuntimeConfig)
-    runtime.cap_environment(switches.arithmetic, switches.threads)
+    switches = options.capped_arithmetic()
     from aigc.exporting import folder
 
     folder.export(arguments.method, arguments.model, arguments.to, arguments.onnx, arguments.card,

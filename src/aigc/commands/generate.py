@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 
 from aigc.commands import options
-from aigc.workspace.root import PathOrName
 
 SETTINGS = [("steps", int, "steps of the solver"), ("solver", str, "euler, midpoint or heun"),
             ("guidance", float, "strength of the class"), ("temperature", float, "of each token's softmax"),
@@ -20,8 +19,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
                     "files whose texts name model, method, seed, index, label and training data, and the "
                     "labels for AI-generated media of IPTC and GB 45438-2025. Picture i is the same bytes "
                     "however many are asked for. A file that is another picture is never written over.")
-    generate.add_argument("method", nargs="?", metavar="METHOD",
-                          help="a method that was trained; may be left out with --model")
+    options.add_method_or_model(generate)
     generate.add_argument("--n", type=int, help="how many pictures, 1 or more (default 64)")
     generate.add_argument("--seed", type=int, default=0, help="0 to 2^32 - 1 (default 0)")
     generate.add_argument("--out", type=Path, required=True, metavar="DIR",
@@ -40,8 +38,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     generate.add_argument("--sign", nargs=2, type=Path, metavar=("KEY", "CERT"),
                           help="add a signed C2PA manifest; PEM files of a private key and of its "
                                "certificate chain")
-    generate.add_argument("--model", type=PathOrName, metavar="MODEL",
-                          help=f"{options.MODEL_HELP} (default: models/METHOD)")
     for name, kind, meaning in SETTINGS:
         generate.add_argument(f"--{name.replace('_', '-')}", type=kind,
                               help=f"{meaning}, of a method that lets it be chosen "
@@ -51,11 +47,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from aigc.core import config, runtime
 
     processed = options.postprocessing(arguments)
-    switches = config.section("runtime", runtime.RuntimeConfig)
-    runtime.cap_environment(switches.arithmetic, switches.threads)
+    switches = options.capped_arithmetic()
     from aigc.provenance import drawing
     from aigc.provenance.output import Output
     from aigc.provenance.signing import Signer

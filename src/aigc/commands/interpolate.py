@@ -34,7 +34,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from aigc.core import config, runtime
     from aigc.core.errors import ConfigError
 
     if arguments.pictures and (arguments.start, arguments.end) != (None, None):
@@ -42,8 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     processed = options.postprocessing(arguments)
     start = arguments.start or 0
     end = start + 1 if arguments.end is None else arguments.end
-    switches = config.section("runtime", runtime.RuntimeConfig)
-    runtime.cap_environment(switches.arithmetic, switches.threads)
+    switches = options.capped_arithmetic()
     from aigc.provenance import interpolation
 
     return interpolation.write(arguments.model, (start, end), arguments.pictures, arguments.steps,

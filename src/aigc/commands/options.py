@@ -1,8 +1,14 @@
-"""Options that more than one command has."""
+"""What more than one command has."""
 
 import argparse
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aigc.workspace.root import PathOrName
+
+if TYPE_CHECKING:
+    from aigc.core.runtime import RuntimeConfig
 
 STATED = object()  # `--tolerance` without a number
 MODEL_HELP = "a model's folder, an MLflow run id, or models:/… or runs:/…"
@@ -19,6 +25,22 @@ def add_comparison(command: argparse.ArgumentParser) -> "argparse._MutuallyExclu
                          help="work in DIR (must not exist) and leave it there")
     command.add_argument("--json", action="store_true", help="print the verdict as JSON")
     return how
+
+
+def add_method_or_model(command: argparse.ArgumentParser) -> None:
+    command.add_argument("method", nargs="?", metavar="METHOD",
+                         help="a method that was trained; may be left out with --model")
+    command.add_argument("--model", type=PathOrName, metavar="MODEL",
+                         help=f"{MODEL_HELP} (default: models/METHOD)")
+
+
+def capped_arithmetic() -> "RuntimeConfig":
+    """The section `runtime` of params.yaml, in force from now on. Call before numpy or torch is imported."""
+    from aigc.core import config, runtime
+
+    switches = config.section("runtime", runtime.RuntimeConfig)
+    runtime.cap_environment(switches.arithmetic, switches.threads)
+    return switches
 
 
 def add_trust(command: argparse.ArgumentParser) -> None:

@@ -31,15 +31,13 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from aigc.core import config, runtime
     from aigc.core.errors import ConfigError
 
     if not 1 <= arguments.port <= LARGEST_PORT:
         raise ConfigError(f"--port {arguments.port}: a port is between 1 and {LARGEST_PORT}")
     if importlib.util.find_spec("gradio") is None:
         raise ConfigError("aigc play needs gradio; pip install -e .[play]")
-    switches = config.section("runtime", runtime.RuntimeConfig)
-    runtime.cap_environment(switches.arithmetic, switches.threads)
+    switches = options.capped_arithmetic()
     from aigc.playground import model
 
     with ExitStack() as stack:

@@ -3,7 +3,6 @@
 import argparse
 
 from aigc.commands import options
-from aigc.workspace.root import PathOrName
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -14,10 +13,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
                     "failed its memorization audit or was not audited, where its training pictures state no "
                     "licence, and where another model has the name. The token is that of huggingface_hub: "
                     "HF_TOKEN, or `hf auth login`. Needs pip install -e .[export,publish].")
-    publish.add_argument("method", nargs="?", metavar="METHOD",
-                         help="a method that was trained; may be left out with --model")
-    publish.add_argument("--model", type=PathOrName, metavar="MODEL",
-                         help=f"{options.MODEL_HELP} (default: models/METHOD)")
+    options.add_method_or_model(publish)
     publish.add_argument("--repo", required=True, metavar="OWNER/NAME", help="its name on the hub")
     publish.add_argument("--private", action="store_true", help="for its owner alone, where the name is new")
     publish.add_argument("--dry-run", action="store_true", help="show what would be sent, and send nothing")
@@ -25,10 +21,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from aigc.core import config, runtime
-
-    switches = config.section("runtime", runtime.RuntimeConfig)
-    runtime.cap_environment(switches.arithmetic, switches.threads)
+    switches = options.capped_arithmetic()
     from aigc.exporting import hub
 
     hub.publish(arguments.method, arguments.model, arguments.repo, arguments.dry_run, arguments.private,

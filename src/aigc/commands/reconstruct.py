@@ -22,10 +22,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from aigc.core import config, runtime
-
-    switches = config.section("runtime", runtime.RuntimeConfig)
-    runtime.cap_environment(switches.arithmetic, switches.threads)
+    switches = options.capped_arithmetic()
     from aigc.provenance import own_pictures
 
     return own_pictures.reconstruct(arguments.model, arguments.pictures, arguments.out, switches)

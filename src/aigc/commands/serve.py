@@ -2,6 +2,7 @@
 
 import argparse
 
+from aigc.commands import options
 from aigc.workspace.root import PathOrName
 
 EXAMPLES = """\
@@ -45,10 +46,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from aigc.core import config, runtime
-
-    switches = config.section("runtime", runtime.RuntimeConfig)
-    runtime.cap_environment(switches.arithmetic, switches.threads)
+    switches = options.capped_arithmetic()
     from aigc.serving import server
 
     return server.serve(arguments.model, switches, arguments.host, arguments.port, arguments.max_n,

@@ -25,11 +25,9 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    from aigc.core import config, runtime
 
     processed = options.postprocessing(arguments)
-    switches = config.section("runtime", runtime.RuntimeConfig)
-    runtime.cap_environment(switches.arithmetic, switches.threads)
+    switches = options.capped_arithmetic()
     from aigc.provenance import own_pictures
 
     return own_pictures.translate(arguments.model, arguments.pictures, arguments.class_name, arguments.out,

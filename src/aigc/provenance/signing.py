@@ -146,6 +146,7 @@ def _read(path: Path) -> bytes:
 def _checked(key: Path, private: bytes, certificate: Path, chain: bytes) -> tuple[str, str]:
     """(algorithm, "NAME serial NUMBER"), where the key belongs to a certificate that is valid today."""
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -154,7 +155,7 @@ def _checked(key: Path, private: bytes, certificate: Path, chain: bytes) -> tupl
     except TypeError:
         raise ConfigError(f"{key}: is encrypted; write it without a password first: "
                           f"openssl pkey -in {key} -out …") from None
-    except Exception:  # ValueError, or UnsupportedAlgorithm
+    except (ValueError, UnsupportedAlgorithm):
         raise ConfigError(f"{key}: holds no private key in PEM format; --sign takes KEY and CERT") from None
     try:
         leaf = x509.load_pem_x509_certificates(chain)[0]
