@@ -28,7 +28,7 @@ from pathlib import Path
 import psutil
 
 from aigc.core.sharing import DEVICES
-from conftest import copy_project, environment_of, run_in
+from projects import copy_project, environment_of, run_in
 
 VICTIMS = ("dvc", "stage", "both")
 RANK = "rank"  # a victim too where several processes share a training

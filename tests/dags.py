@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from conftest import ROOT, run_in
+from projects import ROOT, run_in
 
 WORK = '''"""work.py NAME OUT DEP...: see tests/dags.py."""
 import hashlib, sys, time

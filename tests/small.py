@@ -23,7 +23,7 @@ from aigc.model.card import read_card, write_model
 from aigc.model.contract import Method, Shape
 from aigc.provenance import examination
 from aigc.tracking.finished import Finished
-from conftest import ROOT
+from projects import ROOT
 
 DATA = "d" * 64
 ORIGIN = {"source": "folder", "licence": "CC0-1.0", "attribution": "Zoë 写真", "url": "https://example.org"}

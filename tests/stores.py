@@ -5,7 +5,7 @@ from pathlib import Path
 import mlflow
 from mlflow.entities import Run
 
-from conftest import ROOT
+from projects import ROOT
 
 CODE = {"PYTHONPATH": str(ROOT / "src")}
 

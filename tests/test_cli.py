@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from aigc import cli
-from conftest import ROOT, environment_of, run_in
+from projects import ROOT, environment_of, run_in
 from small import random_pictures, small_model, write_pictures
 from stores import CODE
 

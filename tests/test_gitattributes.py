@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, run_in
+from projects import ROOT, run_in
 
 
 def contents(folder: Path) -> dict[str, bytes]:

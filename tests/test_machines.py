@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, environment_of
+from projects import ROOT, environment_of
 from small import committed_params
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from conftest import ROOT, run_in
+from projects import ROOT, run_in
 
 
 def test_a_folder_whose_name_has_a_space_is_set_up_by_its_own_pip(tmp_path: Path) -> None:

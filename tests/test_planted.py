@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import copy_project, run_in
+from projects import copy_project, run_in
 
 # what is planted: (file, before, after), the stage that it spoils, and the environment of the second making
 PLANTS = {

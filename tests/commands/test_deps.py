@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, run_in
+from projects import ROOT, run_in
 from stores import CODE
 
 DEPS = (sys.executable, "-m", "aigc", "deps")

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from aigc.commands import mend
 from aigc.workspace import lockfile
-from conftest import ROOT, run_in
+from projects import ROOT, run_in
 
 PIPELINE = """
 # in place of aigc.stages

@@ -9,7 +9,7 @@ import pytest
 
 from aigc import cli
 from aigc.core import config
-from conftest import ROOT, run_in
+from projects import ROOT, run_in
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, Run, run_in
+from projects import ROOT, Run, run_in
 from small import small_model
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from aigc.commands import runs
 from aigc.core.errors import DataError
-from conftest import run_in
+from projects import run_in
 from small import evaluated_run
 
 

@@ -14,7 +14,7 @@ import pytest
 from aigc import cli, recipes
 from aigc.core import config
 from aigc.core.errors import ConfigError
-from conftest import ROOT
+from projects import ROOT
 
 NAMES = sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))
 HEAD = "title: t\nresult: r\n"

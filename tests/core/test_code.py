@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aigc.core import code
-from conftest import ROOT
+from projects import ROOT
 
 TREE = {
     "aigc/__init__.py": '"""Only a docstring."""\n',

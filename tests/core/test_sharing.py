@@ -14,7 +14,7 @@ import pytest
 
 from aigc.core import sharing
 from aigc.core.errors import ConfigError
-from conftest import ROOT, environment_of
+from projects import ROOT, environment_of
 
 HEAD = """
 import os, signal, sys, time

@@ -13,7 +13,7 @@ from aigc.core import config
 from aigc.core.errors import StorageError
 from aigc.data import adopting
 from aigc.data.config import DataConfig
-from conftest import ROOT, Run, run_in
+from projects import ROOT, Run, run_in
 
 ENOUGH = 310  # pictures that `aigc data use` accepts
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a disk needs root")

@@ -9,7 +9,7 @@ from PIL import Image
 
 from aigc import cli
 from aigc.core import config
-from conftest import ROOT
+from projects import ROOT
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 import pytest
 
 from aigc import cli
-from conftest import ROOT, environment_of
+from projects import ROOT, environment_of
 
 FILE = ROOT / "deploy/Dockerfile"
 TEXT = FILE.read_text(encoding="utf-8")

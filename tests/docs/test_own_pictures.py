@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-from conftest import ROOT, run_in
+from projects import ROOT, run_in
 
 
 def test_pictures_that_lie_elsewhere_are_imported_by_the_lines_of_the_page(tmp_path: Path) -> None:

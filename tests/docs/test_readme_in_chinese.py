@@ -2,7 +2,7 @@
 
 import re
 
-from conftest import ROOT
+from projects import ROOT
 
 ENGLISH, CHINESE = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md"))
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from aigc import cli
-from conftest import ROOT, copy_project, environment_of
+from projects import ROOT, copy_project, environment_of
 
 PAGE = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
 LINES = [line.strip() for line in PAGE.splitlines() if line.startswith("    ")]

@@ -19,7 +19,7 @@ from aigc.metrics import damages, ruler
 from aigc.metrics.table import METRICS
 from aigc.provenance import drawing
 from aigc.provenance.texts import is_contact_sheet
-from conftest import Run
+from projects import Run
 from small import Quarters, Spectrum, random_pictures, small_model, write_pictures
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from aigc import labelling, methods
 from aigc.exporting import graphs, script
 from aigc.model.card import CONFIG, WEIGHTS, read_card
-from conftest import ROOT, Run
+from projects import ROOT, Run
 from small import small_model, write_metrics
 
 # Neither the project nor torch can be imported by the script, wherever they are installed.

@@ -10,8 +10,8 @@ from huggingface_hub import constants
 
 from aigc.exporting.hub import MISSING
 from aigc.model.card import WEIGHTS, read_card
-from conftest import ROOT, Run, run_in
 from hubs import Hub, running
+from projects import ROOT, Run, run_in
 from small import ORIGIN, small_model, write_metrics
 from stores import CODE
 

@@ -9,7 +9,7 @@ from huggingface_hub import ModelCard
 
 from aigc.exporting import model_card
 from aigc.model.card import read_card
-from conftest import ROOT, Run
+from projects import ROOT, Run
 from small import ORIGIN, small_model, write_metrics
 
 

@@ -14,7 +14,7 @@ from aigc.features.classifier import Classifier, ClassifierConfig
 from aigc.features.extractor import ClassifierExtractor
 from aigc.model.card import CONFIG, WEIGHTS, read_card, write_model
 from aigc.model.contract import Shape
-from conftest import ROOT
+from projects import ROOT
 from small import small_model
 
 SHAPE = Shape(1, 28, 0)

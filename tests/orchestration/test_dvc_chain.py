@@ -10,7 +10,7 @@ from dvc.utils.serialize import load_yaml
 
 from aigc.orchestration import dvc_chain
 from aigc.workspace import lockfile
-from conftest import ROOT
+from projects import ROOT
 
 COMMITTED = (ROOT / "dvc.lock").read_text()
 LONG = {"cmd": "exec env " + "word " * 60 + ": # 'quoted' \"é\" ",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import run_in
+from projects import run_in
 
 METHODS = ["stylegan", "transformer", "cyclegan"]  # each has a recipe of its name
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from conftest import run_in
+from projects import run_in
 
 PAGE = '''"""One picture that training moves to the mean of the real ones, plus noise: a very small method."""
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from aigc.core.files import md5
-from conftest import run_in
 from pipeline.test_stage_deps import declared
+from projects import run_in
 
 UNWATCHED = """
 import importlib, sys

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from aigc.core import files
-from conftest import copy_project, run_in
+from projects import copy_project, run_in
 
 MORE = Path(os.environ.get("AIGC_PICTURES", "/nonexistent"))
 # name: (places, the least pictures, its channels after `aigc data use`)

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from aigc.core.errors import AigcError
 from aigc.stages import evaluate, evaluator, generate, reference, report, validate
 from aigc.training.observer import Observer
-from conftest import ROOT, run_in
+from projects import ROOT, run_in
 
 
 def stale(project: Path) -> set[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import crashes
-from conftest import copy_project, environment_of, run_in
+from projects import copy_project, environment_of, run_in
 
 MATPLOTLIBRC = (
     "figure.dpi: 33\nfont.size: 31\naxes.facecolor: red\nsavefig.dpi: 44\nlines.linewidth: 9\nbackend: svg\n"

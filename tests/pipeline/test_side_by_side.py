@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from conftest import copy_project, environment_of, run_in
 from dags import AIGC, CODE, dag, outs, started
+from projects import copy_project, environment_of, run_in
 
 UP_TO_DATE = "Data and pipelines are up to date.\n"
 LOGS = ".checkpoints/logs"

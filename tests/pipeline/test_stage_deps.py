@@ -13,7 +13,7 @@ from aigc.commands.deps import ALL_METHODS, PER_METHOD
 from aigc.core import code
 from aigc.stages.__main__ import OBSERVED
 from aigc.training.config import TrainConfig
-from conftest import ROOT, run_in
+from projects import ROOT, run_in
 
 STAGES = ["check", "ingest", "validate", "preprocess", "evaluator", "reference", "train@vae", "train@gan",
           "generate@gan", "evaluate@vae", "report"]

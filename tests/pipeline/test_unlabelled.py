@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import copy_project, run_in
+from projects import copy_project, run_in
 
 CHANGES = {
     "methods: [vae, gan]": "methods: [vae, flow]",

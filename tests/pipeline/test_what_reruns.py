@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from aigc.core import config, files
-from conftest import ROOT, run_in
+from projects import ROOT, run_in
 
 REMARK = {".py": "# a remark\n", ".html": "{# a remark #}\n", ".css": "/* a remark */\n",
           ".js": "// a remark\n", ".md": "<!-- a remark -->\n"}

@@ -19,7 +19,7 @@ from aigc.model.card import read_card
 from aigc.playground import choices, model
 from aigc.playground.model import Playground, Wish
 from aigc.provenance import drawing, examination
-from conftest import ROOT
+from projects import ROOT
 from small import small_model
 
 SWITCHES = RuntimeConfig(arithmetic="portable", threads=1)

@@ -22,8 +22,8 @@ from playwright.sync_api import Browser, Page, expect
 from aigc.core import hashes
 from aigc.core.runtime import RuntimeConfig
 from aigc.provenance import drawing, examination
-from conftest import ROOT
 from playing import write_training
+from projects import ROOT
 from small import small_model
 
 PATIENCE = 60_000  # ms; the machine may be busy

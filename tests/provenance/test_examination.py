@@ -19,7 +19,7 @@ from aigc.core.runtime import RuntimeConfig
 from aigc.model import sampling
 from aigc.model.card import WEIGHTS
 from aigc.provenance import drawing, examination, texts
-from conftest import ROOT, run_in
+from projects import ROOT, run_in
 from small import small_model
 
 SWITCHES = RuntimeConfig(arithmetic="portable", threads=1)

@@ -11,7 +11,7 @@ from PIL import Image
 from aigc.core.errors import AigcError, StorageError
 from aigc.core.runtime import RuntimeConfig
 from aigc.provenance import drawing, examination, own_pictures, texts
-from conftest import ROOT, run_in
+from projects import ROOT, run_in
 from small import project_with, small_model, verdicts
 
 SWITCHES = RuntimeConfig(arithmetic="portable", threads=1)

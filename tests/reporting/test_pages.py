@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from aigc.commands import runs
-from conftest import ROOT
+from projects import ROOT
 
 PAGES = ["report.html", "runs.html"]
 MEGABYTE = 2 ** 20

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 from aigc.core.errors import StorageError
 from aigc.reporting import figures, report
 from aigc.reporting.grid import grid
-from conftest import ROOT
+from projects import ROOT
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -12,7 +12,7 @@ import mlflow
 import psutil
 import pytest
 
-from conftest import environment_of, run_in
+from projects import environment_of, run_in
 from stores import CODE
 
 PIPELINE = """\

@@ -13,7 +13,7 @@ import pytest
 
 from aigc.reproduction import rerun
 from aigc.workspace import machine
-from conftest import ROOT, environment_of, run_in
+from projects import ROOT, environment_of, run_in
 
 NEWEST = """
 import sys, mlflow

@@ -11,7 +11,7 @@ from aigc.reproduction import comparison, verification
 from aigc.reproduction.metric_comparison import compare_metrics
 from aigc.reproduction.verification import Request
 from aigc.workspace import machine
-from conftest import ROOT, run_in
+from projects import ROOT, run_in
 
 Lock = dict[str, dict[str, object]]
 

@@ -26,7 +26,7 @@ from PIL import Image
 from aigc.core.runtime import RuntimeConfig
 from aigc.model.card import WEIGHTS
 from aigc.provenance import drawing
-from conftest import ROOT, environment_of
+from projects import ROOT, environment_of
 from small import small_model
 from stores import CODE
 

@@ -19,7 +19,7 @@ from aigc.model.card import read_card
 from aigc.networks.blocks import as_bytes
 from aigc.stages import generate, train
 from aigc.training.observer import Observer
-from conftest import ROOT
+from projects import ROOT
 
 COUNTS = {"train": {"cat": 6, "dog": 20, "hen": 9}, "holdout": {"cat": 7, "dog": 4, "hen": 5}}
 

@@ -14,7 +14,7 @@ import pytest
 from aigc.core import paths, process
 from aigc.data import pictures, resizing
 from aigc.stages import preprocess
-from conftest import ROOT, environment_of
+from projects import ROOT, environment_of
 
 
 def raw(root: Path, count: int, side: int) -> None:

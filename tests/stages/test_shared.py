@@ -12,7 +12,7 @@ from aigc.core.sharing import DEVICES
 from aigc.features.classifier import Classifier, ClassifierConfig
 from aigc.model.card import write_model
 from aigc.model.contract import Shape
-from conftest import run_in
+from projects import run_in
 from small import small_model
 from stores import CODE
 

@@ -17,7 +17,7 @@ from aigc.reporting import figures
 from aigc.stages import train
 from aigc.tracking import relocation, sync
 from aigc.training.observer import Observer
-from conftest import ROOT, run_in
+from projects import ROOT, run_in
 from stores import client_of
 
 WEIGHTS = "models/gan/model.safetensors"

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from aigc.sweep import storage, study
-from conftest import ROOT, environment_of
 from databases import Database, postgresql
+from projects import ROOT, environment_of
 from sweeper import STEPS, fid, space_here
 
 TRIALS, WORKERS, KILLS = 20, 3, 10

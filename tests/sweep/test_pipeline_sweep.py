@@ -12,8 +12,8 @@ import pytest
 
 from aigc.core import config
 from aigc.sweep import storage
-from conftest import environment_of, run_in
 from databases import Database, postgresql
+from projects import environment_of, run_in
 from stores import CODE, client_of
 
 SPACE = """\

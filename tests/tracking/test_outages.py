@@ -22,7 +22,7 @@ import pytest
 
 from aigc import cli
 from aigc.tracking.journal import Entry, Journal
-from conftest import environment_of, run_in
+from projects import environment_of, run_in
 from stores import CODE
 
 STEPS = 10  # rows of history of the small training

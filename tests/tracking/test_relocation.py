@@ -16,7 +16,7 @@ import pytest
 
 from aigc.core.errors import StorageError
 from aigc.tracking import relocation
-from conftest import run_in
+from projects import run_in
 from stores import CODE, runs_of
 
 PORT = 5931

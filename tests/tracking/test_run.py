@@ -14,7 +14,7 @@ import pytest
 
 from aigc.tracking import killed, store
 from aigc.tracking.run import StoreWriter, description
-from conftest import run_in
+from projects import run_in
 from stores import runs_of
 
 PICKLED = (".pkl", ".pickle", ".pt", ".pth", ".joblib")

@@ -16,7 +16,7 @@ import pytest
 
 from aigc.core.errors import AigcError
 from aigc.tracking import server as ui_server
-from conftest import ROOT, run_in
+from projects import ROOT, run_in
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from aigc import methods
 from aigc.model import sampling
 from aigc.provenance import texts
 from aigc.tracking import serving
-from conftest import run_in
+from projects import run_in
 from small import small_model
 from stores import runs_of
 

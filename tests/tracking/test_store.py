@@ -10,7 +10,7 @@ import pytest
 
 from aigc.core.errors import AigcError
 from aigc.tracking import finished, relocation, store
-from conftest import ROOT, environment_of, run_in
+from projects import ROOT, environment_of, run_in
 from stores import CODE
 
 

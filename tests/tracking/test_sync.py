@@ -12,7 +12,7 @@ from aigc.metrics.intervals import flat
 from aigc.stages import evaluate, report
 from aigc.tracking import store, sync
 from aigc.training.observer import Observer
-from conftest import ROOT, run_in
+from projects import ROOT, run_in
 from small import committed_params, small_model
 from stores import CODE, client_of, runs_of
 

@@ -21,7 +21,7 @@ import pytest
 from aigc.core import files, paths
 from aigc.core.sharing import DEVICES
 from aigc.data import pictures
-from conftest import ROOT, environment_of, run_in
+from projects import ROOT, environment_of, run_in
 from stores import client_of
 
 STAGE = [sys.executable, "-m", "aigc.stages", "train", "gan"]

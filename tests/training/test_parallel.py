@@ -22,7 +22,7 @@ from aigc.training.checkpoint import Checkpoints
 from aigc.training.config import TrainConfig
 from aigc.training.feed import Feed
 from aigc.training.loop import Trainer
-from conftest import ROOT, environment_of
+from projects import ROOT, environment_of
 
 
 def by_processes(count: int, folder: Path, *names: str) -> dict[str, object]:

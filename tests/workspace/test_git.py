@@ -12,7 +12,7 @@ import pytest
 from aigc.core.errors import AigcError
 from aigc.training.observer import Training
 from aigc.workspace import git
-from conftest import run_in
+from projects import run_in
 from stores import CODE
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conftest import ROOT, Run, run_in
+from projects import ROOT, Run, run_in
 from small import random_pictures, small_model, write_pictures
 from stores import CODE
 
