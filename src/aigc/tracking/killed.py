@@ -1,7 +1,13 @@
-"""Marks runs KILLED that a kill left RUNNING. A run names its writer: the machine and folder of its lock."""
+"""Marks runs KILLED that a kill left RUNNING. A run names its writer: the machine and folder of its lock.
+
+On a store that several machines share, a writer also renews a tag, so that another machine sees when it has
+died.
+"""
 
 import fcntl
 import platform
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import mlflow
@@ -12,12 +18,14 @@ from aigc.tracking import store
 
 METHOD, FINGERPRINT = "aigc.method", "aigc.fingerprint"
 WRITER = "aigc.writer"  # host:folder of the process that writes a run; its lock is there
+HEARTBEAT = "aigc.heartbeat"  # when its writer lived, in ms since 1970; where the store may be shared
+BEAT_SECONDS, SILENT_SECONDS = 30.0, 600.0  # between two beats; after which a silent writer counts as dead
 RESTORED = "restored"  # in place of the fingerprint of a run whose training did not run here
 MACHINE_ID, MACHINE = Path("/etc/machine-id"), "machine-"  # man 5 machine-id: publish only a hash of it
 
 
 def close_abandoned(client: mlflow.MlflowClient, experiment: str) -> list[Run]:
-    """Mark as KILLED, and return, each RUNNING run of this machine whose writer is gone."""
+    """Mark as KILLED, and return, each RUNNING run whose writer is gone, or on another machine and silent."""
     gone = [
         run for run in store.runs(client, experiment, "attributes.status = 'RUNNING'") if not _has_writer(run)
     ]
@@ -27,12 +35,34 @@ def close_abandoned(client: mlflow.MlflowClient, experiment: str) -> list[Run]:
 
 
 def _has_writer(run: Run) -> bool:
-    """Whether the writer of `run` holds its lock. A run of another machine counts as having one."""
+    """Whether the writer of `run` holds its lock. One of another machine has one until it is silent."""
     written_by, folder = _writer_of(run)
+    if beat := run.data.tags.get(HEARTBEAT):
+        silent = (store.milliseconds() - int(beat)) / 1000
+        if written_by != host() and silent > SILENT_SECONDS:
+            return False
     lock = paths.training_lock(run.data.tags.get(METHOD, ""), run.data.tags.get(FINGERPRINT, RESTORED))
     if written_by == host():
         return (Path(folder) / lock).exists() and _is_held(Path(folder) / lock)
     return not (is_from_here(run) and lock.exists() and not _is_held(lock))
+
+
+class Heart:
+    """Renews the tag HEARTBEAT of a run until `stop`, in a thread. A store that is away is tried again."""
+
+    def __init__(self, client: mlflow.MlflowClient, run_id: str) -> None:
+        self._client, self._run_id, self._stopped = client, run_id, threading.Event()
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+
+    def _beat(self) -> None:
+        while True:
+            with suppress(Exception):  # of whatever kind a store, its driver or the network raises
+                self._client.set_tag(self._run_id, HEARTBEAT, str(store.milliseconds()))
+            if self._stopped.wait(BEAT_SECONDS):
+                return
+
+    def stop(self) -> None:
+        self._stopped.set()
 
 
 def is_from_here(run: Run) -> bool:

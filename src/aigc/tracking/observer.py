@@ -23,9 +23,10 @@ from aigc.model.card import Card, parameter_count
 from aigc.model.contract import Method
 from aigc.reporting.grid import grid, png
 from aigc.tracking import run, store, views
-from aigc.tracking.killed import FINGERPRINT, METHOD, WRITER, writer_tag
+from aigc.tracking.killed import FINGERPRINT, METHOD, WRITER, Heart, writer_tag
 from aigc.tracking.sender import Sender, send_all, sender
 from aigc.tracking.watch import Watcher, sources_of
+from aigc.training.checkpoint import Checkpoints
 from aigc.training.observer import Observer, Row, Training, TrainingWatch
 from aigc.workspace import machine
 from aigc.workspace.trial import CURVE, PRUNED
@@ -85,6 +86,8 @@ class RunWatch(TrainingWatch):
         self.sending, self.training = sending, training
         self.started = self.last_time = time.monotonic()
         self.monitor: SystemMetricsMonitor | None = None
+        self.heart: Heart | None = None
+        lock = paths.training_lock(training.method, training.fingerprint)
         self.watcher = Watcher(training) if training.watch else None
         tags = {WRITER: writer_tag(), METHOD: training.method, FINGERPRINT: training.fingerprint}
         described = machine.describe()
@@ -107,6 +110,7 @@ class RunWatch(TrainingWatch):
                 **content,
                 "tags": tags,
                 "is_repeat": training.is_repeat,
+                "resumes": not Checkpoints(lock.parent).is_empty(),
                 "started": store.milliseconds(),
                 "name": run.run_name(training.method),
             },
@@ -142,6 +146,8 @@ class RunWatch(TrainingWatch):
         """End the run. The system's metrics come first: MLflow's thread stops where its run has ended."""
         if self.monitor and self.sending.is_connected:
             self.monitor.finish()
+        if self.heart:
+            self.heart.stop()
         content = {"status": status, "stamp": store.milliseconds(), "tags": pruned_tags(status)}
         self.sending.send("end", content, last=True)
 
@@ -168,8 +174,10 @@ class RunWatch(TrainingWatch):
         self.sending.send("grid", {**at, "png": picture})
 
     def _watch_machine(self) -> None:
-        """Have MLflow's own thread log the load of this machine, from when the run is there."""
+        """Have threads log the load of this machine and that it lives, from when the run is there."""
         writer = self.sending.writer
+        if self.heart is None and writer and writer.run_id and store.is_shared():
+            self.heart = Heart(writer.client, writer.run_id)
         if self.monitor is None and writer is not None and self.sending.is_connected and writer.run_id:
             with suppress(Exception):  # it asks the store, which may just have gone
                 self.monitor = SystemMetricsMonitor(

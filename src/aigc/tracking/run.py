@@ -95,13 +95,14 @@ class StoreWriter:
         close_abandoned(self.client, self.experiment)
         tags = content["tags"]
         known = store.runs(self.client, self.experiment, f"tags.`{FINGERPRINT}` = '{tags[FINGERPRINT]}'")
-        run = next((run for run in known if _may_continue(run, tags[WRITER], content["is_repeat"])), None)
+        run = next((run for run in known if _may_continue(run, content)), None)
         if run is None:
             run = self.client.create_run(
                 self.experiment, content["started"], resolve_tags(tags), content["name"]
             )
         else:
             self.client.update_run(run.info.run_id, status="RUNNING")
+            self.client.set_tag(run.info.run_id, WRITER, tags[WRITER])
         self.go_on(run.info.run_id)
         if RECIPE not in run.data.tags:
             self.describe(content, attached)
@@ -227,16 +228,17 @@ class StoreWriter:
             raise LookupError("no run of these weights")
 
 
-def _may_continue(run: Run, writer: str, is_repeat: bool) -> bool:
+def _may_continue(run: Run, content: Mapping[str, Any]) -> bool:
     """Whether a training goes on in `run`, which has its fingerprint: an unfinished one of this folder and
-    machine.
+    machine, or of any where the training goes on from a checkpoint that was brought here.
 
     A FINISHED one goes on too, unless the training is done anew: DVC was killed before it recorded the end.
     """
-    if run.info.status == "FINISHED" and is_repeat:
+    if run.info.status == "FINISHED" and content["is_repeat"]:
         return False
-    return run.data.tags.get(WRITER) == writer or (
-        run.info.status not in ("RUNNING", "FINISHED") and is_from_here(run)
+    return run.data.tags.get(WRITER) == content["tags"][WRITER] or (
+        run.info.status not in ("RUNNING", "FINISHED") and (
+            is_from_here(run) or content.get("resumes", False))
     )
 
 

@@ -35,6 +35,19 @@ TEMPORARY_CHECKOUTS = ("/.dvc/tmp/exps/", f"/{SWEEPS}/")  # of `dvc exp run --te
 SQLITE = "sqlite:///"
 LOCK_SECONDS = 3  # how long another program may hold SQLite's lock before the store counts as away
 PAGE = 1000  # runs a request
+# (what a database or a server says, what that means, the remedy)
+ANSWERS = (
+    ("out-of-date database schema", "is of another version of MLflow",
+     "`mlflow db upgrade \"$MLFLOW_TRACKING_URI\"` raises an older one, after a backup"),
+    ("password authentication failed", "refuses user and password", "check those of MLFLOW_TRACKING_URI"),
+    ("not authenticated", "refuses user and password",
+     "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
+    ("permission denied", "does not let this user read or write",
+     "ask its owner for the rights, or use another user in MLFLOW_TRACKING_URI"),
+    ("Permission denied", "does not let this user read or write", "ask its owner for the rights"),
+    ("does not exist", "is not there", "make the database (`createdb`), or check MLFLOW_TRACKING_URI"),
+    ("No space left on device", "is full", "free space on its disk"),
+)
 CAUSED_BY = re.compile(r"\(Caused by \w+\((.*?)\)\)+$")
 USER_AND_PASSWORD = re.compile(r"://[^\s/?#]*@")
 QUERY_SECRET = re.compile(r"([?&][^=&\s]*(?:pass|pwd|token|secret)[^=&\s]*=)([^&\s]*)", re.IGNORECASE)
@@ -64,6 +77,11 @@ def sqlite_path(uri: str) -> Path | None:
     if not uri.startswith(SQLITE) or database in ("", ":memory:") or database.startswith("file:"):
         return None
     return home() / database
+
+
+def is_shared() -> bool:
+    """Whether other machines may write to the store: it is a server's."""
+    return sqlite_path(store_uri()) is None
 
 
 def sqlite_uri(path: Path) -> str:
@@ -115,10 +133,20 @@ def errors() -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, sqlite3.Error, requests.RequestException, ImportError) as error:
-        raise AigcError(
-            f"the MLflow store {shown(store_uri())} does not answer ({shown(error)}); "
-            "check MLFLOW_TRACKING_URI, or unset it to use mlflow.db"
-        ) from cause(error)
+        raise AigcError(f"the MLflow store {shown(store_uri())} {_complaint(error)}") from cause(error)
+
+
+def _complaint(error: Exception) -> str:
+    """What is wrong with a store that raised `error`, and the remedy."""
+    if isinstance(error, ModuleNotFoundError):
+        remedy = (f"pip install {error.name}, or write postgresql+psycopg:// for the driver of "
+                  "`pip install -e .[team]`")
+        return f"needs the Python package {error.name} ({shown(error)}); {remedy}"
+    said = shown(error)
+    for sign, complaint, remedy in ANSWERS:
+        if sign in said:
+            return f"{complaint} ({said.partition('. Take a backup')[0]}); {remedy}"
+    return f"does not answer ({said}); check MLFLOW_TRACKING_URI, or unset it to use mlflow.db"
 
 
 def cause(error: Exception) -> Exception | None:
