@@ -4,7 +4,6 @@ Nothing is made again, and no model is needed: `aigc whence` says whether a labe
 """
 
 import json
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,12 +48,9 @@ def labels_of(path: Path, trust: Path | None = None) -> dict[str, Label]:
     """{implicit, explicit, signature: what the file has}. Raises StorageError where it is no picture."""
     try:
         content = path.read_bytes()
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=texts.FORMATS) as image:
-                image.load()
-                mark, beside = marks.language_of(image), _beside(image)
-                packet = texts.packet_of(image) or containers.gif_packet(content)
+        with texts.loaded(path) as image:
+            mark, beside = marks.language_of(image), _beside(image)
+            packet = texts.packet_of(image) or containers.gif_packet(content)
     except OSError as error:
         raise StorageError(f"{path}: no picture that can be read ({error.strerror or error}); name PNG, "
                            "JPEG, WebP or GIF files") from None

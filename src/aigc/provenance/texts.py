@@ -13,6 +13,8 @@ import io
 import json
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,6 +136,16 @@ def as_chunks(texts: dict[str, str]) -> PngImagePlugin.PngInfo:
     return written
 
 
+@contextmanager
+def loaded(source: Path | io.BytesIO) -> Iterator[ImageFile.ImageFile]:
+    """A picture of any of FORMATS, its pixels in memory. On damaged bytes a decoder may raise anything."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(source, formats=FORMATS) as image:
+            image.load()
+            yield image
+
+
 def examine(path: Path) -> Finding | None:
     """Read a file and compare its texts with its pixels; None when it is no whole picture in any of FORMATS.
 
@@ -141,14 +153,11 @@ def examine(path: Path) -> Finding | None:
     """
     content = path.read_bytes()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                image.load()
-                kind, texts, shape = image.format or "", _texts(image), shape_of(image)
-                mode = "L" if image.mode in ("1", "I;16") else "RGB"
-                pixels = image if image.mode in MODES else image.convert(mode)
-                pixels_sha256 = hash_of(pixels.tobytes())
+        with loaded(io.BytesIO(content)) as image:
+            kind, texts, shape = image.format or "", _texts(image), shape_of(image)
+            mode = "L" if image.mode in ("1", "I;16") else "RGB"
+            pixels = image if image.mode in MODES else image.convert(mode)
+            pixels_sha256 = hash_of(pixels.tobytes())
     except Exception:  # on damaged bytes a decoder raises SyntaxError, struct.error, KeyError, zlib.error, …
         return None
     bare = bare_sha256(content)
