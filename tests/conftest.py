@@ -27,7 +27,6 @@ settings.register_profile("no clock", deadline=None)
 settings.load_profile("no clock")
 
 
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of a finished pipeline come first: one worker makes it, while the others run the rest."""
     items.sort(key=lambda item: "finished" not in getattr(item, "fixturenames", ()))

@@ -56,8 +56,8 @@ def refused(monkeypatch: pytest.MonkeyPatch, folder: Path, uri: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("before, after, expected", [
-    ("postgresql:", "postgresql+psycopg2:", ("needs the Python package psycopg2", "postgresql+psycopg://")),
-    ("postgresql:", "mysql+pymysql:", ("needs the Python package pymysql", "pip install pymysql")),
+    ("postgresql:", "postgresql+psycopg2:", ("needs the Python package psycopg2", "-e .[team]`, and write postgresql+psycopg://")),
+    ("postgresql:", "mysql+pymysql:", ("needs the Python package pymysql", "; pip install pymysql")),
     (PASSWORD, "wr0ng-one", ("refuses user and password", "MLFLOW_TRACKING_URI")),
     ("/runs", "/nowhere", ("is not there", "createdb")),
     ("aigc:", "reader:", ("does not let this user read or write", "rights")),

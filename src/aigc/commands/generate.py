@@ -47,7 +47,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-
     processed = options.postprocessing(arguments)
     switches = options.capped_arithmetic()
     from aigc.provenance import drawing

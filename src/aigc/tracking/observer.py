@@ -87,7 +87,6 @@ class RunWatch(TrainingWatch):
         self.started = self.last_time = time.monotonic()
         self.monitor: SystemMetricsMonitor | None = None
         self.heart: Heart | None = None
-        lock = paths.training_lock(training.method, training.fingerprint)
         self.watcher = Watcher(training) if training.watch else None
         tags = {WRITER: writer_tag(), METHOD: training.method, FINGERPRINT: training.fingerprint}
         described = machine.describe()
@@ -96,6 +95,7 @@ class RunWatch(TrainingWatch):
         content, attached = run.description(
             tags, training.params, training.data, training.data_sha256, described
         )
+        checkpoints = Checkpoints(paths.training_lock(training.method, training.fingerprint).parent)
         recipe = {
             "method": training.method,
             "data": training.data_sha256,
@@ -110,7 +110,7 @@ class RunWatch(TrainingWatch):
                 **content,
                 "tags": tags,
                 "is_repeat": training.is_repeat,
-                "resumes": not Checkpoints(lock.parent).is_empty(),
+                "resumes": not checkpoints.is_empty(),
                 "started": store.milliseconds(),
                 "name": run.run_name(training.method),
             },
@@ -176,9 +176,11 @@ class RunWatch(TrainingWatch):
     def _watch_machine(self) -> None:
         """Have threads log the load of this machine and that it lives, from when the run is there."""
         writer = self.sending.writer
-        if self.heart is None and writer and writer.run_id and store.is_shared():
+        if writer is None or not self.sending.is_connected or not writer.run_id:
+            return
+        if self.heart is None and store.is_shared():
             self.heart = Heart(writer.client, writer.run_id)
-        if self.monitor is None and writer is not None and self.sending.is_connected and writer.run_id:
+        if self.monitor is None:
             with suppress(Exception):  # it asks the store, which may just have gone
                 self.monitor = SystemMetricsMonitor(
                     writer.run_id, SYSTEM_METRICS_SECONDS, resume_logging=True

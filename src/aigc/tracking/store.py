@@ -35,17 +35,17 @@ TEMPORARY_CHECKOUTS = ("/.dvc/tmp/exps/", f"/{SWEEPS}/")  # of `dvc exp run --te
 SQLITE = "sqlite:///"
 LOCK_SECONDS = 3  # how long another program may hold SQLite's lock before the store counts as away
 PAGE = 1000  # runs a request
-# (what a database or a server says, what that means, the remedy)
+# (pattern of what a database or a server says, what that means, the remedy)
 ANSWERS = (
     ("out-of-date database schema", "is of another version of MLflow",
      "`mlflow db upgrade \"$MLFLOW_TRACKING_URI\"` raises an older one, after a backup"),
     ("password authentication failed", "refuses user and password", "check those of MLFLOW_TRACKING_URI"),
     ("not authenticated", "refuses user and password",
      "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"),
-    ("permission denied", "does not let this user read or write",
-     "ask its owner for the rights, or use another user in MLFLOW_TRACKING_URI"),
-    ("Permission denied", "does not let this user read or write", "ask its owner for the rights"),
-    ("does not exist", "is not there", "make the database (`createdb`), or check MLFLOW_TRACKING_URI"),
+    ("[Pp]ermission denied", "does not let this user read or write",
+     "ask its owner for the rights, or use another user"),
+    ('database ".*" does not exist', "is not there",
+     "make the database (`createdb`), or check MLFLOW_TRACKING_URI"),
     ("No space left on device", "is full", "free space on its disk"),
 )
 CAUSED_BY = re.compile(r"\(Caused by \w+\((.*?)\)\)+$")
@@ -139,12 +139,13 @@ def errors() -> Iterator[None]:
 def _complaint(error: Exception) -> str:
     """What is wrong with a store that raised `error`, and the remedy."""
     if isinstance(error, ModuleNotFoundError):
-        remedy = (f"pip install {error.name}, or write postgresql+psycopg:// for the driver of "
-                  "`pip install -e .[team]`")
-        return f"needs the Python package {error.name} ({shown(error)}); {remedy}"
+        is_postgresql = store_uri().startswith("postgres")
+        remedy = ("`pip install -e .[team]`, and write postgresql+psycopg://" if is_postgresql
+                  else f"pip install {error.name}")
+        return f"needs the Python package {error.name}; {remedy}"
     said = shown(error)
-    for sign, complaint, remedy in ANSWERS:
-        if sign in said:
+    for pattern, complaint, remedy in ANSWERS:
+        if re.search(pattern, said):
             return f"{complaint} ({said.partition('. Take a backup')[0]}); {remedy}"
     return f"does not answer ({said}); check MLFLOW_TRACKING_URI, or unset it to use mlflow.db"
 
