@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aigc.core import files
-from aigc.data import geometry, resizing
+from aigc.data import geometry, parts, resizing
 from aigc.data.config import PreprocessConfig
 
 SETTINGS = PreprocessConfig(size=16, channels=3, fit="crop", background=[255, 255, 255])
@@ -19,7 +19,7 @@ def test_rows_are_resized_in_order_whatever_the_number_of_processes(
     monkeypatch.setattr(files, "CHUNK", 1 << 12)  # several blocks
     images, rows = rng.integers(0, 256, (40, 1, 24, 20), dtype=np.uint8), np.arange(39, 0, -1)
     np.save(tmp_path / "images.npy", images)
-    blocks = list(resizing.resized(tmp_path / "images.npy", rows, SETTINGS, processes))
+    blocks = list(resizing.resized(parts.open_parts(tmp_path), rows, SETTINGS, processes))
     expected = np.stack([geometry.fit_array(images[row], SETTINGS) for row in rows])
     assert len(blocks) > 1 and blocks[0].dtype == np.uint8
     np.testing.assert_array_equal(np.concatenate(blocks), expected)

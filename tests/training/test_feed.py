@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigc.core.randomness import BalancedOrder
+from aigc.core.randomness import BalancedOrder, BlockOrder, Order
 from aigc.core.runtime import Device
+from aigc.training import feed
 from aigc.training.feed import Feed
 
 LABELS = torch.tensor([0] * 50 + [1] * 5 + [2] * 2)
@@ -63,3 +65,18 @@ def test_what_a_process_asks_for_next_is_read_ahead(device: Device) -> None:
     for number, following in ((2, 3), (3, 10), (10, 11)):  # shards 2 and 3 of 8 of each step
         assert torch.equal(streamed.batch(number, 4, following)[1], plain.batch(number, 4)[1])
         assert streamed.prefetch.requested and streamed.prefetch.requested[0] == (following, 4)
+
+
+def test_many_pictures_come_in_blocks_and_few_in_one_permutation(
+        device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = np.random.default_rng(0).integers(0, 256, (60, 1, 16, 16), np.uint8), np.arange(60) % 2
+    monkeypatch.setattr(feed, "WINDOW", images.nbytes)
+    few = Feed(images, labels, 3, device).order.indices(0, 60)
+    assert torch.equal(few, Order(60, 3).indices(0, 60))
+    monkeypatch.setattr(feed, "WINDOW", images.nbytes // 4)
+    monkeypatch.setattr(feed, "BLOCK", 5 * 256)
+    many = Feed(images, labels, 3, device)
+    assert torch.equal(many.order.indices(7, 90), BlockOrder(60, 3, 5, 15).indices(7, 90))
+    assert len(set((many.order.indices(0, 15) // 5).tolist())) == 3
+    balanced = Feed(images, labels, 3, device, balanced=True).batch(0, 10)[1]
+    assert balanced.sum() == 5

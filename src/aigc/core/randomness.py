@@ -5,6 +5,7 @@ different seeds.
 """
 
 import hashlib
+from collections.abc import Callable
 from enum import StrEnum
 
 import torch
@@ -22,6 +23,8 @@ class Purpose(StrEnum):
     BATCH_STATISTICS = "statistics of {}"
     CONCLUDE = "conclude {}"
     ORDER = "order"
+    ORDER_OF_BLOCKS = "order of blocks"
+    ORDER_WITHIN_WINDOW = "order within a window"
     ORDER_WITHIN_CLASS = "order within a class"
     ORDER_OF_CLASSES = "order of the classes"
     AUGMENT = "augment"
@@ -67,26 +70,73 @@ class Order:
         self._epoch, self._permutation = -1, torch.empty(0, dtype=torch.int64)
 
     def indices(self, start: int, length: int) -> torch.Tensor:
-        """Positions start..start+length of the order: int64 (length,). The last permutation is cached."""
+        """Positions start..start+length of the order: int64 (length,)."""
         parts = []
         while length > 0:
-            epoch, offset = divmod(start, self.count)
-            if epoch != self._epoch:
-                self._epoch = epoch
-                rng = generator(self.seed, Purpose.ORDER, epoch)
-                self._permutation = torch.randperm(self.count, generator=rng)
-            parts.append(self._permutation[offset:offset + length])
+            parts.append(self._following(*divmod(start, self.count))[:length])
             start, length = start + len(parts[-1]), length - len(parts[-1])
         return torch.cat(parts)
 
+    def _following(self, epoch: int, offset: int) -> torch.Tensor:
+        """Some pictures from position `offset` of an epoch on, at least one. The last permutation is kept."""
+        if epoch != self._epoch:
+            self._epoch = epoch
+            rng = generator(self.seed, Purpose.ORDER, epoch)
+            self._permutation = torch.randperm(self.count, generator=rng)
+        return self._permutation[offset:]
+
+
+class BlockOrder(Order):
+    """An endless order whose neighbours lie near each other in the file: for pictures that memory cannot hold.
+
+    The rows are cut into blocks of `block` (the last may be shorter). An epoch shuffles the blocks and cuts
+    them into windows of `window` // block blocks (the last may have fewer); a window shuffles its rows. So:
+    - An epoch has each picture exactly once, and epochs are independent of each other.
+    - All orders of the blocks are equally likely, and all orders of the rows within a window. If whole blocks
+      and windows fill the epoch, each picture is at each of its places with the same probability.
+    - Two pictures of a block are never `window` or more positions apart. Two of different blocks share a
+      window with probability (w - 1) / (n - 1), for n blocks in windows of w (if w divides n).
+    - Memory holds one window's rows and the order of the blocks, whatever the number of pictures.
+    """
+
+    def __init__(self, count: int, seed: int, block: int, window: int) -> None:
+        super().__init__(count, seed)
+        self.block, self.blocks_a_window = block, max(1, window // block)
+        self._blocks = self._starts = torch.empty(0, dtype=torch.int64)
+        self._window = -1
+
+    def _following(self, epoch: int, offset: int) -> torch.Tensor:
+        if epoch != self._epoch:
+            self._epoch, self._window = epoch, -1
+            rng = generator(self.seed, Purpose.ORDER_OF_BLOCKS, epoch)
+            self._blocks = torch.randperm(-(-self.count // self.block), generator=rng)
+            last = self._blocks == len(self._blocks) - 1
+            sizes = torch.where(last, self.count - self.block * (len(self._blocks) - 1), self.block)
+            # The position where each window begins, then the end.
+            self._starts = torch.cat([torch.zeros(1, dtype=torch.int64), *(
+                part.sum().view(1) for part in sizes.split(self.blocks_a_window))]).cumsum(0)
+        window = int(torch.searchsorted(self._starts, offset, right=True)) - 1
+        if window != self._window:
+            self._window = window
+            of_window = self._blocks[window * self.blocks_a_window:(window + 1) * self.blocks_a_window]
+            rows = (of_window[:, None] * self.block + torch.arange(self.block)).flatten()
+            rows = rows[rows < self.count]
+            rng = generator(self.seed, Purpose.ORDER_WITHIN_WINDOW, epoch * (len(self._starts) - 1) + window)
+            self._permutation = rows[torch.randperm(len(rows), generator=rng)]
+        return self._permutation[offset - int(self._starts[window]):]
+
 
 class BalancedOrder(Order):
-    """An endless order with all classes equally frequent: each round has one picture of each, shuffled."""
+    """An endless order with all classes equally frequent: each round has one picture of each, shuffled.
 
-    def __init__(self, labels: torch.Tensor, seed: int) -> None:
+    within: makes the order of a class, from its number of pictures and a seed.
+    """
+
+    def __init__(self, labels: torch.Tensor, seed: int,
+                 within: Callable[[int, int], Order] = Order) -> None:
         super().__init__(len(labels), seed)
         self.groups = [torch.nonzero(labels == label).flatten() for label in labels.unique()]
-        self.within = [Order(len(group), stream_seed(seed, Purpose.ORDER_WITHIN_CLASS, index))
+        self.within = [within(len(group), stream_seed(seed, Purpose.ORDER_WITHIN_CLASS, index))
                        for index, group in enumerate(self.groups)]
         self.classes = Order(len(self.groups), stream_seed(seed, Purpose.ORDER_OF_CLASSES))
 

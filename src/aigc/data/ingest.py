@@ -1,5 +1,5 @@
-"""A source, streamed into one folder: images.npy, labels.npy, classes.json, manifest.parquet, quarantine.csv
-and more.
+"""A source, streamed into one folder: the pictures (see parts), labels.npy, classes.json, manifest.parquet,
+quarantine.csv and more.
 
 found = used + quarantined, or it stops. Memory holds neither pictures nor manifest, but of each picture its
 path and its hash.
@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from aigc.core import files
 from aigc.core.errors import DataError, GateError
-from aigc.data import manifest, pictures, sources, splits
+from aigc.data import manifest, parts, pictures, sources, splits
 from aigc.data.config import DataConfig, PreprocessConfig, SplitConfig
 from aigc.data.sources import listing
 from aigc.data.sources.contract import Block, Rejected, Source
@@ -109,7 +109,7 @@ def ingest(data: DataConfig, shape: PreprocessConfig, processes: int, folder: Pa
     source = sources.open_source(data, shape, processes)
     folder.mkdir(parents=True, exist_ok=True)
     with Ledger(folder) as ledger:
-        with (files.npy_rows(folder / "images.npy", (None, *source.shape), np.uint8) as append,
+        with (parts.writing(folder, source.found, source.shape) as append,
               tqdm(total=source.found, desc="ingest", unit="picture", disable=None, file=sys.stderr) as bar):
             for block in source.blocks:
                 append(block.images)

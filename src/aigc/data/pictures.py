@@ -1,4 +1,4 @@
-"""Pictures on disk: images.npy (memory-mapped, never loaded whole), labels.npy, classes.json in a folder."""
+"""Pictures on disk: images.npy or its parts (memory-mapped, never loaded whole), labels.npy, classes.json."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import numpy as np
 
 from aigc.core import files
 from aigc.core.errors import DataError
+from aigc.data import parts
 
 UNLABELLED = -1
 ORIGIN = "origin.json"
@@ -102,12 +103,13 @@ class Pictures:
 
 def open_folder(folder: Path) -> Pictures:
     """The pictures of one folder, memory-mapped. Raises StorageError or DataError naming what is wrong."""
-    return Pictures(files.map_npy(folder / "images.npy"), np.array(files.map_npy(folder / "labels.npy")),
+    labels = np.array(files.map_npy(folder / "labels.npy"))
+    return Pictures(parts.open_images(folder, len(labels)), labels,
                     files.read_json(folder / "classes.json")).check(folder)
 
 
 def write_labels(folder: Path, labels: np.ndarray, classes: list[str]) -> None:
-    """Write the small parts; images.npy is written by the caller, as a stream."""
+    """Write what is small; the pictures are written by the caller, as a stream (see parts.writing)."""
     files.write_npy(folder / "labels.npy", labels.astype(np.int64))
     files.write_json(folder / "classes.json", classes)
 
