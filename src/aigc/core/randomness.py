@@ -87,7 +87,7 @@ class Order:
 
 
 class BlockOrder(Order):
-    """An endless order whose neighbours lie near each other in the file: for pictures that memory cannot hold.
+    """An endless order whose neighbours lie near each other in the file: for more pictures than memory holds.
 
     The rows are cut into blocks of `block` (the last may be shorter). An epoch shuffles the blocks and cuts
     them into windows of `window` // block blocks (the last may have fewer); a window shuffles its rows. So:

@@ -19,6 +19,7 @@ from aigc.evaluation.config import SMALLEST_SAMPLE, EvaluateConfig
 
 LISTED = 20  # quarantined pictures, and classes, that are printed
 ARRAYS = (".npy", ".npz")
+SUMMARISED = ["label", "class_name", "split", "source_height", "source_width", "source_mode", "aspect"]
 
 
 def run(path: Path, processes: int, needing_classes: Callable[[], list[str]] = list) -> int:
@@ -32,14 +33,15 @@ def run(path: Path, processes: int, needing_classes: Callable[[], list[str]] = l
     data = recognise(path, stated)
     shape = config.section("preprocess", PreprocessConfig, content)
     limits = config.section("validate", GateConfig, content)
-    counts, verdict, table, quarantine = examine(data, shape, limits, processes)
+    counts, judged, table, quarantine = examine(data, shape, limits, processes)
+    verdict = judged.verdict
     print(summary(path, data, counts, table, shape))
     if len(quarantine):
         listed = (f"  {row.path}: {row.reason}" for row in quarantine.head(LISTED).itertuples())
         print("\n".join(["quarantined:", *listed]))
     if len(quarantine) > LISTED:
         print(f"  and {len(quarantine) - LISTED} more")
-    if failures := expectations.failures_table(verdict, table):
+    if failures := expectations.failures_table(verdict, judged.examples):
         print(failures)
     problems = obstacles(counts, verdict, table, data, config.section("evaluate", EvaluateConfig, content))
     if table["class_name"].nunique() < FEWEST_CLASSES and (names := needing_classes()):
@@ -52,15 +54,20 @@ def run(path: Path, processes: int, needing_classes: Callable[[], list[str]] = l
 
 
 def examine(data: DataConfig, shape: PreprocessConfig, limits: GateConfig,
-            processes: int) -> tuple[Counts, dict[str, Any], pd.DataFrame, pd.DataFrame]:
-    """Ingest and the gate in a temporary folder: counts, verdict, the judged table, the quarantine."""
+            processes: int) -> tuple[Counts, gate.Judged, pd.DataFrame, pd.DataFrame]:
+    """Ingest and the gate in a temporary folder: counts, what was judged, the manifest, the quarantine.
+
+    Of the manifest the columns that a summary needs, with the computed ones.
+    """
     with tempfile.TemporaryDirectory(prefix="aigc-check-") as name:
         folder = Path(name)
         # A quarantine over the limit is listed too: the caller judges it.
         counts = ingest(data.model_copy(update={"max_quarantined": 1.0}), shape, processes, folder / "raw")
         reference = paths.DATA_REFERENCE / "manifest.parquet"
-        verdict, table = gate.judge(folder / "raw", limits, folder / "docs", reference)
-        return counts, verdict, table, pd.read_csv(folder / "raw" / "quarantine.csv")
+        judged = gate.judge(folder / "raw", limits, folder / "docs", reference)
+        table = pd.read_parquet(folder / "raw" / "manifest.parquet", columns=SUMMARISED)
+        computed = judged.computed.drop(columns=["label"])
+        return counts, judged, table.join(computed), pd.read_csv(folder / "raw" / "quarantine.csv")
 
 
 def recognise(path: Path, stated: DataConfig) -> DataConfig:

@@ -5,6 +5,7 @@ drift) becomes a computed column that a core expectation judges. `validate.warn`
 warn.
 """
 
+import copy
 import logging
 import os
 import warnings
@@ -94,32 +95,74 @@ def suite(validate: GateConfig, classes: int, shape: tuple[int, ...],
 
 def judge(table: pd.DataFrame, expectations: list[Any], data_docs: Path) -> dict[str, Any]:
     """Run the suite and write Data Docs; the canonical result: no clock, no batch id, rows by `index`."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+    return verdict(Judge(data_docs).results(table, expectations), len(table))
 
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="great_expectations")
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    context.add_data_docs_site("local", {
-        "class_name": "SiteBuilder", "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-        "store_backend": {"class_name": "TupleFilesystemStoreBackend",
-                          "base_directory": str(data_docs.resolve())},
-    })
-    batch = (context.data_sources.add_pandas("pipeline").add_dataframe_asset("manifest")
-             .add_batch_definition_whole_dataframe("whole"))
-    named = context.suites.add(gx.ExpectationSuite(name="manifest", expectations=expectations))
-    definition = context.validation_definitions.add(
-        gx.ValidationDefinition(name="manifest", data=batch, suite=named))
-    checkpoint = context.checkpoints.add(gx.Checkpoint(
-        name="gate", validation_definitions=[definition],
-        actions=[gx.checkpoint.UpdateDataDocsAction(name="docs", site_names=["local"])],
-        result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["index"]}))
-    outcome = checkpoint.run(batch_parameters={"dataframe": table})
-    verdict = next(iter(outcome.run_results.values())).to_json_dict()
-    results = [_canonical(result, table) for result in verdict["results"]]
-    return {"success": not failed(results, "critical"), "rows": len(table), "results": results}
+
+def verdict(results: list[dict[str, Any]], rows: int) -> dict[str, Any]:
+    """The canonical result of all expectations over so many rows."""
+    return {"success": not failed(results, "critical"), "rows": rows, "results": results}
+
+
+class Judge:
+    """Runs expectations over tables; Data Docs get a page for each."""
+
+    def __init__(self, data_docs: Path) -> None:
+        os.environ["GX_ANALYTICS_ENABLED"] = "false"
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
+
+        logging.getLogger("great_expectations").setLevel(logging.ERROR)
+        warnings.filterwarnings("ignore", module="great_expectations")
+        self.context = gx.get_context(mode="ephemeral")
+        self.context.variables.progress_bars = ProgressBarsConfig(globally=False)
+        self.context.add_data_docs_site("local", {
+            "class_name": "SiteBuilder", "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+            "store_backend": {"class_name": "TupleFilesystemStoreBackend",
+                              "base_directory": str(data_docs.resolve())},
+        })
+        self.asset = self.context.data_sources.add_pandas("pipeline").add_dataframe_asset("manifest")
+
+    def results(self, table: pd.DataFrame, expectations: list[Any], name: str = "manifest",
+                lists_all: bool = True) -> list[dict[str, Any]]:
+        """The canonical results, in the order of the expectations. name: of the page, each its own.
+
+        lists_all: whether the page lists all rows that do not hold, or the first.
+        """
+        import great_expectations as gx
+
+        batch = self.asset.add_batch_definition_whole_dataframe("whole" if name == "manifest" else name)
+        named = self.context.suites.add(gx.ExpectationSuite(
+            name=name, expectations=[copy.copy(expectation) for expectation in expectations]))
+        definition = self.context.validation_definitions.add(
+            gx.ValidationDefinition(name=name, data=batch, suite=named))
+        checkpoint = self.context.checkpoints.add(gx.Checkpoint(
+            name="gate" if name == "manifest" else name, validation_definitions=[definition],
+            actions=[gx.checkpoint.UpdateDataDocsAction(name="docs", site_names=["local"])],
+            result_format={"result_format": "COMPLETE" if lists_all else "SUMMARY",
+                           "unexpected_index_column_names": ["index"]}))
+        outcome = checkpoint.run(batch_parameters={"dataframe": table})
+        found = next(iter(outcome.run_results.values())).to_json_dict()
+        return [_canonical(result, table) for result in found["results"]]
+
+
+def of_the_whole(expectation: Any) -> bool:
+    """Whether it is about all rows together: a count, a share, a greatest value. Others hold row by row."""
+    kind, column = type(expectation).__name__, getattr(expectation, "column", None)
+    return column in PARTNERS or not ("ColumnValues" in kind or "ToExist" in kind)
+
+
+def by_column(results: list[dict[str, Any]], expectations: list[Any]) -> list[dict[str, Any]]:
+    """Results in the order of great-expectations: by column, columns in the order of the expectations."""
+    columns = [None, *(getattr(expectation, "column", None) for expectation in expectations)]
+    return sorted(results, key=lambda result: columns.index(result["column"]))
+
+
+def joined(earlier: list[dict[str, Any]], later: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The results of row by row expectations over two parts of a table, as over both together."""
+    return [{**first, "success": first["success"] and second["success"],
+             "unexpected_count": first["unexpected_count"] + second["unexpected_count"],
+             "example_rows": (first["example_rows"] + second["example_rows"])[:EXAMPLES]}
+            for first, second in zip(earlier, later, strict=True)] if earlier else later
 
 
 def failed(results: list[dict[str, Any]], severity: str) -> list[dict[str, Any]]:
@@ -131,7 +174,8 @@ def _canonical(result: dict[str, Any], table: pd.DataFrame) -> dict[str, Any]:
     about = result["expectation_config"]
     kwargs = {key: value for key, value in about["kwargs"].items() if key != "batch_id"}
     found = result.get("result", {})
-    rows = [row["index"] for row in found.get("unexpected_index_list") or [] if "index" in row]
+    listed = found.get("unexpected_index_list") or found.get("partial_unexpected_index_list") or []
+    rows = [row["index"] for row in listed if "index" in row]
     column, examples = kwargs.pop("column", None), sorted(rows)[:EXAMPLES]
     return {"expectation": about["type"], "name": (about.get("meta") or {}).get("name", ""),
             "severity": about.get("severity") or "critical", "column": column, "kwargs": kwargs,

@@ -96,8 +96,8 @@ def _changed(section: Fitted, steps: list[Step], prefix: str) -> Fitted:
 
 
 def _examined(data: DataConfig, shape: PreprocessConfig, limits: GateConfig, processes: int) -> Found:
-    counts, verdict, table, _ = check.examine(data, shape, limits, processes)
-    failing = [result["name"] for result in expectations.failed(verdict["results"], "critical")]
+    counts, judged, table, _ = check.examine(data, shape, limits, processes)
+    failing = [result["name"] for result in expectations.failed(judged.verdict["results"], "critical")]
     return Found(data, table, counts, list(dict.fromkeys(failing)))
 
 

@@ -39,13 +39,16 @@ def class_names(labels: np.ndarray, classes: list[str]) -> list[str]:
     return [classes[label] if label >= 0 else "" for label in labels.tolist()]
 
 
-def disagreements(manifest: pd.DataFrame, pictures: Pictures) -> np.ndarray:
-    """Whether each row of the manifest disagrees with the arrays: bool (N,). Reads a block at a time."""
-    wrong = manifest["label"].to_numpy() != pictures.labels
+def disagreements(manifest: pd.DataFrame, pictures: Pictures, first: int = 0) -> np.ndarray:
+    """Whether each row of the manifest disagrees with the arrays: bool (n,). Reads a block at a time.
+
+    first: the picture of the manifest's first row, where it is a part of one.
+    """
+    wrong = manifest["label"].to_numpy() != pictures.labels[first:first + len(manifest)]
     rows = files.rows_at_once(pictures.images[:1].nbytes)
-    for start in range(0, len(pictures), rows):
-        measured = measure(np.asarray(pictures.images[start:start + rows]))
+    for start in range(0, len(manifest), rows):
         stated = manifest.iloc[start:start + rows]
+        measured = measure(np.asarray(pictures.images[first + start:first + start + len(stated)]))
         for column in MEASURED:
             wrong[start:start + rows] |= stated[column].to_numpy() != np.asarray(measured[column])
     return wrong

@@ -10,10 +10,10 @@ from aigc.data.config import GateConfig
 
 def run() -> None:
     settings = config.section("validate", GateConfig)
-    verdict, table = gate.judge(paths.RAW, settings, paths.DATA_DOCS,
-                                paths.DATA_REFERENCE / "manifest.parquet")
+    verdict, _, examples = gate.judge(paths.RAW, settings, paths.DATA_DOCS,
+                                      paths.DATA_REFERENCE / "manifest.parquet")
     files.write_json(paths.VALIDATION, verdict)
-    if failures := expectations.failures_table(verdict, table):
+    if failures := expectations.failures_table(verdict, examples):
         print(failures, file=sys.stderr)
     failed = expectations.failed(verdict["results"], "critical")
     if failed:

@@ -4,6 +4,7 @@ Streamed a block at a time.
 """
 
 import gzip
+import mmap
 import struct
 import tarfile
 import zlib
@@ -42,11 +43,24 @@ def digits() -> Pictures:
 def of_pictures(found: Pictures, path: str) -> Source:
     """Pictures that are open already, as a source."""
     rows = files.rows_at_once(found.images[:1].nbytes)
-    parts = (slice(start, start + rows) for start in range(0, len(found), rows))
-    blocks = (block_of_arrays(np.asarray(found.images[part]), found.labels[part], part.start, path)
-              for part in parts)
+    slices = (slice(start, start + rows) for start in range(0, len(found), rows))
+
+    def blocks() -> Iterator[Block]:
+        for part in slices:
+            yield block_of_arrays(np.asarray(found.images[part]), found.labels[part], part.start, path)
+            _release(found.images)
+
     _, channels, height, width = found.images.shape
-    return Source(found.classes, (channels, height, width), len(found), blocks)
+    return Source(found.classes, (channels, height, width), len(found), blocks())
+
+
+def _release(array: np.ndarray) -> None:
+    """Drop the pages of a memory map from this process, or its size would grow to that of the file."""
+    owner: object = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 class Pair(NamedTuple):
