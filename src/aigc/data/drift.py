@@ -33,7 +33,7 @@ def of_values(reference: np.ndarray, found: np.ndarray) -> float:
 
 def between(reference: pd.DataFrame, found: pd.DataFrame) -> dict[str, float]:
     """The index of each measure and of the classes, by the name of its column in the judged table."""
-    names = sorted({*reference["class_name"], *found["class_name"]})
+    names = sorted({*reference["class_name"].dropna(), *found["class_name"].dropna()})
     counts = [table["class_name"].value_counts().reindex(names, fill_value=0).to_numpy()
               for table in (reference, found)]
     values = {column: of_values(reference[column].to_numpy(), found[column].to_numpy())
