@@ -72,7 +72,8 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
 
 
 @settings(max_examples=200)
-@given(st.one_of(rows, slices, masks, st.integers(-COUNT, COUNT - 1), st.just([3, 1, 22])))
+@given(st.one_of(rows, slices, masks, st.integers(-COUNT, COUNT - 1), st.just([3, 1, 22]),
+                 st.tuples(st.one_of(rows, slices, st.integers(0, COUNT - 1)), st.slices(1), st.slices(4))))
 def test_they_are_indexed_as_one_array(opened: np.ndarray, wanted: object) -> None:
     np.testing.assert_array_equal(opened[wanted], IMAGES[wanted])
 

@@ -51,6 +51,7 @@ def judge(folder: Path, validate: GateConfig, data_docs: Path, reference: Path) 
     computed = expectations.computed_columns(
         narrow, disagrees, validate, earlier.columns(["class_name", *drift.MEASURES]) if earlier else None)
     computed = computed[["index", "label", *(name for name in computed if name not in expectations.TYPES)]]
+    del narrow
     drifts = [column for column in computed if column.startswith("drift_")]
     suite = expectations.suite(validate, len(found.classes), found.images.shape[1:], drifts)
     if len(table.parts) == 1:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -23,7 +23,9 @@ REMEDY = "`dvc checkout` restores it; or delete the folder and run `dvc repro`"
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of an array, read as one. Indexed by a row, a slice of rows, or rows in any order.
+    """The parts of an array, read as one.
+
+    Indexed by a row, a slice of rows, or rows in any order, and then by slices of the other axes.
 
     paths: the files. starts: the first row of each, then the number of all rows. offsets: bytes of each
     file's header. row: the shape of one picture. A part is memory-mapped while it is read: no file stays
@@ -51,8 +53,13 @@ class Parts:
     def __len__(self) -> int:
         return self.starts[-1]
 
-    def __getitem__(self, wanted: "int | slice | list[int] | np.ndarray", /) -> np.ndarray:
-        """Rows as numpy's indexing of the whole array gives them. Raises IndexError, StorageError."""
+    def __getitem__(self, wanted: "int | slice | list[int] | np.ndarray | tuple[Any, ...]", /) -> np.ndarray:
+        """What numpy's indexing of the whole array gives. Raises IndexError, TypeError, StorageError."""
+        if isinstance(wanted, tuple):
+            if not all(isinstance(axis, slice) for axis in wanted[1:]):
+                raise TypeError("after the rows, pictures in parts are indexed by slices alone")
+            rows = self[wanted[0]]
+            return rows[(*[slice(None)] * (rows.ndim - len(self.row)), *wanted[1:])]
         if isinstance(wanted, slice):
             start, stop, step = wanted.indices(len(self))
             part = int(np.searchsorted(self.starts, start, "right")) - 1
@@ -60,8 +67,6 @@ class Parts:
                 first = self.starts[part]
                 return self._mapped(part)[start - first:stop - first]
             return self._gathered(np.arange(start, stop, step))
-        if isinstance(wanted, tuple):
-            raise TypeError("pictures in parts are indexed by rows alone")
         rows = np.asarray(wanted)
         if rows.dtype == bool:
             return self._gathered(np.flatnonzero(rows))
