@@ -3,12 +3,13 @@
 import tracemalloc
 
 import numpy as np
+import pytest
 import scipy.fft
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 
-from aigc.data import similarity
+from aigc.data import hamming, similarity
 
 
 def bits(names: list[str]) -> np.ndarray:
@@ -66,13 +67,19 @@ def test_many_pictures_of_one_scene_are_told_without_comparing_all_pairs(rng: np
     tracemalloc.stop()
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.integers(0, 20))
-def test_the_search_finds_the_rows_that_comparing_all_pairs_finds(seed: int, most: int) -> None:
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 64), st.sampled_from([2, 5, hamming.HEAVY]))
+def test_the_search_finds_the_rows_that_comparing_all_pairs_finds(seed: int, most: int, heavy: int) -> None:
     rng = np.random.default_rng(seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hamming, "HEAVY", heavy)  # above it a bucket is searched by other bits
+        check_against_all_pairs(rng, most)
+
+
+def check_against_all_pairs(rng: np.random.Generator, most: int) -> None:
     centres = rng.integers(0, 2, (4, 256), dtype=np.uint8)
     codes = centres[rng.integers(0, 4, 30)] ^ (
-        rng.random((30, 256)) < rng.choice([0.0, 0.02, 0.05], 30)[:, None]
+        rng.random((30, 256)) < rng.choice([0.0, 0.02, 0.05, 0.2], 30)[:, None]
     )
     names = [np.packbits(code).tobytes().hex() for code in codes.astype(np.uint8)]
     sha = [f"{picture}" for picture in rng.integers(0, 25, 30)]
@@ -85,3 +92,22 @@ def test_the_search_finds_the_rows_that_comparing_all_pairs_finds(seed: int, mos
             continue
         others = [other for other in range(30) if sha[other] != sha[row] and distance[row, other] <= most]
         assert (found[row] in others) if others else found[row] == -1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 24), st.integers(2, 200))
+def test_codes_that_differ_in_few_bits_or_crowd_one_bucket_are_searched_without_a_miss(
+        seed: int, most: int, varying: int) -> None:
+    rng = np.random.default_rng(seed)
+    bits = np.zeros((400, 256), np.uint8)
+    bits[:, rng.choice(256, varying, replace=False)] = rng.random((400, varying)) < rng.random(varying)
+    codes = np.unique(np.packbits(bits, axis=1), axis=0)
+    is_open = rng.random(len(codes)) < 0.7
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hamming, "HEAVY", 4)
+        found = hamming.near_rows(codes, is_open, most)
+    distance = np.bitwise_count(codes[:, None] ^ codes[None]).sum(2, dtype=int)
+    np.fill_diagonal(distance, 999)
+    assert ((found >= 0) == (is_open & (distance.min(1) <= most))).all()
+    rows = np.flatnonzero(found >= 0)
+    assert (distance[rows, found[rows]] <= most).all()
