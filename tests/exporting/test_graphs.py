@@ -136,7 +136,6 @@ def test_the_exporter_sees_linear_layers_and_no_call_of_onednn(tmp_path: Path) -
     kinds = {node.op_type for node in onnx.load_from_string(content["decoder"]).graph.node}
     assert "Gemm" in kinds and not any(node.domain for node in onnx.load_from_string(
         content["decoder"]).graph.node)
-    assert not any(isinstance(layer, Linear) for layer in method.modules())
 
 
 class Baked(torch.nn.Module):

@@ -33,6 +33,11 @@ def model(method: str) -> Path:
     return Path("models") / method
 
 
+def parent(name: str) -> Path:
+    """The model that a training starts from. name: the first 16 digits of its card's sha256."""
+    return Path("models/parents") / name
+
+
 def history(method: str) -> Path:
     """One row per interval of training: images seen, losses, gradient norms, learning rates."""
     return Path("reports/plots") / method / "history.csv"

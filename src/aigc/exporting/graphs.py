@@ -7,19 +7,15 @@ torch's exporter by tracing is used. The newer one (torch.export) needs the pack
 import io
 import warnings
 from collections.abc import Mapping
-from contextlib import ExitStack
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from aigc.core.errors import ConfigError, StorageError
 from aigc.model.contract import Method
 from aigc.model.exports import Network
-from aigc.networks import causal
-from aigc.networks.blocks import Linear
 
 OPSET = 18  # of ONNX; read by onnxruntime 1.14 (2023) and later
 TOLERANCE = 1e-4  # the largest difference to torch, of values in about [-1, 1]; of others relative
@@ -29,30 +25,19 @@ MISSING = "aigc export --onnx needs onnx and onnxruntime; pip install -e .[expor
 def of_method(method: Method) -> tuple[dict[str, bytes], str]:
     """The ONNX file of each network that the method exports, by name; and its lines that sample with them.
 
-    method: in eval mode on the CPU; its linear layers are torch's own afterwards. Raises StorageError where
-    onnxruntime does not compute what torch does.
+    method: in eval mode on the CPU. Raises StorageError where onnxruntime does not compute what torch does.
     """
     _check_installed()
-    plain(method)
     exports = method.exports()
     return {name: graph(name, network) for name, network in exports.networks.items()}, exports.sampling
-
-
-def plain(network: nn.Module) -> None:
-    """Make our linear layers torch's own, so that an exporter sees a linear layer and no call of oneDNN's."""
-    for layer in network.modules():
-        if isinstance(layer, Linear):
-            layer.__class__ = nn.Linear  # type: ignore[assignment]
 
 
 def graph(name: str, network: Network) -> bytes:
     """One network as an ONNX file, for any number of pictures."""
     stream: Any = io.BytesIO()  # the exporter's types know of paths only
     axes = {key: {0: "count"} for key, example in network.inputs.items() if example.ndim}
-    with warnings.catch_warnings(), torch.no_grad(), ExitStack() as stack:
+    with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore", (DeprecationWarning, torch.jit.TracerWarning))
-        # A trace would keep the example's number of rows, as which a transformer gives positions to layers.
-        stack.enter_context(patch.object(causal, "at_each", lambda layer, x: layer(x)))
         torch.onnx.export(
             network.module.eval(), tuple(network.inputs.values()), stream, dynamo=False, opset_version=OPSET,
             input_names=list(network.inputs), output_names=[network.output],

@@ -26,6 +26,7 @@ class AutoencoderConfig(EncodingConfig):
 
 
 class Autoencoder(Encoding):
+    made_anew = ("density",)
     config: AutoencoderConfig
 
     def __init__(self, config: AutoencoderConfig, shape: Shape) -> None:

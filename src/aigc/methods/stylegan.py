@@ -59,6 +59,7 @@ class StyleGAN(Adversarial):
     w_mean: Tensor
     conditional = True  # where the pictures have classes
     sampling_settings = ("truncation", "mixed")
+    made_anew = ("w_mean",)
 
     def __init__(self, config: StyleGANConfig, shape: Shape) -> None:
         levels, sides = blocks.pyramid(config.width, shape.size, config.max_width)

@@ -87,6 +87,8 @@ class TransformerConfig(MethodConfig):
 class Transformer(Method):
     config: TransformerConfig
     conditional = True  # where the pictures have classes
+    binding_settings = ("heads",)
+    made_anew = ("usage",)
     reconstructs = True
     sampling_settings = ("guidance", "temperature", "top_k")
     usage: Tensor
@@ -104,7 +106,8 @@ class Transformer(Method):
         self.encoder, self.decoder = tokeniser(config, shape.channels, sides)
         self.codebook = Codebook(config.codes, config.code_width, config.codebook_decay)
         self.critic = critic(config, shape) if config.adversarial else None
-        self.condition = nn.Embedding(1 + (shape.classes if self.conditional else 0), config.prior_width)
+        self.condition = blocks.ClassEmbedding(
+            1 + (shape.classes if self.conditional else 0), config.prior_width, first=1)
         nn.init.normal_(self.condition.weight, std=INITIAL)
         self.prior = CausalTransformer(config.codes, self.side**2, 1, config.prior_width, config.layers,
                                        config.heads, config.dropout)

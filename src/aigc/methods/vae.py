@@ -41,6 +41,7 @@ class VAEConfig(EncodingConfig):
 
 
 class VAE(Encoding):
+    made_anew = ("prior",)
     config: VAEConfig
 
     def __init__(self, config: VAEConfig, shape: Shape) -> None:

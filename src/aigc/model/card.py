@@ -5,7 +5,7 @@ The hashes detect damage and mistakes, not an attack: whoever can write both fil
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ class Card:
     """The content of config.json.
 
     data_sha256: of the training images. files: the sha256 of each file beside the card. origin: source,
-    licence, attribution and url of the training images, each "" where unknown.
+    licence, attribution and url of the training images, each "" where unknown. ancestors: the card's sha256
+    of the model that the training started from, of that one's own, and so on; not in the file where empty.
     """
 
     method: str
@@ -41,6 +42,12 @@ class Card:
     data_sha256: str
     origin: dict[str, str]
     files: dict[str, str]
+    ancestors: list[str] = field(default_factory=list)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What config.json holds beside its own hash."""
+        return {key: value for key, value in asdict(self).items() if value or key != "ancestors"}
 
     @property
     def weights_sha256(self) -> str:
@@ -50,14 +57,14 @@ class Card:
     @property
     def sha256(self) -> str:
         """Identifies the whole model: the card and, through `files`, every byte beside it."""
-        return hashlib.sha256(files.canonical_json(asdict(self)).encode()).hexdigest()
+        return hashlib.sha256(files.canonical_json(self.content).encode()).hexdigest()
 
 
 def write_model(folder: Path, model: torch.nn.Module, **facts: Any) -> Card:
     """Write the weights, then the card with the hashes of both. facts: the fields of Card except `files`."""
     files.write_tensors(folder / WEIGHTS, model.state_dict())
     card = Card(files={WEIGHTS: files.sha256(folder / WEIGHTS)}, **facts)
-    files.write_json(folder / CONFIG, {**asdict(card), CARD_SHA256: card.sha256})
+    files.write_json(folder / CONFIG, {**card.content, CARD_SHA256: card.sha256})
     return card
 
 
@@ -81,15 +88,17 @@ def read_card(folder: Path) -> Card:
     return card
 
 
-def read_weights(folder: Path, card: Card, model: torch.nn.Module) -> None:
-    """Load the weights into `model` and put it in eval mode.
-
-    Raises StorageError with the name of the first file whose hash differs from the card's.
-    """
+def check_files(folder: Path, card: Card) -> None:
+    """Raises StorageError with the name of the first file whose hash differs from the card's."""
     for name, expected in card.files.items():
         actual = files.sha256(folder / name) if (folder / name).exists() else "nothing"
         if actual != expected:
             raise StorageError(f"{folder / name}: sha256 is {actual[:16]}, its {CONFIG} says "
                                f"{expected[:16]}; {RESTORE}")
+
+
+def read_weights(folder: Path, card: Card, model: torch.nn.Module) -> None:
+    """Load the weights into `model` and put it in eval mode. Raises StorageError as `check_files`."""
+    check_files(folder, card)
     model.load_state_dict(files.read_tensors(folder / WEIGHTS)[0])
     model.eval().requires_grad_(False)

@@ -28,8 +28,13 @@ NEARLY_PARALLEL = 1e-4  # sine of an angle; below it slerp divides by almost 0, 
 
 
 class MethodConfig(Section):
-    """The settings that the training loop reads. A method's own config adds to them."""
+    """The settings that the training loop reads. A method's own config adds to them.
 
+    init_from: the trained model whose weights a training starts from, as the folder's name below
+    models/parents; "" = none. No setting of the method: it is in no model's config (see training/parent.py).
+    """
+
+    init_from: Annotated[str, Field(exclude=True, pattern="^([0-9a-f]{16})?$")] = ""
     images: Count
     batch_size: Count
     ema_halflife: Positive
@@ -144,6 +149,10 @@ class Method(Trainable):
 
     draft_settings: values of some of these for a quick sampling whose FID is about the same.
 
+    binding_settings: the names of those of its settings to which the weights of a trained model are bound,
+    beside those that change the shapes of the weights. made_anew: what `fit_after_training`, or a training
+    from its start on, makes anew: names of modules and buffers that no parent hands down.
+
     latent_shape: the shape of one latent; the method sets it.
     """
 
@@ -155,6 +164,8 @@ class Method(Trainable):
     translates = False
     sampling_settings: tuple[str, ...] = ()
     draft_settings: Mapping[str, Any] = {}
+    binding_settings: tuple[str, ...] = ()
+    made_anew: tuple[str, ...] = ()
     config: MethodConfig
     latent_shape: tuple[int, ...]
 

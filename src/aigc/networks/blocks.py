@@ -22,7 +22,7 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """(B, in) -> (B, out)"""
         if (x.device.type == "cpu" and x.ndim == 2 and x.dtype == torch.float32
-                and self.out_features >= VECTOR and runtime.is_capped()):
+                and self.out_features >= VECTOR and runtime.is_capped() and not torch.jit.is_tracing()):
             product: Tensor = _Product.apply(x, self.weight, self.bias)
             return product
         return super().forward(x)
@@ -55,6 +55,14 @@ def _is_asked_for(input_node: tuple[Any, int]) -> bool:
         return torch._C._will_engine_execute_node(node)
     except RuntimeError:  # a leaf of torch.autograd.grad
         return True
+
+
+class ClassEmbedding(nn.Embedding):
+    """Rows that belong to classes: that of class i is row `first` + i. The others mean no class."""
+
+    def __init__(self, rows: int, width: int, first: int = 0) -> None:
+        super().__init__(rows, width)
+        self.first = first
 
 
 def mlp(widths: list[int], activation: type[nn.Module] | None = None) -> nn.Sequential:

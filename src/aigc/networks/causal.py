@@ -93,7 +93,7 @@ class Block(nn.Module):
 def at_each(layer: nn.Module, x: Tensor) -> Tensor:
     """A layer of (N, in) -> (N, out) at each position: (B, T, in) -> (B, T, out)."""
     out: Tensor = layer(x.flatten(0, 1))
-    return out.unflatten(0, x.shape[:2])
+    return out.view(-1, x.shape[1], out.shape[1])
 
 
 class CausalTransformer(nn.Module):

@@ -15,7 +15,8 @@ class ConditionalBatchNorm2d(nn.Module):
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         self.normalise = nn.BatchNorm2d(channels, affine=False)
-        self.scale, self.shift = nn.Embedding(classes, channels), nn.Embedding(classes, channels)
+        self.scale = blocks.ClassEmbedding(classes, channels)
+        self.shift = blocks.ClassEmbedding(classes, channels)
         nn.init.ones_(self.scale.weight)
         nn.init.zeros_(self.shift.weight)
 
@@ -95,7 +96,7 @@ class Critic(nn.Module):
             features = hidden
         self.trunk = nn.Sequential(*layers)
         self.score = blocks.Linear(features, 1)
-        self.embed = nn.Embedding(classes, features) if classes else None
+        self.embed = blocks.ClassEmbedding(classes, features) if classes else None
         if self.embed is not None:
             nn.init.zeros_(self.embed.weight)
 

@@ -69,7 +69,7 @@ class ResidualGenerator(nn.Module):
                  depth: int, classes: int = 0) -> None:
         super().__init__()
         self.sides, self.patch = sides[-2::-1], patch
-        self.embed = nn.Embedding(classes + 1, latent) if classes else None
+        self.embed = blocks.ClassEmbedding(classes + 1, latent) if classes else None
         coarsest = (levels[-1], sides[-1], sides[-1])
         inputs = latent * (2 if classes else 1)
         self.start = nn.Sequential(blocks.Linear(inputs, math.prod(coarsest)), nn.Unflatten(1, coarsest))
@@ -108,7 +108,7 @@ class ResidualCritic(nn.Module):
         self.features = nn.Sequential(nn.Flatten(), blocks.Linear(levels[-1] * sides[-1]**2, hidden),
                                       nn.LeakyReLU(SLOPE))
         self.score = blocks.Linear(hidden, 1)
-        self.embed = nn.Embedding(classes + 1, hidden) if classes else None
+        self.embed = blocks.ClassEmbedding(classes + 1, hidden) if classes else None
         if self.embed is not None:
             nn.init.zeros_(self.embed.weight)
         fix_up(self)

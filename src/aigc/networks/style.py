@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aigc.networks.blocks import ClassEmbedding
+
 SLOPE = 0.2  # of the leaky ReLU
 MAPPING_RATE = 0.1  # of the mapping's learning rate to the others'; 0.01 in the papers' longer trainings
 INITIAL = 0.25  # standard deviation of the weights that are demodulated: the smaller, the faster they turn
@@ -147,7 +149,7 @@ class StyleGenerator(nn.Module):
     def __init__(self, latent: int, mapping: int, style: int, synthesis: Synthesis, classes: int = 0) -> None:
         super().__init__()
         self.latent, self.synthesis = latent, synthesis
-        self.embed = nn.Embedding(classes + 1, latent) if classes else None
+        self.embed = ClassEmbedding(classes + 1, latent) if classes else None
         inputs = latent * (2 if classes else 1)
         widths = pairwise([inputs, *[style] * mapping])
         self.mapping = nn.Sequential(*(layer for pair in widths for layer in (

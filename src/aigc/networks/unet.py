@@ -111,7 +111,7 @@ class UNet(nn.Module):
             return Level(fan_in, widths[number], embedding, depth, sides[number] in attention, dropout)
 
         self.time = nn.Sequential(Linear(width, embedding), nn.SiLU(), Linear(embedding, embedding))
-        self.label = nn.Embedding(classes + 1, embedding) if classes else None
+        self.label = blocks.ClassEmbedding(classes + 1, embedding) if classes else None
         self.start = nn.Conv2d(pixels, widths[0], 3, padding=1)
         self.encoder, self.downs = nn.ModuleList([level(widths[0], 0)]), nn.ModuleList()
         for number, (fine, coarse) in enumerate(pairwise(widths), 1):

@@ -4,6 +4,7 @@ Several processes may share it (training/parallel.py): each runs `run`.
 """
 
 from contextlib import nullcontext
+from functools import partial
 
 from aigc import methods
 from aigc.core import code, config, files, hashes, paths, process, runtime
@@ -12,7 +13,7 @@ from aigc.data import pictures
 from aigc.model.card import write_model
 from aigc.model.contract import Method, Shape
 from aigc.training import launch as launching
-from aigc.training import parallel
+from aigc.training import parallel, parent
 from aigc.training.config import TrainConfig
 from aigc.training.loop import Trainer
 from aigc.training.observer import Observer, Row, Training
@@ -41,6 +42,12 @@ def run(method: str, observer: Observer) -> None:
     shared = {"train": train.model_dump(exclude=UNHASHED), "runtime": switches.model_dump()}
     params = {**config.flatten(settings.model_dump()), **config.flatten(shared)}
     deps = {"images": hashes.array_sha256(split.images), "labels": hashes.array_sha256(split.labels)}
+    build = partial(methods.build, method, settings, Shape.of(learned))
+    ancestors: list[str] = []
+    if start := parent.start(method, settings):
+        build, ancestors = partial(start.build, settings, Shape.of(learned), learned.classes), start.ancestors
+        params["init_from"], deps["parent"] = settings.init_from, ancestors[0]
+        parent.tell(start, learned.classes)
     identified = {"method": method, **params, **runtime.device_identity(switches, device)}
     fingerprint, identity = code.fingerprint("train", method, identified, deps)
     lock = paths.training_lock(method, fingerprint)
@@ -49,8 +56,7 @@ def run(method: str, observer: Observer) -> None:
         checkpoints = parallel.SharedCheckpoints(lock.parent, identity, team)
         is_repeat = checkpoints.start_anew_if_recorded()
         kind = parallel.ShardedTrainer if train.shards > 1 else Trainer
-        trainer = kind.on(learned, method, lambda: methods.build(method, settings, Shape.of(learned)),
-                          settings, order, device, checkpoints)
+        trainer = kind.on(learned, method, build, settings, order, device, checkpoints)
         training = Training(method, fingerprint, params, identity["code"], paths.PROCESSED / "train",
                             deps["images"], trainer.schedule.steps, train.watch, is_repeat, team.size)
         with observer.training(training) as watch:
@@ -61,7 +67,7 @@ def run(method: str, observer: Observer) -> None:
             card = write_model(paths.model(method), average, method=method, config=settings.model_dump(),
                                shape=vars(average.shape), classes=learned.classes, seed=train.seed,
                                data_sha256=deps["images"],
-                               origin=pictures.read_origin(paths.PROCESSED / "train"))
+                               origin=pictures.read_origin(paths.PROCESSED / "train"), ancestors=ancestors)
             write_history(method, trainer.columns, trainer.history)
             watch.trained(average, paths.model(method), card)
         checkpoints.finish(paths.history(method))
