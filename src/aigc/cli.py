@@ -15,8 +15,8 @@ from aigc.workspace import root
 
 COMMANDS = ("repro", "ui", "verify", "evaluate", "reproduce", "mend", "runs", "params", "use", "data_check",
             "record", "generate", "interpolate", "reconstruct", "translate", "play", "serve", "whence",
-            "label", "sync", "compare", "promote", "rollback", "export", "publish", "sweep", "relocate",
-            "deps")
+            "label", "sync", "compare", "promote", "rollback", "export", "publish", "sweep", "init_from",
+            "relocate", "deps")
 DESCRIPTION = ("Image generation as a reproducible pipeline. `dvc repro` makes everything; "
                "these commands look after it.")
 EXAMPLES = """\
@@ -30,6 +30,7 @@ examples:
   aigc params dcgan                            every key of a method: value, unit, range, default
   aigc use fashion                             other data, a GPU, a quick run: params.yaml by a recipe
   aigc sweep SPACE.yaml                        try settings over a space of them, on one worker or many
+  aigc init-from aigc@champion                 train on from a trained model, such as on new pictures
   aigc evaluate --real A --fake B              judge any pictures
   aigc data use PATH                           fit params.yaml to your own pictures
   aigc data check PATH                         would these pictures get through?

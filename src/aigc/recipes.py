@@ -18,6 +18,8 @@ from aigc.core.errors import ConfigError
 from aigc.params import check
 from aigc.workspace.paths import RECIPES
 
+OPTIONAL = ("init_from",)  # keys that a section may lack; "" means the same
+
 
 class Step(Section):
     """Keys that are set for one reason: {"data.source": "digits"}."""
@@ -79,8 +81,9 @@ def apply(recipe: Recipe, text: str | None = None) -> tuple[str, list[Change]]:
     for step in recipe.steps:
         for key, value in step.set.items():
             section, name = _section_of(expected, key)
-            if section[name] != value:
-                changes.append(Change(key, _yaml(section[name]), _yaml(value), step.reason))
+            before = section.get(name, "")  # of a key of OPTIONAL
+            if before != value:
+                changes.append(Change(key, _yaml(before), _yaml(value), step.reason))
                 section[name] = value
                 edits.append(_edit(text, root, key, value))
     edits.sort(key=lambda edit: edit[0])
@@ -102,7 +105,7 @@ def _section_of(content: dict[str, Any], key: str) -> tuple[dict[str, Any], str]
     place: Any = content
     for section in sections:
         place = place.get(section) if isinstance(place, dict) else None
-    if not isinstance(place, dict) or name not in place:
+    if not isinstance(place, dict) or (name not in place and name not in OPTIONAL):
         raise ConfigError(f"{paths.PARAMS}: there is no key `{key}`, which the recipe sets; correct the "
                           f"recipe, or restore {paths.PARAMS}")
     return place, name

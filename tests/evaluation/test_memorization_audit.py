@@ -11,8 +11,9 @@ from aigc.core.errors import DataError, GateError
 from aigc.evaluation import memorization_audit
 from aigc.evaluation.config import AuditConfig
 from aigc.evaluation.memorization_audit import Audit
+from aigc.metrics import memorization
 
-CONFIG = AuditConfig(classifier_images=100, near_duplicate=0.01, max_near_duplicates=0.05)
+CONFIG = AuditConfig(survey=1000, classifier_images=100, near_duplicate=0.01, max_near_duplicates=0.05)
 Split = tuple[np.ndarray, np.ndarray]
 
 
@@ -88,3 +89,62 @@ def test_too_few_pictures_for_an_audit_are_an_error_with_their_number(splits: di
     images, features_ = splits["test"]
     with pytest.raises(DataError, match="at least 100 training and 100 test pictures \\(found 300 and 50\\)"):
         memorization_audit.prepare_audit(images, features_, images[:50], features_[:50], CONFIG)
+
+
+@pytest.fixture(scope="module")
+def surveyed(digits: tuple[np.ndarray, np.ndarray]) -> tuple[dict[str, Split], Audit]:
+    """4,200 training digits, of which 1,000 stand for all where pairs count."""
+    images = digits[0][np.random.default_rng(1).permutation(5000)]
+    parts = {"train": images[:4200], "test": images[4200:4600], "holdout": images[4600:]}
+    splits = {name: (part, features(part)) for name, part in parts.items()}
+    train = splits["train"][0]
+    rows = memorization_audit.sampled(len(train), CONFIG)
+    assert rows is not None and len(np.unique(rows)) == len(rows) == CONFIG.survey
+    return splits, memorization_audit.prepare_audit(train, features(train[rows]), *splits["test"], CONFIG)
+
+
+def test_a_survey_finds_copies_of_pictures_outside_its_sample(surveyed: tuple[dict[str, Split], Audit]
+                                                              ) -> None:
+    splits, audit = surveyed
+    train = splits["train"][0]
+    copies = {name: (images, features(images)) for name, images in memorization_audit.copycats(train).items()}
+    measured = memorization_audit.measure_controls(audit, copies, splits["holdout"])
+    memorization_audit.check_controls(measured, audit.limit)
+    for name, numbers in measured.items():
+        share = numbers["pixels"]["near_duplicates"]["value"]
+        assert share < 0.03 if name == "holdout" else share > 0.9
+        assert numbers["survey"] == {"pictures": 4200, "sample": 1000}
+    known = audit.views["pixels"].training
+    outside = np.setdiff1d(np.arange(4200), known.rows)[:300]
+    found = audit.find_nearest(train[outside][..., ::-1], features(train[outside]))["pixels"]
+    assert (found.index == outside).mean() > 0.99 and (found.distance[found.index == outside] == 0).all()
+
+
+def test_a_survey_never_finds_a_nearer_picture_than_the_exact_search(surveyed: tuple[dict[str, Split], Audit]
+                                                                     ) -> None:
+    splits, audit = surveyed
+    images, points = splits["holdout"][0][:100], memorization.as_points(splits["train"][0])
+    exact = memorization.find_nearest_augmented(images, memorization.TrainingPoints(points, points, points))
+    found = audit.find_nearest(images, features(images))["pixels"]
+    assert (found.distance >= exact.distance - 1e-5).all()
+    assert np.median(found.distance / exact.distance) < 1.15
+
+
+def test_density_in_a_survey_is_that_of_the_sample_without_the_picture_itself(
+        surveyed: tuple[dict[str, Split], Audit]) -> None:
+    splits, audit = surveyed
+    known = audit.views["pixels"].training
+    points = memorization.as_points(splits["train"][0])
+    for row in (int(known.rows[3]), int(np.setdiff1d(np.arange(4200), known.rows)[5])):
+        others = known.rows[known.rows != row]
+        distances = np.sort(np.linalg.norm(points[others].astype(float) - points[row], axis=1))
+        index = np.array([row, row])
+        np.testing.assert_allclose(known.nearest_of(index), distances[[0, 0]], rtol=1e-6)
+        np.testing.assert_allclose(known.local_of(index), distances[:10].mean(), rtol=1e-6)
+
+
+def test_a_survey_is_read_as_it_was_written(surveyed: tuple[dict[str, Split], Audit], tmp_path: Path) -> None:
+    splits, audit = surveyed
+    memorization_audit.write(tmp_path, audit)
+    again = memorization_audit.read(tmp_path, splits["train"][0])
+    assert again.measure(*splits["holdout"])[0] == audit.measure(*splits["holdout"])[0]

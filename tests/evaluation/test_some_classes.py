@@ -15,7 +15,7 @@ from aigc.evaluation import some_classes
 from aigc.evaluation.audit import AuditContext, Splits
 from aigc.evaluation.config import AuditConfig, EvaluateConfig
 
-LIMITS = AuditConfig(classifier_images=1, near_duplicate=0.01, max_near_duplicates=0.05)
+LIMITS = AuditConfig(survey=1000, classifier_images=1, near_duplicate=0.01, max_near_duplicates=0.05)
 COUNTS = {"train": [50, 5, 60], "holdout": [130, 300, 120], "test": [90, 300, 70]}
 
 

@@ -34,6 +34,7 @@ class Purpose(StrEnum):
     CEILING = "ceiling"
     RULER = "ruler {}"
     CELLS = "cells of {}"
+    SURVEY = "survey"
     COPYCAT = "copycat by {}"
     OWN_MEASURES = "own measures on {}"
     SIDE = "{}"  # `aigc evaluate`: the order of the real pictures, and that of the fake ones

@@ -6,17 +6,15 @@ All of it or nothing: what fails on the way, or in the block of the caller, is u
 import os
 import re
 import shutil
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from subprocess import PIPE
 
-from aigc.core import files, process
-from aigc.core.errors import AigcError, ConfigError, StorageError
+from aigc.core import files
+from aigc.core.errors import ConfigError, StorageError
 from aigc.data.config import DataConfig
 from aigc.data.sources import listing, table
-from aigc.workspace import git
+from aigc.workspace import added
 
 DATA = Path("data")
 IGNORED = DATA / ".gitignore"
@@ -56,23 +54,12 @@ def path_below(data: DataConfig, place: Path) -> str:
 @contextmanager
 def copied(data: DataConfig, place: Path) -> Iterator[None]:
     """Copy the pictures to `place`, `dvc add` and `git add` them. Raises StorageError where that fails."""
-    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    def fill(folder: Path) -> None:
+        for name in _files(data):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root_of(data) / name, folder / name)
 
-    def copy() -> None:
-        try:
-            for name in _files(data):
-                (temporary / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(root_of(data) / name, temporary / name)
-            temporary.rename(place)
-        except OSError as error:
-            raise StorageError(f"{place}: cannot be written ({error.strerror or error}); make room or give "
-                               "permission there, or leave --copy out") from None
-        done = process.call([sys.executable, "-m", "dvc", "add", "--quiet", str(place)],
-                            stdout=PIPE, stderr=PIPE)
-        if done.returncode:
-            raise AigcError(f"`dvc add {place}` failed: {process.reason(done.stderr)}")
-
-    with _told(place, copy, [place.with_name(f"{place.name}.dvc")], temporary):
+    with added.with_dvc(place, fill, "leave --copy out"):
         yield
 
 
@@ -92,45 +79,8 @@ def linked(data: DataConfig, place: Path) -> Iterator[None]:
         gap = b"" if not before or before.endswith(b"\n") else b"\n"
         files.write_bytes(IGNORED, before + gap + f"/{place.name}\n".encode())
 
-    with _told(place, link, []):
+    with added.told(place, link, []):
         yield
-
-
-@contextmanager
-def _told(place: Path, work: Callable[[], None], tracked: list[Path],
-          temporary: Path | None = None) -> Iterator[None]:
-    """Do `work`, and `git add` the files `tracked` and data/.gitignore; undo all if the block raises."""
-    staged = [str(path) for path in (*tracked, IGNORED)]
-    before = IGNORED.read_bytes() if IGNORED.exists() else None
-    is_staged = False
-    try:
-        work()
-        if git.is_repository():
-            git.run("add", "--", *staged)
-            is_staged = True
-        yield
-    except BaseException:
-        with suppress(AigcError, OSError):
-            for path in (place, *tracked):
-                _remove(path)
-            if before is None:
-                IGNORED.unlink(missing_ok=True)
-            elif IGNORED.read_bytes() != before:
-                files.write_bytes(IGNORED, before)
-            if is_staged:
-                git.run("reset", "--quiet", "--", *staged)
-        raise
-    finally:
-        if temporary:
-            _remove(temporary)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):  # on a read-only disk there is nothing to remove
-            path.unlink(missing_ok=True)
 
 
 def _files(data: DataConfig) -> list[str]:

@@ -125,16 +125,19 @@ def measure_real(context: AuditContext, test_features: np.ndarray, holdout: Feat
     size, splits = context.size, context.splits
     extract = context.extractors.main.extract
     real = splits.holdout.images[:size]
-    train_features = extract(splits.train.images).features
-    audit = memorization_audit.prepare_audit(splits.train.images, train_features,
-                                             splits.test.images[:size], test_features, context.limits)
+    train, is_published = splits.train.images, context.config.protocol == published_protocol.SECTION
+    rows = memorization_audit.sampled(len(train), context.limits)
+    train_features = extract(train if rows is None or is_published else train[rows]).features
+    of_sample = train_features if rows is None or len(train_features) == len(rows) else train_features[rows]
+    audit = memorization_audit.prepare_audit(train, of_sample, splits.test.images[:size], test_features,
+                                             context.limits)
     memorization_audit.write(folder, audit)
     copies = {alteration: (images, extract(images).features)
-              for alteration, images in memorization_audit.copycats(splits.train.images).items()}
+              for alteration, images in memorization_audit.copycats(train).items()}
     controls = memorization_audit.measure_controls(audit, copies, (real, holdout.features[:size]))
     sections: Sections = {"controls": controls, "memorization": controls["holdout"],
                           **measure_holdout(context, test_features, holdout)}
-    if context.config.protocol == published_protocol.SECTION:
+    if is_published:
         sections[published_protocol.SECTION] = published_protocol.measure_real(train_features,
                                                                                holdout.features, folder)
     return sections

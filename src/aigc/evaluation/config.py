@@ -27,6 +27,9 @@ class EvaluateConfig(Section):
 
 
 class AuditConfig(Section):
+    """survey: the number of training pictures above which the audit is one (metrics.memorization.Survey)."""
+
+    survey: Annotated[int, Field(ge=1000, exclude=True)]  # what was surveyed stands with the numbers
     classifier_images: Count
     near_duplicate: Annotated[float, Field(gt=0, lt=0.5)]
     max_near_duplicates: Share

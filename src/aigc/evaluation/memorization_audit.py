@@ -21,7 +21,7 @@ from aigc.core.randomness import Purpose, stream_seed
 from aigc.evaluation.config import AuditConfig
 from aigc.metrics import controls, memorization
 from aigc.metrics.intervals import all_rounded, of_share, rounded
-from aigc.metrics.memorization import Nearest, TrainingPoints
+from aigc.metrics.memorization import Nearest, Survey, Training, TrainingPoints
 
 FILE = "memorization.safetensors"
 VIEWS = ("pixels", "features")
@@ -44,7 +44,7 @@ class View:
     near-duplicate.
     """
 
-    training: TrainingPoints
+    training: Training
     centres: np.ndarray
     test: Nearest
     test_cells: np.ndarray
@@ -58,12 +58,20 @@ class Audit:
     views: dict[str, View]
     limit: float
 
+    @property
+    def survey(self) -> dict[str, int]:
+        """How many training pictures there are, and how many of them the sample has; {} without a survey."""
+        known = self.views["pixels"].training
+        return {"pictures": len(known), "sample": len(known.rows)} if isinstance(known, Survey) else {}
+
     def find_nearest(self, images: np.ndarray, features: np.ndarray) -> dict[str, Nearest]:
         """The nearest training picture of each sample, in each view. images: uint8 (n, C, H, W); features:
         (n, d).
         """
+        seen = self.views["features"].training
+        assert isinstance(seen, TrainingPoints)
         return {"pixels": memorization.find_nearest_augmented(images, self.views["pixels"].training),
-                "features": memorization.find_nearest(features, self.views["features"].training)}
+                "features": memorization.find_nearest(features, seen)}
 
     def measure(self, images: np.ndarray, features: np.ndarray) -> tuple[dict[str, Any], dict[str, Nearest]]:
         """The numbers of samples in both views, with `passes`: whether the share of near-duplicates is within
@@ -75,27 +83,38 @@ class Audit:
         points = {"pixels": memorization.as_points(images), "features": features}
         numbers: dict[str, Any] = {name: _measure(self.views[name], points[name], found)
                                    for name, found in nearest.items()}
+        if self.survey:
+            numbers["survey"] = self.survey
         numbers["passes"] = numbers["pixels"]["near_duplicates"]["value"] <= self.limit
         return numbers, nearest
+
+
+def sampled(count: int, config: AuditConfig) -> np.ndarray | None:
+    """The rows of `count` training pictures that stand for all where all are too many; None = no survey."""
+    if count <= config.survey:
+        return None
+    rng = np.random.default_rng(stream_seed(0, Purpose.SURVEY))
+    return np.sort(rng.permutation(count)[:config.survey])
 
 
 def prepare_audit(train: np.ndarray, train_features: np.ndarray, test: np.ndarray, test_features: np.ndarray,
                   config: AuditConfig) -> Audit:
     """The audit of any samples against these training pictures. train, test: uint8 (n, C, H, W); features:
-    (n, d).
+    (n, d), those of training pictures of the rows that `sampled` gives, or of all.
     """
+    rows = sampled(len(train), config)
     if len(test) < MIN_PICTURES or len(train) < MIN_PICTURES:
         raise DataError(f"the memorization audit needs at least {MIN_PICTURES} training and {MIN_PICTURES} "
                         f"test pictures (found {len(train)} and {len(test)}); raise evaluate.sample_size "
                         "or add pictures")
     views = {}
-    for name, train_points, test_points in (("pixels", memorization.as_points(train),
-                                             memorization.as_points(test)),
-                                            ("features", train_features, test_features)):
-        training = TrainingPoints.of(train_points)
+    pixels = (TrainingPoints.of(memorization.as_points(train)) if rows is None else Survey.of(train, rows))
+    features = TrainingPoints.of(train_features)
+    found: dict[str, tuple[Training, np.ndarray, Nearest]] = {
+        "pixels": (pixels, memorization.as_points(test), memorization.find_nearest_augmented(test, pixels)),
+        "features": (features, test_features, memorization.find_nearest(test_features, features))}
+    for name, (training, test_points, nearest) in found.items():
         centres = memorization.cells(training, np.random.default_rng(stream_seed(0, Purpose.CELLS, of=name)))
-        nearest = (memorization.find_nearest_augmented(test, training) if name == "pixels"
-                   else memorization.find_nearest(test_points, training))
         threshold = float(np.quantile(nearest.relative_distance(training), config.near_duplicate))
         views[name] = View(training, centres, nearest, memorization.cell_of(test_points, centres), threshold)
     return Audit(views, config.max_near_duplicates)
@@ -147,7 +166,7 @@ def write(folder: Path, audit: Audit) -> None:
     """Write what the audits of all methods share, without the training pictures."""
     tensors = {f"{name}/{key}": torch.from_numpy(np.ascontiguousarray(value))
                for name, view in audit.views.items()
-               for key, value in {**vars(view.training), "centres": view.centres,
+               for key, value in {**_stored(view.training), "centres": view.centres,
                                   "test_index": view.test.index,
                                   "test_distance": view.test.distance, "test_cells": view.test_cells,
                                   "near": np.array([view.threshold])}.items()
@@ -165,11 +184,19 @@ def read(folder: Path, train: np.ndarray) -> Audit:
     for name in VIEWS:
         part = {key.removeprefix(f"{name}/"): value.numpy() for key, value in tensors.items()
                 if key.startswith(f"{name}/")}
-        points = memorization.as_points(train) if name == "pixels" else part["points"]
-        views[name] = View(TrainingPoints(points, part["nearest"], part["local"]), part["centres"],
-                           Nearest(part["test_index"], part["test_distance"]), part["test_cells"],
-                           float(part["near"][0]))
+        if "rows" in part:
+            training: Training = Survey.of(train, part["rows"])
+        else:
+            points = memorization.as_points(train) if name == "pixels" else part["points"]
+            training = TrainingPoints(points, part["nearest"], part["local"])
+        views[name] = View(training, part["centres"], Nearest(part["test_index"], part["test_distance"]),
+                           part["test_cells"], float(part["near"][0]))
     return Audit(views, metadata["limit"])
+
+
+def _stored(training: Training) -> dict[str, np.ndarray]:
+    """What cannot be computed again quickly."""
+    return {"rows": training.rows} if isinstance(training, Survey) else vars(training)
 
 
 def _measure(view: View, points: np.ndarray, nearest: Nearest) -> dict[str, dict[str, float]]:

@@ -82,6 +82,7 @@ class CycleGANConfig(MethodConfig):
 
 
 class CycleGAN(Method):
+    made_anew = ("pool_a", "pool_b")
     """Label 0 is the class a, label 1 the class b."""
 
     config: CycleGANConfig

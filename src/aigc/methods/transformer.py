@@ -107,7 +107,7 @@ class Transformer(Method):
         self.codebook = Codebook(config.codes, config.code_width, config.codebook_decay)
         self.critic = critic(config, shape) if config.adversarial else None
         self.condition = blocks.ClassEmbedding(
-            1 + (shape.classes if self.conditional else 0), config.prior_width, first=1)
+            1 + (shape.classes if self.conditional else 0), config.prior_width)
         nn.init.normal_(self.condition.weight, std=INITIAL)
         self.prior = CausalTransformer(config.codes, self.side**2, 1, config.prior_width, config.layers,
                                        config.heads, config.dropout)

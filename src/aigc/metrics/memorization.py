@@ -25,6 +25,8 @@ from aigc.metrics.neighbours import nearest
 LOCAL_NEIGHBOURS = 10
 MAX_SHIFT = 1  # pixels, in each direction, by which a detected copy may be shifted
 MAX_SIDE = 32  # pixels a side at which pictures are compared; larger ones are averaged down
+COARSE = 6  # pixels a side at which near pictures are looked for among very many
+ROWS = 1 << 12  # pictures reduced at a time
 CELLS, MIN_CELL = 5, 20  # of C_T (Meehan et al. 2020): k-means cells; a cell with fewer samples is left out
 
 
@@ -54,6 +56,81 @@ class TrainingPoints:
         distances = np.sqrt(squares)[inverse]
         return cls(points.astype(np.float32), distances[:, 0], distances.mean(1))
 
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @property
+    def pool(self) -> np.ndarray:
+        """What is searched: float32 (N, k)."""
+        return self.points
+
+    def searched(self, points: np.ndarray) -> np.ndarray:
+        """Points (n, d) as they are compared with `pool`: (n, k)."""
+        return points
+
+    def points_of(self, index: np.ndarray) -> np.ndarray:
+        """float32 (n, d) of these rows."""
+        return self.points[index]
+
+    def nearest_of(self, index: np.ndarray) -> np.ndarray:
+        return self.nearest[index]
+
+    def local_of(self, index: np.ndarray) -> np.ndarray:
+        return self.local[index]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Very many training pictures: time and memory grow with their number, not with its square.
+
+    The training picture that is nearest to another picture is looked for on coarse copies of all, COARSE
+    pixels a side, and then compared as TrainingPoints does. How dense they are is measured against a sample,
+    and only at those that were found. Distances of pictures that are no copies can be too large for both
+    reasons, for generated and real ones alike; a copy is as near to its original on coarse copies.
+
+    images: uint8 (N, C, H, W). pool: float32 (N, k), the coarse copies. rows: int64 (s,) of the sample, and
+    points: float32 (s, d), its points.
+    """
+
+    images: np.ndarray
+    pool: np.ndarray
+    rows: np.ndarray
+    points: np.ndarray
+
+    @classmethod
+    def of(cls, images: np.ndarray, rows: np.ndarray) -> "Survey":
+        pool = [_coarse(images, as_points(images[start:start + ROWS]))
+                for start in range(0, len(images), ROWS)]
+        return cls(images, np.concatenate(pool), rows, as_points(np.asarray(images[rows])))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def searched(self, points: np.ndarray) -> np.ndarray:
+        return _coarse(self.images, points)
+
+    def points_of(self, index: np.ndarray) -> np.ndarray:
+        return as_points(np.asarray(self.images[index]))
+
+    def nearest_of(self, index: np.ndarray) -> np.ndarray:
+        return self._distances(index)[:, 0]
+
+    def local_of(self, index: np.ndarray) -> np.ndarray:
+        return np.asarray(self._distances(index).mean(1))
+
+    def _distances(self, index: np.ndarray) -> np.ndarray:
+        """The distances of these rows to their LOCAL_NEIGHBOURS nearest others of the sample, nearest first.
+
+        float64 (n, LOCAL_NEIGHBOURS). A row of the sample is not its own neighbour.
+        """
+        rows, inverse = np.unique(index, return_inverse=True)
+        squares, found = nearest(self.points_of(rows), self.points, min(LOCAL_NEIGHBOURS + 1, len(self.rows)))
+        squares[self.rows[found] == rows[:, None]] = np.inf
+        return np.sqrt(np.sort(squares, axis=1)[:, :-1])[inverse]
+
+
+Training = TrainingPoints | Survey
+
 
 @dataclass(frozen=True)
 class Nearest:
@@ -62,9 +139,9 @@ class Nearest:
     index: np.ndarray
     distance: np.ndarray
 
-    def relative_distance(self, training: TrainingPoints) -> np.ndarray:
+    def relative_distance(self, training: Training) -> np.ndarray:
         """The distance divided by `local` of the training picture: float64 (n,). 0 is an exact copy."""
-        local = training.local[self.index]
+        local = training.local_of(self.index)
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(self.distance == 0, 0.0, self.distance / local)
 
@@ -75,21 +152,24 @@ def find_nearest(samples: np.ndarray, training: TrainingPoints) -> Nearest:
     return Nearest(index[:, 0], np.sqrt(squares[:, 0]))
 
 
-def find_nearest_augmented(images: np.ndarray, training: TrainingPoints) -> Nearest:
+def find_nearest_augmented(images: np.ndarray, training: Training) -> Nearest:
     """The nearest training picture of each image over all augmentations: mirrored or not, shifted by up to
     MAX_SHIFT pixels.
 
-    images: uint8 (n, C, H, W). training: of `as_points` of the training pictures.
+    images: uint8 (n, C, H, W). training: of `as_points` of the training pictures, or a survey of
+    them.
     """
     best = np.full(len(images), np.inf, np.float32)
     index, distance = np.zeros(len(images), np.int64), np.full(len(images), np.inf)
     searched, compared = itertools.tee(as_points_augmented(images))
-    found = pairs.current().nearest_roughly(searched, training.points)
+    found = pairs.current().nearest_roughly(map(training.searched, searched), training.pool)
     for points, (candidate, square) in zip(compared, found, strict=True):
         nearer = np.flatnonzero(square < best)
+        if not len(nearer):
+            continue
         best[nearer], index[nearer] = square[nearer], candidate[nearer]
         # The matrix product is inaccurate for small distances, so they are computed from the difference.
-        difference = points[nearer].astype(np.float64) - training.points[index[nearer]]
+        difference = points[nearer].astype(np.float64) - training.points_of(index[nearer])
         distance[nearer] = np.linalg.norm(difference, axis=1)
     return Nearest(index, distance)
 
@@ -113,17 +193,19 @@ def as_points_augmented(images: np.ndarray) -> Iterator[np.ndarray]:
                 yield _window(candidate, rows, columns)
 
 
-def authenticity(samples: Nearest, training: TrainingPoints) -> np.ndarray:
+def authenticity(samples: Nearest, training: Training) -> np.ndarray:
     """Which samples are authentic (Alaa et al. 2022, section 4.3), bool (n,); the metric is the mean.
 
     A sample is authentic if it is farther from its nearest training picture than that is from its own nearest
     other one. The mean is about one half for real pictures if the data fill all dimensions.
     """
-    return samples.distance > training.nearest[samples.index]
+    return samples.distance > training.nearest_of(samples.index)
 
 
-def cells(training: TrainingPoints, rng: np.random.Generator, count: int = CELLS) -> np.ndarray:
-    """Centres of the cells of C_T by k-means of the training points: float64 (at most count, d)."""
+def cells(training: Training, rng: np.random.Generator, count: int = CELLS) -> np.ndarray:
+    """Centres of the cells of C_T by k-means of the training points, of a survey's sample: float64 (at most
+    count, d).
+    """
     count = min(count, len(training.points))
     return np.asarray(vq.kmeans2(training.points.astype(np.float64), count, minit="++", missing="warn",
                                  rng=rng)[0])
@@ -196,6 +278,22 @@ def _reduced(images: np.ndarray) -> np.ndarray:
     images = images[:, :, :height // factor * factor, :width // factor * factor]
     split = images.reshape(count, channels, height // factor, factor, width // factor, factor)
     return np.asarray(split.mean((3, 5), dtype=np.float32) / np.float32(255))
+
+
+def _coarse(images: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """`as_points` of pictures like `images`, averaged down to at most COARSE a side: float32 (n, k)."""
+    channels = images.shape[1]
+    height, width = (_side(side, max(images.shape[2:])) for side in images.shape[2:])
+    factor = -(-max(height, width) // COARSE)
+    inside = points.reshape(-1, channels, height, width)[:, :, :height // factor * factor,
+                                                         :width // factor * factor]
+    split = inside.reshape(-1, channels, height // factor, factor, width // factor, factor)
+    return np.ascontiguousarray(split.mean((3, 5)).reshape(len(points), -1))
+
+
+def _side(side: int, longest: int) -> int:
+    """Pixels of a side in `as_points`."""
+    return side // max(1, -(-longest // MAX_SIDE)) - 2 * MAX_SHIFT
 
 
 def _window(images: np.ndarray, rows: int, columns: int) -> np.ndarray:

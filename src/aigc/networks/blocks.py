@@ -58,11 +58,7 @@ def _is_asked_for(input_node: tuple[Any, int]) -> bool:
 
 
 class ClassEmbedding(nn.Embedding):
-    """Rows that belong to classes: that of class i is row `first` + i. The others mean no class."""
-
-    def __init__(self, rows: int, width: int, first: int = 0) -> None:
-        super().__init__(rows, width)
-        self.first = first
+    """Row i belongs to class i. A row after those of the classes means no class."""
 
 
 def mlp(widths: list[int], activation: type[nn.Module] | None = None) -> nn.Sequential:

@@ -53,7 +53,7 @@ class Training:
         """The pictures, the audit's view of their pixels, and their hash."""
         train = pictures.open_folder(paths.PROCESSED / "train").images
         view = memorization_audit.read(paths.REFERENCE, train).views["pixels"]
-        if len(view.training.local) != len(train):
+        if len(view.training) != len(train):
             raise StorageError(f"{paths.REFERENCE}: of other training pictures; run `dvc repro reference`")
         return train, view, hashes.array_sha256(train)
 
@@ -68,7 +68,7 @@ class Training:
         if sha256 != card.data_sha256 or train.shape[1:] != images.shape[1:]:
             raise DataError(f"{paths.PROCESSED / 'train'}: these are not the pictures that {card.method} "
                             "learned from")
-        cost = AUGMENTATIONS * view.training.points.size
+        cost = AUGMENTATIONS * view.training.pool.size
         found = memorization.find_nearest_augmented(images[:max(1, WORK // cost)], view.training)
         with np.errstate(divide="ignore", invalid="ignore"):
             limits = found.relative_distance(view.training) / view.threshold

@@ -143,6 +143,7 @@ def method_facts(name: str) -> dict[str, Any]:
             "collapsed": own_measures.collapsed(metrics.get("own", {})),
             "images": int(history["images"].iloc[-1]), "parameters": parameter_count(weights),
             "config": card.config, "weights_sha256": card.weights_sha256,
+            "ancestors": card.ancestors,
             "grid": paths.grid(name).read_bytes(), "latents": paths.latents(name).read_bytes(),
             "latents_caption": latents_caption(name), "losses": figures.losses(history),
             "classes": figures.class_shares(by_class) if len(by_class) > 1 else None,

@@ -121,12 +121,17 @@ class Checkouts:
         return tree
 
     def _link_data(self, tree: Path) -> None:
-        """Give the worktree the source pictures that git does not have: from DVC's cache, or by a link."""
-        added = [str(path.relative_to(tree)) for path in tree.glob("data/*.dvc")]
+        """Give the worktree what git does not have, source pictures and parents: from DVC's cache, or by a
+        link.
+        """
+        added = [str(path.relative_to(tree)) for folder in ("data", "models/parents")
+                 for path in (tree / folder).glob("*.dvc")]
         if added:
             checkout.ask_dvc(tree, "checkout", *added)
         source = Path(config.read()["data"]["path"])
-        places = [paths.DOWNLOADS, *([] if source.is_absolute() or added else [source])]
+        is_here = source.is_absolute() or any(source.is_relative_to(Path(name).with_suffix(""))
+                                              for name in added)
+        places = [paths.DOWNLOADS, *([] if is_here else [source])]
         for place in places:
             here, there = Path.cwd() / place, tree / place
             if here.is_dir() and not (there.is_dir() and _names(here) <= _names(there)):

@@ -285,6 +285,7 @@ def description(
         "mlflow.source.name": paths.PARAMS.resolve().parent.name,
         "mlflow.runColor": views.colour(tags[METHOD]),
         "mlflow.source.git.commit": commit,
+        "aigc.parent": str(params.get("init_from", "")),
         "aigc.sweep": os.environ.get(SWEEP, ""),
         "aigc.trial": os.environ.get(TRIAL, ""),
         "aigc.git_dirty": {None: "unknown", b"": "false"}.get(patch, "true"),

@@ -151,9 +151,11 @@ def _restore(method: str, params: dict[str, Any], card: Card) -> str:
         for name in content
         if name != method
     }
+    settings = methods.load_config(method, content)
     flat_params = {
-        **config.flatten(methods.load_config(method, content).model_dump()),
+        **config.flatten(settings.model_dump()),
         **config.flatten(shared),
+        **({"init_from": settings.init_from} if settings.init_from else {}),
     }
     with restored_run(
         method, flat_params, paths.PROCESSED / "train", card.data_sha256, machine_of(Path())

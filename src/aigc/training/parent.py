@@ -77,7 +77,7 @@ class Parent:
         if (theirs.channels, theirs.size) != (model.shape.channels, model.shape.size):
             return [f"its pictures are {theirs.channels} x {theirs.size} x {theirs.size}, those here "
                     f"{model.shape.channels} x {model.shape.size} x {model.shape.size}"]
-        if model.conditional and theirs.has_classes != model.shape.has_classes:
+        if type(model).conditional and theirs.has_classes != model.shape.has_classes:
             return ["it learned classes, and the pictures here have none" if theirs.has_classes else
                     "it learned no classes, and the pictures here have some"]
         now = {key: value for key, value in settings.model_dump().items()
@@ -104,7 +104,7 @@ class Parent:
         for key, own in state.items():
             if _is_made_anew(model, key):
                 continue
-            state[key] = (_matched(own, self.weights[key], rows[key], classes, self.card.classes)
+            state[key] = (_matched(own, self.weights[key], classes, self.card.classes)
                           if key in rows else self.weights[key])
         return state
 
@@ -142,10 +142,9 @@ def tell(parent: Parent, classes: list[str]) -> None:
     print(parent.told(classes), file=sys.stderr)
 
 
-def _class_rows(model: nn.Module) -> dict[str, int]:
-    """The weights with a row for each class: name -> the row of class 0."""
-    return {f"{name}.weight": layer.first for name, layer in model.named_modules()
-            if isinstance(layer, ClassEmbedding)}
+def _class_rows(model: nn.Module) -> set[str]:
+    """The names of the weights with a row for each class."""
+    return {f"{name}.weight" for name, layer in model.named_modules() if isinstance(layer, ClassEmbedding)}
 
 
 def _is_made_anew(model: Method, key: str) -> bool:
@@ -157,16 +156,14 @@ def _shapes(model: Method) -> dict[str, tuple[int, ...]]:
             if not _is_made_anew(model, key)}
 
 
-def _matched(own: Tensor, theirs: Tensor, first: int, classes: list[str], known: list[str]) -> Tensor:
+def _matched(own: Tensor, theirs: Tensor, classes: list[str], known: list[str]) -> Tensor:
     """The parent's rows in the order of `classes`; of a class that it did not know, the mean of its rows.
 
-    own (rows, width), theirs (their rows, width). Rows that belong to no class stay where they are.
+    own (rows, width), theirs (their rows, width). Rows that belong to no class stay last.
     """
-    of_classes = theirs[first:first + len(known)]
-    mean = of_classes.mean(0)
-    middle = [of_classes[known.index(name)] if name in known else mean for name in classes]
-    joined = torch.cat([theirs[:first], torch.stack(middle) if middle else theirs[:0],
-                        theirs[first + len(known):]])
+    mean = theirs[:len(known)].mean(0)
+    rows = [theirs[known.index(name)] if name in known else mean for name in classes]
+    joined = torch.cat([torch.stack(rows) if rows else theirs[:0], theirs[len(known):]])
     if joined.shape != own.shape:
         raise ConfigError(f"{len(own)} rows of classes here, {len(joined)} from the parent; train from the "
                           f"start: at least {FEWEST_CLASSES} classes make a label")
