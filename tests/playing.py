@@ -19,7 +19,7 @@ def write_training(project: Path, count: int = 120, size: int = 16) -> np.ndarra
     pictures.write_labels(folder, np.arange(count) % 10, [f"kind {n}" for n in range(10)])
     audit = memorization_audit.prepare_audit(
         train, rng.normal(size=(count, 2)), test, rng.normal(size=(count, 2)),
-        AuditConfig.model_validate({"classifier_images": 1, "near_duplicate": 0.01,
+        AuditConfig.model_validate({"survey": 25000, "classifier_images": 1, "near_duplicate": 0.01,
                                     "max_near_duplicates": 0.05}))
     memorization_audit.write(project / paths.REFERENCE, audit)
     return train

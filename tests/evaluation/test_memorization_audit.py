@@ -127,7 +127,7 @@ def test_a_survey_never_finds_a_nearer_picture_than_the_exact_search(surveyed: t
     exact = memorization.find_nearest_augmented(images, memorization.TrainingPoints(points, points, points))
     found = audit.find_nearest(images, features(images))["pixels"]
     assert (found.distance >= exact.distance - 1e-5).all()
-    assert np.median(found.distance / exact.distance) < 1.15
+    assert np.median(found.distance / exact.distance) < 1.2
 
 
 def test_density_in_a_survey_is_that_of_the_sample_without_the_picture_itself(

@@ -164,13 +164,14 @@ def find_nearest_augmented(images: np.ndarray, training: Training) -> Nearest:
     searched, compared = itertools.tee(as_points_augmented(images))
     found = pairs.current().nearest_roughly(map(training.searched, searched), training.pool)
     for points, (candidate, square) in zip(compared, found, strict=True):
-        nearer = np.flatnonzero(square < best)
-        if not len(nearer):
-            continue
-        best[nearer], index[nearer] = square[nearer], candidate[nearer]
+        # A coarse copy cannot tell which of two augmentations is nearer.
+        nearer = np.arange(len(images)) if isinstance(training, Survey) else np.flatnonzero(square < best)
         # The matrix product is inaccurate for small distances, so they are computed from the difference.
-        difference = points[nearer].astype(np.float64) - training.points_of(index[nearer])
-        distance[nearer] = np.linalg.norm(difference, axis=1)
+        difference = points[nearer].astype(np.float64) - training.points_of(candidate[nearer])
+        exact = np.linalg.norm(difference, axis=1)
+        if isinstance(training, Survey):
+            nearer, exact = nearer[exact < distance], exact[exact < distance]
+        best[nearer], index[nearer], distance[nearer] = square[nearer], candidate[nearer], exact
     return Nearest(index, distance)
 
 
