@@ -68,7 +68,8 @@ class Parent:
             raise ConfigError(f"{paths.PARAMS}: {self.card.method} cannot start from the model "
                               f"{name_of(self.card)}: {'; '.join(differences)}; set it as there, or choose "
                               f"another parent (`aigc init-from`)")
-        model.load_state_dict(self._inherited(model, classes))
+        if not next(model.parameters()).is_meta:  # as the estimate of the memory builds it
+            model.load_state_dict(self._inherited(model, classes))
         return model
 
     def differences(self, model: Method, settings: MethodConfig, classes: list[str]) -> list[str]:
