@@ -58,6 +58,10 @@ $(VENV)/runtime: requirements.lock
 	$(VENV)/bin/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/dev: $(VENV)/runtime requirements-dev.lock
+$(VENV)/team: $(VENV)/runtime requirements-team.lock
+	$(VENV)/bin/pip install --quiet --require-hashes -r requirements-team.lock
+	@touch $@
+
+$(VENV)/dev: $(VENV)/team requirements-dev.lock
 	$(VENV)/bin/pip install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
