@@ -35,6 +35,7 @@ lint: $(VENV)/dev
 	ruff check
 	mypy
 	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 bench: $(VENV)/dev
 	python benchmarks/pipeline.py
