@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from aigc import cli
+from aigc.model.card import read_card
 from projects import ROOT, copy_project, environment_of
 
 PAGE = (ROOT / "docs/tutorial.md").read_text(encoding="utf-8")
@@ -37,6 +38,10 @@ def lay_out(home: Path, digits: tuple[np.ndarray, np.ndarray]) -> Path:
         place = home / "pictures" / f"class{labels[index]}" / f"{index}.png"
         place.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(images[index, 0]).save(place)
+    for index in every[:400] + 1:  # darker ones, which come later
+        place = home / "more" / f"class{labels[index]}" / f"later{index}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(images[index, 0] // 2).save(place)
     project = copy_project(home / "project")
     params = (project / "params.yaml").read_text(encoding="utf-8")
     (project / "params.yaml").write_text(params.replace("methods: [vae, gan]", "methods: [vae, dcgan]"),
@@ -71,3 +76,8 @@ def test_every_line_does_what_the_page_says(tmp_path: Path, digits: tuple[np.nda
     assert "**Passed.**" in (project / "shared/README.md").read_text(encoding="utf-8")
     assert (project / "answer.json").stat().st_size > 1000
     assert Image.open(project / "one.png").size == (28, 28)
+    assert "drift_mean" in said  # the gate told it
+    child = read_card(project / "models/dcgan")
+    assert len(child.ancestors) == 1 and child.data_sha256 != read_card(
+        next((project / "models/parents").glob("*/config.json")).parent).data_sha256
+    assert "models:/aigc@champion is version 2" in said

@@ -109,7 +109,8 @@ def _against(client: mlflow.MlflowClient, champion: ModelVersion | None, run: Ru
         return "there was no champion", True
     other, title = client.get_run(str(champion.run_id)), f"version {champion.version}"
     if run.data.tags.get(views.PROTOCOL) != other.data.tags.get(views.PROTOCOL):
-        return f"its FID and that of {title} cannot be compared: another extractor, n or test set", False
+        return (f"its FID and that of {title} cannot be compared: another extractor, n or test set; "
+                "`aigc evaluate` judges samples of both (docs/tutorial.md)"), False
     ours, theirs = (_fid(one) for one in (run, other))
     if ours is None or theirs is None:
         return f"its FID and that of {title} cannot be compared: one of them has no interval", False

@@ -106,12 +106,13 @@ class Sender:
         self._next_try = time.monotonic() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         if not self._is_away:
-            cause = (
-                error
+            said = store.shown(error)
+            text = (
+                said
                 if isinstance(error, AigcError)
-                else f"the MLflow store {store.shown(store.store_uri())} fails"
+                else f"the MLflow store {store.shown(store.store_uri())} "
+                f"{store.refusal(error) or f'fails ({said})'}"
             )
-            text = store.shown(cause) if isinstance(error, AigcError) else f"{cause} ({store.shown(error)})"
             self._say(
                 f"{text}. The work goes on; what it has to log is kept in {self.journal.folder} and sent "
                 "later, by this training or by `aigc sync`"

@@ -143,11 +143,15 @@ def _complaint(error: Exception) -> str:
         remedy = ("`pip install -e .[team]`, and write postgresql+psycopg://" if is_postgresql
                   else f"pip install {error.name}")
         return f"needs the Python package {error.name}; {remedy}"
+    return refusal(error) or (f"does not answer ({shown(error)}); check MLFLOW_TRACKING_URI, or unset it to "
+                              "use mlflow.db")
+
+
+def refusal(error: Exception) -> str:
+    """What the store says no to, and the remedy, where its answer is a known one; else ""."""
     said = shown(error)
-    for pattern, complaint, remedy in ANSWERS:
-        if re.search(pattern, said):
-            return f"{complaint} ({said.partition('. Take a backup')[0]}); {remedy}"
-    return f"does not answer ({said}); check MLFLOW_TRACKING_URI, or unset it to use mlflow.db"
+    return next((f"{complaint} ({said.partition('. Take a backup')[0]}); {remedy}"
+                 for pattern, complaint, remedy in ANSWERS if re.search(pattern, said)), "")
 
 
 def cause(error: Exception) -> Exception | None:
