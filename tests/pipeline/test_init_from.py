@@ -121,3 +121,26 @@ def test_an_experiment_in_a_folder_of_its_own_and_reproduce_find_the_parent(aigc
     run_in(project, "dvc", "exp", "apply", "other")
     assert read_card(project / "models/gan").ancestors
     assert read_card(project / "models/gan").config["decay"] == 0.4
+
+
+@pytest.mark.slow
+def test_several_processes_and_a_sweep_start_from_the_parent_too(aigc: Run, project: Path) -> None:
+    parent = parent_of(project)
+    aigc(project, "init-from", "gan")
+    shortened(project)
+    params = (project / "params.yaml").read_text()
+    assert "shards: 1" in params
+    (project / "params.yaml").write_text(params.replace("shards: 1", "shards: 2"))
+    run_in(project, "dvc", "repro", "train@gan")
+    one = read_card(project / "models/gan")
+    assert one.ancestors
+    run_in(project, "dvc", "repro", "--force", "--single-item", "train@gan", AIGC_DEVICES="2")
+    assert read_card(project / "models/gan") == one
+    (project / "space.yaml").write_text("name: decays\nmethod: gan\nobjectives: [fid]\nsampler: grid\n"
+                                        "parameters:\n  gan.decay: {choices: [0.3]}\n")
+    said = aigc(project, "sweep", "space.yaml").stdout
+    assert "1 complete" in said, said
+    client = client_of(project)
+    made = client.search_runs([client.get_experiment_by_name("aigc").experiment_id],
+                              "tags.`aigc.sweep` = 'decays'")
+    assert [run.data.params["init_from"] for run in made] == [parent]

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -83,6 +85,42 @@ def sweep_with_a_kill(project: Path, database: Database) -> None:
     assert config.read(project / "params.yaml")["gan"]["width"] == 32
     run_in(project, "dvc", "repro", "evaluate@gan")
     assert len(runs(client_of(project))) == len(known) + 2, "the best was trained again"
+
+
+@pytest.fixture
+def small_disk(project: Path) -> Iterator[Path]:
+    """The folder of the sweep, on a file system of its own."""
+    place = project / ".checkpoints/sweeps/widths"
+    place.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting needs root")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.slow
+def test_a_full_disk_fails_the_trial_with_its_reason_and_a_retry_makes_it(project: Path,
+                                                                         small_disk: Path) -> None:
+    (project / "space.yaml").write_text(SPACE)
+    command = [sys.executable, "-m", "aigc", "sweep"]
+    sweep = subprocess.Popen([*command, "space.yaml"], cwd=project, env=environment_of(**CODE),
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while not list(small_disk.glob("*/checkout/.checkpoints/gan-*/*.safetensors")):
+        assert sweep.poll() is None, sweep.communicate()[0]
+        time.sleep(0.1)
+    with (small_disk / "filler").open("wb") as filler, suppress(OSError):
+        while True:
+            filler.write(b"x" * 2**20)
+    said, _ = sweep.communicate()
+    assert sweep.returncode == 1 and "trials failed; `aigc sweep status widths` says why" in said, said
+    assert "Traceback" not in said
+    status = run_in(project, *command, "status", **CODE).stdout
+    assert "No space left on device" in status, status
+    (small_disk / "filler").unlink()
+    again = run_in(project, *command, "space.yaml", "--retry", **CODE).stdout
+    assert "2 complete" in again, again
+    assert run_in(project, "git", "worktree", "list").stdout.count("\n") == 1
 
 
 def runs(client):

@@ -65,7 +65,8 @@ def test_a_model_that_is_not_measurably_better_needs_a_reason_and_a_rollback_und
     for fid, protocol, why in [
         ((4.5, 3.5, 5.5), "p", f"its FID is 4.5 [3.5, 5.5], {of_first} 5 [4, 6]: the intervals overlap"),
         ((9.0, 8.0, 10.0), "p", f"its FID is 9 [8, 10], {of_first} 5 [4, 6]: worse"),
-        ((1.0, 0.9, 1.1), "other", f"its FID {no}: another extractor, n or test set"),
+        ((1.0, 0.9, 1.1), "other", f"its FID {no}: another extractor, n or test set; `aigc evaluate` judges "
+         "samples of both (docs/tutorial.md)"),
         ((1.0,), "p", f"its FID {no}: one of them has no interval"),
     ]:
         with pytest.raises(GateError, match=f"^{re.escape(why)}; not promoted; `--force REASON` promotes it"):
