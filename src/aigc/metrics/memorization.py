@@ -99,9 +99,11 @@ class Survey:
 
     @classmethod
     def of(cls, images: np.ndarray, rows: np.ndarray) -> "Survey":
-        pool = [_coarse(images, as_points(images[start:start + ROWS]))
-                for start in range(0, len(images), ROWS)]
-        return cls(images, np.concatenate(pool), rows, as_points(np.asarray(images[rows])))
+        width = _coarse(images, as_points(np.asarray(images[:1]))).shape[1]
+        pool = np.empty((len(images), width), np.float32)
+        for start in range(0, len(images), ROWS):
+            pool[start:start + ROWS] = _coarse(images, as_points(images[start:start + ROWS]))
+        return cls(images, pool, rows, as_points(np.asarray(images[rows])))
 
     def __len__(self) -> int:
         return len(self.images)

@@ -13,6 +13,7 @@ import numpy as np
 
 from aigc.metrics.arrays import row_blocks
 
+POOL = 1 << 16  # points of a pool that are searched at a time: a product with few rows is slow
 MAX_TIES = 64  # beyond k; of more equally near points, those of the lowest indices are taken
 Candidates = tuple[np.ndarray, np.ndarray]  # rows of the queries, rows of the pool: int64 (pairs,) each
 Block = tuple[int, np.ndarray]  # the row of its first query, the queries (b, d)
@@ -65,11 +66,13 @@ class Pairs:
         """For each set of queries, the nearest of pool to each, all float32: index int64 (n,), squared
         distance float32 (n,).
         """
-        work, ends = partial(_nearest_roughly, pool, np.square(pool).sum(1)), deque[bool]()
+        parts = [pool[start:start + POOL] for start in range(0, len(pool), POOL)]
+        norms = [np.square(part).sum(1) for part in parts]
+        work, ends = partial(_nearest_roughly, parts, norms), deque[bool]()
 
         def blocks() -> Iterator[Block]:
             for queries in sets:
-                for start, block in _blocks(queries, pool):
+                for start, block in _blocks(queries, parts[0]):
                     ends.append(start + len(block) == len(queries))
                     yield start, block
 
@@ -152,14 +155,22 @@ def _kernel_sums(y: np.ndarray, same: bool, block: Block) -> tuple[np.ndarray, n
     return values.sum(1), values.sum(0)
 
 
-def _nearest_roughly(pool: np.ndarray, norms: np.ndarray, block: Block) -> tuple[np.ndarray, np.ndarray]:
+def _nearest_roughly(pool: list[np.ndarray], norms: list[np.ndarray],
+                     block: Block) -> tuple[np.ndarray, np.ndarray]:
     _, queries = block
-    squares = queries @ pool.T
-    squares *= -2
-    squares += np.square(queries).sum(1)[:, None]
-    squares += norms
-    index = squares.argmin(1)
-    return index, squares[np.arange(len(squares)), index]
+    rows, own_norms = np.arange(len(queries)), np.square(queries).sum(1)[:, None]
+    index, least = np.zeros(len(queries), np.int64), np.full(len(queries), np.inf, np.float32)
+    first = 0
+    for part, of_part in zip(pool, norms, strict=True):
+        squares = queries @ part.T
+        squares *= -2
+        squares += own_norms
+        squares += of_part
+        found = squares.argmin(1)
+        square = squares[rows, found]
+        index, least = np.where(square < least, found + first, index), np.minimum(square, least)
+        first += len(part)
+    return index, least
 
 
 def _estimate(queries: np.ndarray, pool: np.ndarray, norms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
