@@ -22,7 +22,7 @@ from projects import ROOT, environment_of
 
 COMPOSE = ROOT / "deploy/compose.yaml"
 ADMIN, ADMIN_PASSWORD = "boss", "a-long-enough-secret"
-READY_SECONDS = 120
+READY_SECONDS, STOP_SECONDS = 120, 10
 
 
 def composed() -> dict[str, Any]:
@@ -85,7 +85,11 @@ class Server:
     def stop(self, how: int = signal.SIGTERM) -> None:
         if self.process and self.process.poll() is None:
             os.killpg(self.process.pid, how)
-            self.process.wait()
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:  # it waits for clients that keep their connection
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
 
 
 @contextmanager
