@@ -26,7 +26,7 @@ LIMIT = 3600  # seconds, of all lines together: a shell that hangs ends
 def test_it_links_pages_that_exist_and_names_commands_that_exist() -> None:
     assert not [name for name in re.findall(r"\]\(([^)#:]+)\)", PAGE) if not (ROOT / "docs" / name).exists()]
     named = {words[1] for line in LINES if (words := line.split())[0] == "aigc"}
-    known = {name.partition("_")[0] for name in cli.COMMANDS}
+    known = {word for name in cli.COMMANDS for word in (name.partition("_")[0], name.replace("_", "-"))}
     assert named <= known, f"docs/tutorial.md uses commands that aigc lacks: {sorted(named - known)}"
 
 
