@@ -123,16 +123,10 @@ def served_picture(project: Path, member: dict[str, str]) -> None:
         serving.communicate(timeout=60)
 
 
-def test_who_has_no_account_or_no_rights_is_told_in_one_line(
+def test_who_has_no_account_is_told_in_one_line_and_an_account_is_enough(
         team: tuple[Path, dict[str, str]], server: Server, client: mlflow.MlflowClient) -> None:
     project, member = team
     run_in(project, *AIGC, "sync", **member)
-    call(server, "2.0/mlflow/users/create", {"username": "guest", "password": "guest-password-1"})
-    experiment = client.get_experiment_by_name("aigc")
-    assert experiment
-    call(server, "3.0/mlflow/users/permissions/grant",
-         {"username": "guest", "resource_type": "experiment", "resource_id": experiment.experiment_id,
-          "permission": "NO_PERMISSIONS"})
     nobody = {key: value for key, value in member.items() if "USERNAME" not in key and "PASSWORD" not in key}
     for who, why in ((nobody, "MLFLOW_TRACKING_USERNAME"),
                      ({**member, "MLFLOW_TRACKING_PASSWORD": "wr0ng"}, "MLFLOW_TRACKING_USERNAME")):
@@ -141,15 +135,9 @@ def test_who_has_no_account_or_no_rights_is_told_in_one_line(
         assert done.returncode == 1 and time.monotonic() - started < 20
         assert len(done.stderr.strip().splitlines()) == 1 and why in done.stderr
         assert "wr0ng" not in done.stderr
+    call(server, "2.0/mlflow/users/create", {"username": "guest", "password": "guest-password-1"})
     guest = {**CODE, **server.user("guest", "guest-password-1")}
-    refused = run_in(project, *AIGC, "runs", check=False, **guest)
-    assert refused.returncode == 1 and "does not let this user read or write" in refused.stderr
-    set_key(project, "gan", "images", 1280)
-    trained = run_in(project, "dvc", "repro", "train@gan", **guest)  # a training never dies of its tracker
-    assert "does not let this user read or write" in trained.stderr
-    told = run_in(project, *AIGC, "sync", **member).stdout  # one who may write tells it later
-    assert "gan" in told
-    assert sum(run.data.params.get("images") == "1280" for run in runs(client, "gan")) == 1
+    assert run_in(project, *AIGC, "sync", **guest).stdout.count("is complete already") >= 1
 
 
 def call(server: Server, path: str, content: dict[str, str]) -> None:
