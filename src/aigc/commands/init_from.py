@@ -2,7 +2,6 @@
 
 import argparse
 import shutil
-import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,10 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
     if (arguments.model is None) == (arguments.none is None):
         raise ConfigError("aigc init-from: name a MODEL, or --none METHOD")
     if arguments.none is not None:
-        return _write(arguments.none, "", nullcontext())
+        _write(arguments.none, "", nullcontext())
+        return 0
     options.capped_arithmetic()
     from aigc.core import config, files, paths
-    from aigc.model.card import WEIGHTS, check_files, read_card
+    from aigc.model.card import CONFIG, WEIGHTS, check_files, read_card
     from aigc.provenance import lookup
     from aigc.training.parent import Parent, name_of
     from aigc.workspace import added
@@ -52,15 +52,15 @@ def run(arguments: argparse.Namespace) -> int:
         place = paths.parent(name_of(card))
 
         def fill(copy: Path) -> None:
-            for name in ("config.json", *card.files):
+            for name in (CONFIG, *card.files):
                 shutil.copyfile(folder / name, copy / name)
 
         is_there = place.is_dir() and place.with_name(f"{place.name}.dvc").exists()
-        code = _write(card.method, place.name, nullcontext() if is_there else
-                      added.with_dvc(place, fill, "delete what is not needed below models/parents"))
+        _write(card.method, place.name, nullcontext() if is_there else
+               added.with_dvc(place, fill, "delete what is not needed below models/parents"))
     print(f"{place}: the model of {card.method} (data {card.data_sha256[:16]}); DVC keeps it, and git has "
           f"{place}.dvc")
-    return code
+    return 0
 
 
 def _check(parent: "Parent", content: dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ def _check(parent: "Parent", content: dict[str, Any]) -> None:
         parent.build(methods.load_config(parent.card.method, content), shape, parent.card.classes)
 
 
-def _write(method: str, name: str, around: AbstractContextManager[None]) -> int:
+def _write(method: str, name: str, around: AbstractContextManager[None]) -> None:
     """Set the key in params.yaml, in the block of `around`, and show the change."""
     from aigc import recipes
     from aigc.core import files, paths
@@ -90,7 +90,6 @@ def _write(method: str, name: str, around: AbstractContextManager[None]) -> int:
     with around:
         files.write_bytes(paths.PARAMS, text.encode())
     _tell(method, changes)
-    return 0
 
 
 def _tell(method: str, changes: "list[Change]") -> None:
@@ -102,4 +101,4 @@ def _tell(method: str, changes: "list[Change]") -> None:
         return
     change, = changes
     print(f"{paths.PARAMS}: {change.key}: {change.before} -> {change.after}; `make repro` trains from there; "
-          f"`{method}.images` is {methods.load_config(method).images}", file=sys.stdout)
+          f"`{method}.images` is {methods.load_config(method).images}")
